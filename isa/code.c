@@ -1,0 +1,102 @@
+// Encoding and decoding, generic over the formats' fields. The word is two halves of 64 bits; a
+// field may lie across both.
+#include "isa.h"
+
+#include "io.h"
+
+struct halves {
+    uint64_t lo, hi;
+};
+
+static uint64_t width_mask(int width)
+{
+    return width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
+}
+
+static uint64_t get_bits(struct halves w, int lo, int width)
+{
+    uint64_t v = lo >= 64 ? w.hi >> (lo - 64) : w.lo >> lo;
+    if (lo < 64 && lo + width > 64)
+        v |= w.hi << (64 - lo);
+    return v & width_mask(width);
+}
+
+static void put_bits(struct halves *w, int lo, int width, uint64_t v)
+{
+    if (lo >= 64) {
+        w->hi |= v << (lo - 64);
+        return;
+    }
+    w->lo |= v << lo;
+    if (lo + width > 64)
+        w->hi |= v >> (64 - lo);
+}
+
+static bool is_signed(enum isa_kind kind)
+{
+    return kind == ISA_KIND_SIMM || kind == ISA_KIND_OFF;
+}
+
+void isa_field_range(const struct isa_field *f, int64_t *min, uint64_t *max)
+{
+    bool negative = is_signed(f->kind);
+    *min = negative ? -(int64_t)(width_mask(f->width) >> 1) - 1 : 0;
+    *max = negative ? width_mask(f->width) >> 1 : width_mask(f->width);
+}
+
+static bool fits(const struct isa_field *f, int64_t v)
+{
+    if (isa_kind_is_enum(f->kind))
+        return isa_enum_text(f->kind, v) != NULL;
+    if (f->width == 64)
+        return true;
+    int64_t min;
+    uint64_t max;
+    isa_field_range(f, &min, &max);
+    return v >= min && v <= (int64_t)max;
+}
+
+bool isa_encode(const struct isa_insn *in, uint8_t word[ISA_WORD_BYTES], int *bad_field)
+{
+    const struct isa_op_info *op = &isa_op_info[in->op];
+    const struct isa_format_info *fmt = &isa_format_info[op->format];
+    struct halves w = {.lo = op->opcode};
+    for (int i = 0; i < fmt->num_fields; i++) {
+        const struct isa_field *f = &fmt->fields[i];
+        if (!fits(f, in->f[i])) {
+            if (bad_field)
+                *bad_field = i;
+            return false;
+        }
+        put_bits(&w, f->lo, f->width, (uint64_t)in->f[i] & width_mask(f->width));
+    }
+    io_put64(word, w.lo);
+    io_put64(word + 8, w.hi);
+    return true;
+}
+
+static int64_t sign_extend(uint64_t v, int width)
+{
+    uint64_t sign = UINT64_C(1) << (width - 1);
+    return (int64_t)((v ^ sign) - sign);
+}
+
+bool isa_decode(const uint8_t word[ISA_WORD_BYTES], struct isa_insn *out)
+{
+    struct halves w = {io_get64(word), io_get64(word + 8)};
+    int op = isa_op_by_opcode(word[0]);
+    if (op < 0)
+        return false;
+    *out = (struct isa_insn){.op = (enum isa_op)op};
+    const struct isa_format_info *fmt = &isa_format_info[isa_op_info[op].format];
+    struct halves used = {.lo = 0xff};
+    for (int i = 0; i < fmt->num_fields; i++) {
+        const struct isa_field *f = &fmt->fields[i];
+        uint64_t bits = get_bits(w, f->lo, f->width);
+        out->f[i] = is_signed(f->kind) ? sign_extend(bits, f->width) : (int64_t)bits;
+        if (isa_kind_is_enum(f->kind) && !isa_enum_text(f->kind, out->f[i]))
+            return false;
+        put_bits(&used, f->lo, f->width, width_mask(f->width));
+    }
+    return (w.lo & ~used.lo) == 0 && (w.hi & ~used.hi) == 0;
+}

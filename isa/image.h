@@ -1,0 +1,115 @@
+// clang-format off
+// The binary: an ELF64 file. Instructions and data, no graph. Read through libelf, nothing in it believed before it is checked.
+//
+// Sections          content                                                   address in the machine
+//   .text           instructions, 16 bytes each                               IMAGE_TEXT_BASE (fetched, never read as data)
+//   .rodata         constants of the vector unit, scales, biases              IMAGE_RODATA_BASE
+//   .lanes          stationary weights in bit-significance lanes              IMAGE_LANES_BASE (page-aligned in the file, mapped)
+//   .bitlet.io      inputs and outputs: name, type, shape, address            -
+//   .bitlet.loc     pc -> layer; layer = IR op, result name, ONNX node        -
+//   .bitlet.machine the machine description (JSON), heap size, format version -
+//   .bitlet.host    names of the host kernels that hcall refers to            -
+//   .bitlet.sum     CRC-32 of the file, its own four bytes taken as zero      -
+// In the ELF header: e_machine IMAGE_ELF_MACHINE; e_flags = extensions (enum machine_ext, bits 0..7) and IMAGE_VERSION (bits
+// 8..15). All sections are present, in this order; .shstrtab and the section headers end the file. Equal images give equal bytes.
+// Records of the .bitlet sections are little-endian and unpadded; a string is a 32-bit length and its bytes, without NUL.
+//
+// A lane tile, the unit of .lanes and of the weight buffer: the weights of one PE for one group of N. Words are 64 bits,
+// W = ceil(N / 64) words hold one bit per weight, weight i in bit i % 64 of word i / 64; bits past N are zero.
+//   word 0..W-1            valid: the positions of the group that hold a weight of the layer (its popcount is the group's MACs)
+//   W words                sign: 1 = negative
+//   W words per lane       magnitude bit b of every weight, b = 0 lowest, `lanes` lanes
+//   floats: N exponent bytes (fp32: biased 8 bits; fp16: biased 5 bits), padded with zeros to 8; magnitudes hold the hidden bit,
+//           0 for a subnormal, whose exponent is stored as 1; infinities and NaNs keep exponent 255 / 31 and fraction.
+// A BCE instruction reads tiles in the order [group][PE].
+// clang-format on
+#ifndef BITLET_IMAGE_H
+#define BITLET_IMAGE_H
+
+#include "dtype.h"
+#include "io.h"
+#include "machine.h"
+#include "tensor.h"
+
+#define IMAGE_VERSION 1
+#define IMAGE_TEXT_BASE 0x0ull
+#define IMAGE_RODATA_BASE (1ull << 40)
+#define IMAGE_LANES_BASE (2ull << 40)
+#define IMAGE_HEAP_BASE (3ull << 40)
+#define IMAGE_ABUF_BASE (4ull << 40)
+#define IMAGE_WBUF_BASE (5ull << 40)
+#define IMAGE_SPACE_BYTES (1ull << 40)
+#define IMAGE_ELF_MACHINE 0xb17e       // not assigned by the ELF registry
+#define IMAGE_SECTION_MAX (1ull << 33) // bytes of one section
+#define IMAGE_LANES_ALIGN 4096
+
+struct image_io {
+    const char *name;
+    enum dtype dtype;
+    int rank;
+    int64_t dim[BITLET_MAX_RANK];
+    uint64_t addr;
+};
+struct image_layer {
+    const char *ir_op;    // "conv"
+    const char *ir_value; // name of its (first) result
+    int32_t node_index;   // -1: none
+    const char *node_name, *op_type;
+};
+struct image_loc {
+    uint64_t pc;    // byte offset in .text where the layer's instructions begin; sorted
+    uint32_t layer; // index
+};
+
+struct image {
+    const uint8_t *text;
+    size_t text_bytes;
+    const uint8_t *rodata;
+    size_t rodata_bytes;
+    const uint8_t *lanes;
+    size_t lanes_bytes;
+    uint64_t heap_bytes;
+    struct image_io *inputs, *outputs;
+    size_t num_inputs, num_outputs;
+    struct image_layer *layers;
+    size_t num_layers;
+    struct image_loc *locs;
+    size_t num_locs;
+    const char **host; // kernel names
+    size_t num_host;
+    struct machine machine;
+    struct io_map map; // where a read image lives; zero for one being built
+};
+
+// Everything but the mapped sections lives in the arena. image_close unmaps.
+BITLET_MUST_USE bool image_read(const char *path, struct image *out, struct arena *a,
+                                struct diag *d);
+BITLET_MUST_USE bool image_write(const char *path, const struct image *img, struct arena *a,
+                                 struct diag *d);
+void image_close(struct image *img);
+// Layer that the instruction at pc belongs to, or -1.
+int image_layer_at(const struct image *img, uint64_t pc);
+// "layer 3: conv %y  node 12 'conv1' (Conv)"
+const char *image_layer_text(const struct image *img, uint32_t layer, struct arena *a);
+
+struct image_section {
+    const char *name; // lives as long as the image
+    uint64_t addr, offset, size, align;
+    bool in_memory;
+};
+// The sections of an image that was read, in file order; gives their number.
+size_t image_list_sections(const struct image *img, struct arena *a, struct image_section **out);
+
+// Text form, equal to the binary: print -> parse -> write gives equal bytes.
+BITLET_MUST_USE bool image_print_asm(const struct image *img, FILE *f, struct diag *d);
+struct image_print {
+    bool layers;    // a comment that names the layer where its instructions begin
+    bool addresses; // a comment with address and word behind every instruction
+    bool no_data;   // leave .rodata and .lanes out; the text is then no longer the whole image
+};
+BITLET_MUST_USE bool image_print_listing(const struct image *img, const struct image_print *how,
+                                         FILE *f, struct diag *d);
+BITLET_MUST_USE bool image_parse_asm(const char *path, struct image *out, struct arena *a,
+                                     struct diag *d);
+
+#endif

@@ -1,0 +1,3 @@
+// RUN: bitlet-objdump -d %s
+// EXIT: 1
+// This text is no binary.

@@ -1,0 +1,2 @@
+// RUN: bitlet-objdump --frobnicate x.blt
+// EXIT: 2

@@ -1,0 +1,2 @@
+// RUN: bitlet-as
+// EXIT: 2
