@@ -219,7 +219,7 @@ static const char *describe_text(const struct loc *l, struct arena *scratch)
 
 static const char *describe_node(const struct loc *l, struct arena *scratch)
 {
-    const char *s = arena_printf(scratch, "%s: ", printable(l->file, scratch));
+    const char *s = l->file[0] ? arena_printf(scratch, "%s: ", printable(l->file, scratch)) : "";
     if (l->node_index < 0)
         s = arena_printf(scratch, "%sgraph", s);
     else

@@ -1,0 +1,249 @@
+// Ops with their attributes set and their types inferred. An op whose inference fails is taken out
+// again, so that a graph never holds an op without types.
+#include "ir_priv.h"
+
+static struct ir_op *start(struct ir_builder *b, enum ir_opcode opcode, struct ir_value *const *in,
+                           int n, const char *name)
+{
+    return ir_op_create(b->graph, b->before, opcode, b->loc, in, n, 1, name);
+}
+
+static struct ir_value *finish(struct ir_builder *b, struct ir_op *op)
+{
+    if (ir_infer(op, b->diag))
+        return op->out[0];
+    ir_op_erase(op);
+    return NULL;
+}
+
+static struct ir_op *start1(struct ir_builder *b, enum ir_opcode opcode, struct ir_value *x)
+{
+    return x ? start(b, opcode, &x, 1, NULL) : NULL;
+}
+
+// ---- Constants ---------------------------------------------------------------------------------
+
+struct ir_value *irb_const(struct ir_builder *b, const struct tensor *t, const char *name)
+{
+    if (!t)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_CONST, NULL, 0, name ? name : t->name);
+    op->data = t;
+    return finish(b, op);
+}
+
+struct ir_value *irb_const_f32(struct ir_builder *b, double v)
+{
+    return irb_const_like(b, DT_F32, v);
+}
+
+struct ir_value *irb_const_like(struct ir_builder *b, enum dtype t, double v)
+{
+    struct tensor *x = tensor_create(b->graph->module->arena, t, NULL, 0);
+    if (!ir_put_double(x, 0, v)) {
+        diag_report(b->diag, b->loc, DIAG_IR_DATA, "%g is not a value of type %s", v,
+                    dtype_text(t));
+        return NULL;
+    }
+    return irb_const(b, x, NULL);
+}
+
+struct ir_value *irb_const_i64s(struct ir_builder *b, const int64_t *v, int n)
+{
+    struct tensor *x = tensor_create(b->graph->module->arena, DT_I64, &(int64_t){n}, 1);
+    for (int i = 0; i < n; i++)
+        ((int64_t *)x->data)[i] = v[i];
+    return irb_const(b, x, NULL);
+}
+
+// ---- Element-wise ------------------------------------------------------------------------------
+
+struct ir_value *irb_unary(struct ir_builder *b, enum unary_fn fn, struct ir_value *x)
+{
+    struct ir_op *op = start1(b, IR_OP_UNARY, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_fn_unary, fn);
+    return finish(b, op);
+}
+
+struct ir_value *irb_binary(struct ir_builder *b, enum binary_fn fn, struct ir_value *x,
+                            struct ir_value *y)
+{
+    if (!x || !y)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_BINARY, (struct ir_value *[]){x, y}, 2, NULL);
+    ir_set_int(op, IR_A_fn_binary, fn);
+    return finish(b, op);
+}
+
+struct ir_value *irb_select(struct ir_builder *b, struct ir_value *c, struct ir_value *x,
+                            struct ir_value *y)
+{
+    if (!c || !x || !y)
+        return NULL;
+    return finish(b, start(b, IR_OP_SELECT, (struct ir_value *[]){c, x, y}, 3, NULL));
+}
+
+struct ir_value *irb_convert(struct ir_builder *b, struct ir_value *x, enum dtype to, bool saturate)
+{
+    struct ir_op *op = start1(b, IR_OP_CONVERT, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_to, to);
+    if (saturate)
+        ir_set_int(op, IR_A_saturate, 1);
+    return finish(b, op);
+}
+
+// ---- Reductions and windows --------------------------------------------------------------------
+
+struct ir_value *irb_reduce(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,
+                            const int64_t *axes, int n, bool keep)
+{
+    struct ir_op *op = start1(b, IR_OP_REDUCE, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_fn_reduce, fn);
+    ir_set_ints(op, IR_A_axes, axes, n);
+    ir_set_int(op, IR_A_keep, keep);
+    return finish(b, op);
+}
+
+static void set_windows(struct ir_op *op, int spatial, const int64_t *strides,
+                        const int64_t *dilations, const int64_t *pads)
+{
+    ir_set_ints(op, IR_A_strides, strides, spatial);
+    ir_set_ints(op, IR_A_dilations, dilations, spatial);
+    ir_set_ints(op, IR_A_pads, pads, 2 * spatial);
+}
+
+struct ir_value *irb_pool(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int spatial,
+                          const int64_t *kernel, const int64_t *strides, const int64_t *dilations,
+                          const int64_t *pads)
+{
+    struct ir_op *op = start1(b, IR_OP_POOL, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_fn_reduce, fn);
+    ir_set_ints(op, IR_A_kernel, kernel, spatial);
+    set_windows(op, spatial, strides, dilations, pads);
+    return finish(b, op);
+}
+
+// ---- Movement ----------------------------------------------------------------------------------
+
+struct ir_value *irb_reshape(struct ir_builder *b, struct ir_value *x, const int64_t *dim, int rank)
+{
+    struct ir_op *op = start1(b, IR_OP_RESHAPE, x);
+    if (!op)
+        return NULL;
+    ir_set_ints(op, IR_A_shape, dim, rank);
+    return finish(b, op);
+}
+
+struct ir_value *irb_transpose(struct ir_builder *b, struct ir_value *x, const int64_t *perm)
+{
+    struct ir_op *op = start1(b, IR_OP_TRANSPOSE, x);
+    if (!op)
+        return NULL;
+    ir_set_ints(op, IR_A_perm, perm, x->type.rank);
+    return finish(b, op);
+}
+
+struct ir_value *irb_slice(struct ir_builder *b, struct ir_value *x, const int64_t *starts,
+                           const int64_t *sizes, const int64_t *steps)
+{
+    struct ir_op *op = start1(b, IR_OP_SLICE, x);
+    if (!op)
+        return NULL;
+    ir_set_ints(op, IR_A_starts, starts, x->type.rank);
+    ir_set_ints(op, IR_A_steps, steps, x->type.rank);
+    ir_set_ints(op, IR_A_sizes, sizes, x->type.rank);
+    return finish(b, op);
+}
+
+struct ir_value *irb_concat(struct ir_builder *b, struct ir_value *const *x, int n, int64_t axis)
+{
+    for (int i = 0; i < n; i++)
+        if (!x[i])
+            return NULL;
+    struct ir_op *op = start(b, IR_OP_CONCAT, x, n, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    return finish(b, op);
+}
+
+struct ir_value *irb_pad(struct ir_builder *b, struct ir_value *x, const int64_t *before,
+                         const int64_t *after, double value)
+{
+    struct ir_op *op = start1(b, IR_OP_PAD, x);
+    if (!op)
+        return NULL;
+    ir_set_ints(op, IR_A_before, before, x->type.rank);
+    ir_set_ints(op, IR_A_after, after, x->type.rank);
+    ir_set_float(op, IR_A_value, value);
+    return finish(b, op);
+}
+
+struct ir_value *irb_broadcast(struct ir_builder *b, struct ir_value *x, const int64_t *dim,
+                               int rank)
+{
+    struct ir_op *op = start1(b, IR_OP_BROADCAST, x);
+    if (!op)
+        return NULL;
+    ir_set_ints(op, IR_A_shape, dim, rank);
+    return finish(b, op);
+}
+
+struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                            int64_t axis)
+{
+    if (!x || !idx)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_GATHER, (struct ir_value *[]){x, idx}, 2, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    return finish(b, op);
+}
+
+// ---- Multiply-accumulate -----------------------------------------------------------------------
+
+static struct ir_op *start_mac(struct ir_builder *b, enum ir_opcode opcode, struct ir_value *x,
+                               struct ir_value *w, struct ir_value *bias)
+{
+    if (!x || !w)
+        return NULL;
+    return start(b, opcode, (struct ir_value *[]){x, w, bias}, bias ? 3 : 2, NULL);
+}
+
+struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
+                          struct ir_value *bias, int spatial, const int64_t *strides,
+                          const int64_t *dilations, const int64_t *pads, int64_t group)
+{
+    struct ir_op *op = start_mac(b, IR_OP_CONV, x, w, bias);
+    if (!op)
+        return NULL;
+    set_windows(op, spatial, strides, dilations, pads);
+    ir_set_int(op, IR_A_group, group);
+    return finish(b, op);
+}
+
+struct ir_value *irb_conv_transpose(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
+                                    struct ir_value *bias, int spatial, const int64_t *strides,
+                                    const int64_t *dilations, const int64_t *pads,
+                                    const int64_t *outpad, int64_t group)
+{
+    struct ir_op *op = start_mac(b, IR_OP_CONV_TRANSPOSE, x, w, bias);
+    if (!op)
+        return NULL;
+    set_windows(op, spatial, strides, dilations, pads);
+    ir_set_ints(op, IR_A_outpad, outpad, spatial);
+    ir_set_int(op, IR_A_group, group);
+    return finish(b, op);
+}
+
+struct ir_value *irb_matmul(struct ir_builder *b, struct ir_value *x, struct ir_value *y,
+                            struct ir_value *bias)
+{
+    struct ir_op *op = start_mac(b, IR_OP_MATMUL, x, y, bias);
+    return op ? finish(b, op) : NULL;
+}

@@ -1,0 +1,336 @@
+// Runs graphs and single ops. Every intermediate value has an arena of its own, which goes with the
+// value's last use.
+#include "eval.h"
+
+#include <string.h>
+
+#include "eval_op.h"
+
+typedef bool eval_body(const struct eval_call *c);
+
+static eval_body *const bodies[IR_OP_NUM] = {
+#define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc) [IR_OP_##ENUM] = eval_op_##ENUM,
+#include "ops.def"
+};
+static const struct ir_eval_options default_options = {.group = 64};
+
+static bool same_type(const struct tensor *t, const struct ir_type *type)
+{
+    return t->dtype == type->dtype && t->rank == type->rank &&
+           memcmp(t->dim, type->dim, (size_t)t->rank * sizeof t->dim[0]) == 0;
+}
+
+static void check_operands(const struct ir_op *op, const struct tensor *const *in)
+{
+    for (int i = 0; i < op->num_in; i++) {
+        if (!op->in[i] != !in[i])
+            bitlet_bug("%s: operand %d is given to one of op and evaluation only",
+                       ir_op_info[op->op].text, i);
+        if (in[i] && op->in[i]->type.known && !same_type(in[i], &op->in[i]->type))
+            bitlet_bug("%s: data of operand %d is not of its type", ir_op_info[op->op].text, i);
+    }
+}
+
+bool ir_eval_op(const struct ir_op *op, const struct tensor *const *in,
+                const struct ir_eval_options *o, struct tensor **out, struct arena *a,
+                struct diag *d)
+{
+    check_operands(op, in);
+    for (int i = 0; i < op->num_out; i++) {
+        const struct ir_type *t = &op->out[i]->type;
+        if (!t->known)
+            bitlet_bug("%s: evaluated before its type is known", ir_op_info[op->op].text);
+        out[i] = tensor_create(a, t->dtype, t->dim, t->rank);
+        out[i]->name = op->out[i]->name;
+    }
+    struct arena *scratch = arena_create();
+    struct eval_call c = {op, in, out, o ? o : &default_options, scratch, d};
+    bool ok = bodies[op->op](&c);
+    arena_destroy(scratch);
+    return ok;
+}
+
+bool eval_op_CONST(const struct eval_call *c)
+{
+    if (tensor_bytes(c->out[0]))
+        memcpy(c->out[0]->data, c->op->data->data, tensor_bytes(c->out[0]));
+    return true;
+}
+
+bool eval_op_HOST(const struct eval_call *c)
+{
+    if (c->o->host)
+        return c->o->host(c->o->user, c->op, c->in, c->out);
+    const struct ir_attr *name = ir_attr_find(c->op, IR_A_kernel_name);
+    return diag_report(c->diag, c->op->loc, DIAG_ONNX_OP_UNSUPPORTED,
+                       "the evaluator makes no host calls, and host kernel '%s' is needed",
+                       name ? name->s : "");
+}
+
+// ---- Graphs
+
+struct slot { // a value while the graph runs
+    const struct ir_value *key;
+    const struct tensor *data;
+    struct arena *arena; // NULL: lives as long as the caller's
+    int uses_left;
+};
+struct run {
+    const struct ir_eval_options *o;
+    struct arena *out, *book; // results; bookkeeping
+    struct diag *diag;
+    struct slot *slots; // open addressing on the value's address
+    size_t mask;
+};
+
+static size_t hash_pointer(const void *p)
+{
+    uint64_t h = (uint64_t)(uintptr_t)p >> 4;
+    h *= UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(h >> 20);
+}
+
+static struct slot *slot_of(const struct run *r, const struct ir_value *v)
+{
+    size_t i = hash_pointer(v) & r->mask;
+    while (r->slots[i].key && r->slots[i].key != v)
+        i = (i + 1) & r->mask;
+    return &r->slots[i];
+}
+
+static size_t count_values(const struct ir_graph *g)
+{
+    size_t n = (size_t)g->num_inputs;
+    for (const struct ir_op *op = g->first; op; op = op->next)
+        n += (size_t)op->num_out;
+    return n;
+}
+
+static void define(struct run *r, const struct ir_value *v, const struct tensor *t,
+                   struct arena *arena)
+{
+    struct slot *s = slot_of(r, v);
+    *s = (struct slot){.key = v, .data = t, .arena = arena, .uses_left = v->num_uses};
+    if (r->o->watch)
+        r->o->watch(r->o->user, v, t);
+}
+
+static void release(struct slot *s)
+{
+    arena_destroy(s->arena);
+    s->arena = NULL;
+    s->data = NULL;
+}
+
+static bool has_output(const struct ir_op *op)
+{
+    for (int i = 0; i < op->num_out; i++)
+        if (op->out[i]->is_output)
+            return true;
+    return false;
+}
+
+static void use_operands(struct run *r, const struct ir_op *op)
+{
+    for (int i = 0; i < op->num_in; i++) {
+        struct slot *s = op->in[i] ? slot_of(r, op->in[i]) : NULL;
+        if (s && --s->uses_left == 0 && s->arena)
+            release(s);
+    }
+}
+
+static bool run_op(struct run *r, const struct ir_op *op)
+{
+    if (op->op == IR_OP_CONST) {
+        define(r, op->out[0], op->data, NULL);
+        return true;
+    }
+    const struct tensor **in = ARENA_ARRAY(r->book, (size_t)op->num_in + 1, const struct tensor *);
+    struct tensor **out = ARENA_ARRAY(r->book, (size_t)op->num_out + 1, struct tensor *);
+    for (int i = 0; i < op->num_in; i++)
+        in[i] = op->in[i] ? slot_of(r, op->in[i])->data : NULL;
+    // The results of one op share an arena only when it has one result.
+    bool own = !has_output(op) && op->num_out == 1;
+    struct arena *a = own ? arena_create() : r->out;
+    if (!ir_eval_op(op, in, r->o, out, a, r->diag)) {
+        if (own)
+            arena_destroy(a);
+        return false;
+    }
+    for (int i = 0; i < op->num_out; i++) {
+        define(r, op->out[i], out[i], own ? a : NULL);
+        if (own && op->out[i]->num_uses == 0)
+            release(slot_of(r, op->out[i]));
+    }
+    use_operands(r, op);
+    return true;
+}
+
+static bool bind_inputs(struct run *r, const struct ir_graph *g, const struct tensor *const *inputs)
+{
+    bool ok = true;
+    for (int i = 0; i < g->num_inputs; i++) {
+        const struct ir_value *v = g->inputs[i];
+        if (!inputs[i] || !same_type(inputs[i], &v->type)) {
+            ok = diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH,
+                             "input '%s' is %s, the graph takes %s", v->name,
+                             inputs[i] ? tensor_type_text(inputs[i]->dtype, inputs[i]->dim,
+                                                          inputs[i]->rank, r->book)
+                                       : "missing",
+                             ir_type_text(&v->type, r->book));
+            continue;
+        }
+        define(r, v, inputs[i], NULL);
+    }
+    return ok;
+}
+
+static struct tensor *copy_tensor(const struct tensor *t, struct arena *a)
+{
+    struct tensor *c = tensor_create(a, t->dtype, t->dim, t->rank);
+    if (tensor_bytes(t))
+        memcpy(c->data, t->data, tensor_bytes(t));
+    c->name = t->name;
+    return c;
+}
+
+// Inputs and constants are copied, they may go before the outputs do; what an op computed lies in
+// `a` already.
+static struct tensor *output_tensor(const struct ir_value *v, const struct tensor *t,
+                                    struct arena *a)
+{
+    if (!v->def || v->def->op == IR_OP_CONST)
+        return copy_tensor(t, a);
+    return arena_memdup(a, t, sizeof *t);
+}
+
+bool ir_eval(const struct ir_module *m, const struct tensor *const *inputs,
+             const struct ir_eval_options *o, struct tensor **outputs, struct arena *a,
+             struct diag *d)
+{
+    const struct ir_graph *g = m->main;
+    struct arena *book = arena_create();
+    size_t size = 16;
+    while (size < 2 * count_values(g))
+        size *= 2;
+    struct run r = {
+        o ? o : &default_options, a, book, d, ARENA_ARRAY(book, size, struct slot), size - 1};
+    bool ok = bind_inputs(&r, g, inputs);
+    for (const struct ir_op *op = g->first; ok && op; op = op->next)
+        ok = run_op(&r, op);
+    for (int i = 0; ok && i < g->num_outputs; i++) {
+        outputs[i] = output_tensor(g->outputs[i], slot_of(&r, g->outputs[i])->data, a);
+        outputs[i]->name = arena_strdup(a, g->output_names[i]);
+    }
+    for (size_t i = 0; i < size; i++)
+        arena_destroy(r.slots[i].arena);
+    arena_destroy(book);
+    return ok;
+}
+
+// ---- Folding of one value
+
+struct fold {
+    struct run r; // slots: values already known
+    int64_t max_elems;
+    struct ir_op **stack;
+    size_t depth, cap;
+    size_t known;
+};
+
+static void fold_grow(struct fold *f)
+{
+    if (2 * f->known < f->r.mask)
+        return;
+    struct slot *old = f->r.slots;
+    size_t old_size = f->r.mask + 1;
+    f->r.mask = 2 * old_size - 1;
+    f->r.slots = ARENA_ARRAY(f->r.book, 2 * old_size, struct slot);
+    for (size_t i = 0; i < old_size; i++)
+        if (old[i].key)
+            *slot_of(&f->r, old[i].key) = old[i];
+}
+
+static const struct tensor *fold_known(struct fold *f, const struct ir_value *v)
+{
+    return v->def && v->def->op == IR_OP_CONST ? v->def->data : slot_of(&f->r, v)->data;
+}
+
+static bool foldable(const struct fold *f, const struct ir_op *op)
+{
+    if (!op || !(ir_op_info[op->op].traits & IR_T_PURE))
+        return false;
+    for (int i = 0; i < op->num_out; i++)
+        if (!op->out[i]->type.known || op->out[i]->type.dtype == DT_LANES ||
+            ir_type_elems(&op->out[i]->type) > f->max_elems)
+            return false;
+    return true;
+}
+
+static void fold_push(struct fold *f, struct ir_op *op)
+{
+    f->stack = arena_grow(f->r.book, f->stack, f->depth, f->depth + 1, sizeof *f->stack, &f->cap);
+    f->stack[f->depth++] = op;
+}
+
+// Pushes the first operand that is not known yet; *done when there is none. False: not a constant.
+static bool fold_operands(struct fold *f, const struct ir_op *op, bool *done)
+{
+    *done = true;
+    for (int i = 0; i < op->num_in; i++) {
+        const struct ir_value *v = op->in[i];
+        if (!v || fold_known(f, v))
+            continue;
+        if (!foldable(f, v->def))
+            return false;
+        fold_push(f, v->def);
+        *done = false;
+    }
+    return true;
+}
+
+static bool fold_top(struct fold *f)
+{
+    struct ir_op *op = f->stack[f->depth - 1];
+    bool ready;
+    if (!fold_operands(f, op, &ready))
+        return false;
+    if (!ready)
+        return true;
+    f->depth--;
+    if (fold_known(f, op->out[0]))
+        return true;
+    const struct tensor **in =
+        ARENA_ARRAY(f->r.book, (size_t)op->num_in + 1, const struct tensor *);
+    struct tensor **out = ARENA_ARRAY(f->r.book, (size_t)op->num_out + 1, struct tensor *);
+    for (int i = 0; i < op->num_in; i++)
+        in[i] = op->in[i] ? fold_known(f, op->in[i]) : NULL;
+    if (!ir_eval_op(op, in, NULL, out, f->r.book, f->r.diag))
+        return false;
+    for (int i = 0; i < op->num_out; i++) {
+        fold_grow(f);
+        *slot_of(&f->r, op->out[i]) = (struct slot){.key = op->out[i], .data = out[i]};
+        f->known++;
+    }
+    return true;
+}
+
+const struct tensor *ir_fold_value(struct ir_value *v, int64_t max_elems, struct arena *a,
+                                   struct diag *d)
+{
+    if (v->def && v->def->op == IR_OP_CONST)
+        return v->def->data;
+    struct arena *book = arena_create();
+    struct fold f = {.r = {&default_options, a, book, d, ARENA_ARRAY(book, 16, struct slot), 15},
+                     .max_elems = max_elems};
+    const struct tensor *result = NULL;
+    bool ok = foldable(&f, v->def);
+    if (ok)
+        fold_push(&f, v->def);
+    while (ok && f.depth)
+        ok = fold_top(&f);
+    if (ok)
+        result = copy_tensor(fold_known(&f, v), a);
+    arena_destroy(book);
+    return result;
+}

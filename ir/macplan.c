@@ -1,0 +1,431 @@
+// MAC ops as problems out[oc][p] = sum over k of W[oc][k] * X[k][p].
+//
+// conv. A block of b groups is one problem. b > 1 when the groups are small: their weights lie on
+// the diagonal, the group index is the outermost K dimension, and b is the largest number for which
+// b groups fit one group of N weights and the PEs. Groups that do not divide evenly leave a smaller
+// last problem.
+//
+// conv_transpose. Output position o takes the taps t with (o + pad - t * dilation) a multiple of
+// the stride. Positions of equal remainder (a phase) take the same taps, every (stride /
+// gcd(stride, dilation))th, and along a phase x advances by one: an ordinary convolution with
+// stride 1, run backwards over x by the taps. A phase without taps is an `empty` problem: it still
+// writes the bias.
+#include "macplan.h"
+
+#include "ir_priv.h"
+
+enum { PROBLEMS_MAX = 1 << 20, SPATIAL_MAX = MAC_MAX_AXES };
+
+struct conv_shape { // what conv and conv_transpose share
+    int spatial;
+    int64_t batch, group, in_per_group, out_per_group;
+    int64_t in[SPATIAL_MAX], out[SPATIAL_MAX], kernel[SPATIAL_MAX];
+    const int64_t *strides, *dilations, *pads;
+    int64_t in_step[SPATIAL_MAX], out_step[SPATIAL_MAX],
+        kernel_step[SPATIAL_MAX];      // row-major strides
+    int64_t in_plane, out_plane, taps; // products of extents
+};
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+// Greatest common divisor; *inverse: the number in [0, m / gcd) that times a is congruent to the
+// gcd modulo m.
+static int64_t gcd_inverse(int64_t a, int64_t m, int64_t *inverse)
+{
+    int64_t r0 = m, r1 = a % m, t0 = 0, t1 = 1; // invariant: r = t * a modulo m
+    while (r1 != 0) {
+        int64_t q = r0 / r1, r = r0 - q * r1, t = t0 - q * t1;
+        r0 = r1;
+        r1 = r;
+        t0 = t1;
+        t1 = t;
+    }
+    int64_t n = m / r0;
+    *inverse = (t0 % n + n) % n;
+    return r0;
+}
+
+static int64_t saturating_mul(int64_t a, int64_t b)
+{
+    return b != 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
+}
+
+static int64_t row_major(const int64_t *extent, int n, int64_t *stride)
+{
+    int64_t product = 1;
+    for (int i = n - 1; i >= 0; i--) {
+        stride[i] = product;
+        product *= extent[i];
+    }
+    return product;
+}
+
+// Extents of the stationary operand, packed or not.
+static const int64_t *weight_dims(const struct ir_op *op, const struct ir_value *w, int *rank)
+{
+    if (w->type.dtype == DT_LANES)
+        return ir_ints(op, IR_A_wshape, rank);
+    *rank = w->type.rank;
+    return w->type.dim;
+}
+
+static struct mac_problem *add_problems(struct mac_plan *plan, int64_t n, struct arena *a,
+                                        struct diag *d)
+{
+    if (n > PROBLEMS_MAX) {
+        diag_report(d, plan->op->loc, DIAG_LIMIT,
+                    "%s falls into %lld independent problems; at most %d are handled",
+                    ir_op_info[plan->op->op].text, (long long)n, (int)PROBLEMS_MAX);
+        return NULL;
+    }
+    plan->num_problems = (int)n;
+    plan->problem = ARENA_ARRAY(a, (size_t)n, struct mac_problem);
+    return plan->problem;
+}
+
+static void add_dim(struct mac_dim *list, int *n, struct mac_dim dim)
+{
+    list[(*n)++] = dim;
+}
+
+// No activation is inside any more.
+static void make_empty(struct mac_problem *p)
+{
+    p->empty = true;
+    p->diag = 1;
+    for (int i = 0; i < p->nk; i++)
+        p->k[i] = (struct mac_dim){.extent = 1, .axis = -1};
+    if (p->num_axes == 0)
+        p->num_axes = 1;
+    p->origin[0] = 0;
+    p->limit[0] = 0;
+    p->k[0].axis = 0;
+}
+
+// ---- Convolutions ------------------------------------------------------------------------------
+
+static void read_conv(const struct ir_op *op, struct conv_shape *s)
+{
+    const struct ir_type *x = &op->in[0]->type, *y = &op->out[0]->type;
+    int rank;
+    const int64_t *w = weight_dims(op, op->in[1], &rank);
+    s->spatial = x->rank - 2;
+    s->batch = x->dim[0];
+    s->group = ir_int(op, IR_A_group, 1);
+    s->in_per_group = x->dim[1] / s->group;
+    s->out_per_group = y->dim[1] / s->group;
+    for (int i = 0; i < s->spatial; i++) {
+        s->in[i] = x->dim[2 + i];
+        s->out[i] = y->dim[2 + i];
+        s->kernel[i] = w[2 + i];
+    }
+    s->strides = ir_ints(op, IR_A_strides, NULL);
+    s->dilations = ir_ints(op, IR_A_dilations, NULL);
+    s->pads = ir_ints(op, IR_A_pads, NULL);
+    s->in_plane = row_major(s->in, s->spatial, s->in_step);
+    s->out_plane = row_major(s->out, s->spatial, s->out_step);
+    s->taps = row_major(s->kernel, s->spatial, s->kernel_step);
+}
+
+// Groups that share a problem.
+static int64_t groups_per_problem(const struct conv_shape *s, int64_t group, int64_t pes)
+{
+    int64_t k = s->in_per_group * s->taps, by_k = k > 0 ? group / k : 0;
+    int64_t by_oc = s->out_per_group > 0 ? pes / s->out_per_group : 0;
+    int64_t b = by_k < by_oc ? by_k : by_oc;
+    b = b < s->group ? b : s->group;
+    return b > 1 ? b : 1;
+}
+
+// The parts of a problem that do not depend on taps: channels, batch, diagonal. wc: stride of an
+// input channel in w.
+static void start_conv_problem(struct mac_problem *p, const struct conv_shape *s,
+                               int64_t first_group, int64_t groups, bool diagonal, int64_t wc)
+{
+    p->noc = groups * s->out_per_group;
+    p->channel0 = first_group * s->out_per_group;
+    p->diag = groups;
+    p->xbase = first_group * s->in_per_group * s->in_plane;
+    p->obase = p->channel0 * s->out_plane;
+    p->o_oc = s->out_plane;
+    if (diagonal)
+        add_dim(p->k, &p->nk,
+                (struct mac_dim){
+                    .extent = groups, .xstride = s->in_per_group * s->in_plane, .axis = -1});
+    add_dim(p->k, &p->nk,
+            (struct mac_dim){
+                .extent = s->in_per_group, .xstride = s->in_plane, .wstride = wc, .axis = -1});
+    add_dim(p->p, &p->np,
+            (struct mac_dim){.extent = s->batch,
+                             .xstride = s->group * s->in_per_group * s->in_plane,
+                             .ostride = s->group * s->out_per_group * s->out_plane,
+                             .axis = -1});
+    p->num_axes = s->spatial;
+    for (int i = 0; i < s->spatial; i++)
+        p->limit[i] = s->in[i];
+}
+
+static void finish_conv_problem(struct mac_problem *p, const struct conv_shape *s)
+{
+    for (int i = 0; i < s->spatial; i++)
+        p->xbase += p->origin[i] * s->in_step[i];
+    if (mac_extent_k(p) == 0)
+        make_empty(p);
+}
+
+static bool plan_conv(struct mac_plan *plan, int64_t group, int64_t pes, struct arena *a,
+                      struct diag *d)
+{
+    struct conv_shape s = {0};
+    read_conv(plan->op, &s);
+    int64_t per = groups_per_problem(&s, group, pes), block = s.in_per_group * s.taps;
+    struct mac_problem *p = add_problems(plan, ceil_div(s.group, per), a, d);
+    if (!p)
+        return false;
+    for (int64_t g = 0; g < s.group; g += per, p++) {
+        int64_t groups = s.group - g < per ? s.group - g : per;
+        start_conv_problem(p, &s, g, groups, per > 1, s.taps);
+        p->w_oc = block;
+        p->wbase = p->channel0 * block;
+        for (int i = 0; i < s.spatial; i++) {
+            p->origin[i] = -s.pads[i];
+            add_dim(p->k, &p->nk,
+                    (struct mac_dim){.extent = s.kernel[i],
+                                     .xstride = s.dilations[i] * s.in_step[i],
+                                     .wstride = s.kernel_step[i],
+                                     .axis = i,
+                                     .step = s.dilations[i]});
+            add_dim(p->p, &p->np,
+                    (struct mac_dim){.extent = s.out[i],
+                                     .xstride = s.strides[i] * s.in_step[i],
+                                     .ostride = s.out_step[i],
+                                     .axis = i,
+                                     .step = s.strides[i]});
+        }
+        finish_conv_problem(p, &s);
+    }
+    plan->channels = s.group * s.out_per_group;
+    plan->macs = saturating_mul(s.batch * plan->channels * s.out_plane, block);
+    return true;
+}
+
+// ---- Transposed convolution --------------------------------------------------------------------
+
+// Taps of the output positions o0, o0 + stride, .. along one dimension: first, first + step, ..
+// (count of them); the first one reads x at `origin` for position o0.
+struct phase {
+    int64_t first, step, count, origin;
+};
+
+static struct phase find_phase(const struct conv_shape *s, int i, int64_t o0)
+{
+    int64_t stride = s->strides[i], dilation = s->dilations[i], inverse;
+    int64_t g = gcd_inverse(dilation, stride, &inverse);
+    int64_t top = o0 + s->pads[i]; // stride * x + dilation * tap
+    struct phase ph = {.step = stride / g};
+    if (top % g != 0)
+        return ph;
+    int64_t want = (top / g % ph.step + ph.step) % ph.step;
+    ph.first = want * inverse % ph.step;
+    if (ph.first < s->kernel[i]) {
+        ph.count = ceil_div(s->kernel[i] - ph.first, ph.step);
+        ph.origin = (top - ph.first * dilation) / stride;
+    }
+    return ph;
+}
+
+static void add_phase(struct mac_problem *p, const struct conv_shape *s, int i, int64_t o0)
+{
+    struct phase ph = find_phase(s, i, o0);
+    int64_t back = -(s->dilations[i] * ph.step / s->strides[i]);
+    p->origin[i] = ph.origin;
+    if (ph.count > 0)
+        p->wbase += ph.first * s->kernel_step[i];
+    p->obase += o0 * s->out_step[i];
+    add_dim(p->k, &p->nk,
+            (struct mac_dim){.extent = ph.count,
+                             .xstride = back * s->in_step[i],
+                             .wstride = ph.step * s->kernel_step[i],
+                             .axis = i,
+                             .step = back});
+    add_dim(p->p, &p->np,
+            (struct mac_dim){.extent = ceil_div(s->out[i] - o0, s->strides[i]),
+                             .xstride = s->in_step[i],
+                             .ostride = s->strides[i] * s->out_step[i],
+                             .axis = i,
+                             .step = 1});
+}
+
+static bool plan_conv_transpose(struct mac_plan *plan, int64_t group, int64_t pes, struct arena *a,
+                                struct diag *d)
+{
+    struct conv_shape s = {0};
+    read_conv(plan->op, &s);
+    // w[C, M/group, kernel]: with one input channel a group, consecutive output channels are
+    // equally far apart in w even across groups; with more they are not, and groups stay apart.
+    int64_t per = s.in_per_group == 1 ? groups_per_problem(&s, group, pes) : 1;
+    int64_t blocks = ceil_div(s.group, per), phases = 1, num_phases[SPATIAL_MAX];
+    for (int i = 0; i < s.spatial; i++) {
+        num_phases[i] = s.strides[i] < s.out[i] ? s.strides[i] : s.out[i];
+        phases = phases > PROBLEMS_MAX || num_phases[i] > PROBLEMS_MAX ? PROBLEMS_MAX + 1
+                                                                       : phases * num_phases[i];
+    }
+    struct mac_problem *p = add_problems(plan, blocks * phases, a, d);
+    if (!p)
+        return false;
+    for (int64_t n = 0; n < blocks * phases; n++, p++) {
+        int64_t g = n / phases * per, rest = n % phases;
+        start_conv_problem(p, &s, g, s.group - g < per ? s.group - g : per, per > 1,
+                           s.out_per_group * s.taps);
+        p->w_oc = s.taps;
+        p->wbase = g * s.in_per_group * s.out_per_group * s.taps;
+        int64_t divide = phases;
+        for (int i = 0; i < s.spatial; i++) {
+            divide /= num_phases[i];
+            add_phase(p, &s, i, rest / divide);
+            rest %= divide;
+        }
+        finish_conv_problem(p, &s);
+    }
+    plan->channels = s.group * s.out_per_group;
+    plan->macs =
+        saturating_mul(s.batch * s.group * s.in_per_group * s.in_plane, s.out_per_group * s.taps);
+    return true;
+}
+
+// ---- Matrix product ----------------------------------------------------------------------------
+
+struct matrix { // one operand
+    int rank;   // of the batch
+    const int64_t *dim;
+    int64_t rows, cols;
+};
+
+static struct matrix read_matrix(const struct ir_op *op, const struct ir_value *v)
+{
+    struct matrix m;
+    m.dim = weight_dims(op, v, &m.rank);
+    m.rank -= 2;
+    m.rows = m.dim[m.rank];
+    m.cols = m.dim[m.rank + 1];
+    return m;
+}
+
+// Element offset of the operand's matrix in batch element `n` of the result.
+static int64_t batch_offset(const struct matrix *m, const struct ir_type *y, int64_t n)
+{
+    int64_t offset = 0, stride = m->rows * m->cols;
+    for (int i = y->rank - 3, k = m->rank - 1; k >= 0; i--, k--) {
+        if (m->dim[k] != 1)
+            offset += n % y->dim[i] * stride;
+        n /= y->dim[i];
+        stride *= m->dim[k];
+    }
+    return offset;
+}
+
+static int64_t batch_count(const struct matrix *m)
+{
+    return dims_elems(m->dim, m->rank);
+}
+
+static bool plan_matmul(struct mac_plan *plan, struct arena *a, struct diag *d)
+{
+    const struct ir_op *op = plan->op;
+    const struct ir_type *y = &op->out[0]->type;
+    struct matrix x = read_matrix(op, plan->moving), w = read_matrix(op, plan->stationary);
+    int64_t rows = y->dim[y->rank - 2], cols = y->dim[y->rank - 1],
+            batch = dims_elems(y->dim, y->rank - 2);
+    bool second = plan->stationary == op->in[1] && ir_int(op, IR_A_stationary, 1) == 1;
+    bool shared = batch_count(&w) == 1;
+    int64_t inner = second ? x.cols : x.rows;
+    plan->channels = second ? cols : rows;
+    plan->macs = saturating_mul(batch * rows * cols, inner);
+    struct mac_problem *p = add_problems(plan, shared ? 1 : batch, a, d);
+    if (!p)
+        return false;
+    for (int n = 0; n < plan->num_problems; n++, p++) {
+        p->noc = plan->channels;
+        p->diag = 1;
+        p->xbase = shared ? 0 : batch_offset(&x, y, n);
+        p->wbase = shared ? 0 : batch_offset(&w, y, n);
+        p->obase = shared ? 0 : n * rows * cols;
+        if (second) { // out[row][oc] = sum x[row][k] * w[k][oc]; the rows of all batch elements
+                      // follow each other
+            p->w_oc = p->o_oc = 1;
+            add_dim(p->k, &p->nk,
+                    (struct mac_dim){.extent = inner, .xstride = 1, .wstride = cols, .axis = -1});
+            add_dim(p->p, &p->np,
+                    (struct mac_dim){.extent = shared ? batch * rows : rows,
+                                     .xstride = inner,
+                                     .ostride = cols,
+                                     .axis = -1});
+        } else { // out[oc][col] = sum w[oc][k] * x[k][col]
+            p->w_oc = inner;
+            p->o_oc = cols;
+            add_dim(p->k, &p->nk,
+                    (struct mac_dim){.extent = inner, .xstride = cols, .wstride = 1, .axis = -1});
+            if (shared)
+                add_dim(p->p, &p->np,
+                        (struct mac_dim){.extent = batch,
+                                         .xstride = inner * cols,
+                                         .ostride = rows * cols,
+                                         .axis = -1});
+            add_dim(p->p, &p->np,
+                    (struct mac_dim){.extent = cols, .xstride = 1, .ostride = 1, .axis = -1});
+        }
+        if (inner == 0)
+            make_empty(p);
+    }
+    return true;
+}
+
+// ---- Any MAC op --------------------------------------------------------------------------------
+
+bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes, struct arena *a,
+                   struct diag *d, struct mac_plan *out)
+{
+    if (!ir_is_mac(op))
+        bitlet_bug("%s is no MAC op", ir_op_info[op->op].text);
+    int w = op->op == IR_OP_MATMUL ? (int)ir_int(op, IR_A_stationary, 1) : 1;
+    *out = (struct mac_plan){.op = op, .stationary = op->in[w], .moving = op->in[1 - w]};
+    bool ok;
+    switch (op->op) {
+    case IR_OP_CONV: ok = plan_conv(out, group, pes, a, d); break;
+    case IR_OP_CONV_TRANSPOSE: ok = plan_conv_transpose(out, group, pes, a, d); break;
+    default: ok = plan_matmul(out, a, d); break;
+    }
+    if (ok && ir_type_elems(&op->out[0]->type) == 0)
+        out->num_problems = 0;
+    return ok;
+}
+
+static int64_t product(const struct mac_dim *dims, int n)
+{
+    int64_t e = 1;
+    for (int i = 0; i < n; i++)
+        e *= dims[i].extent;
+    return e;
+}
+
+int64_t mac_extent_k(const struct mac_problem *p)
+{
+    return product(p->k, p->nk);
+}
+
+int64_t mac_extent_p(const struct mac_problem *p)
+{
+    return product(p->p, p->np);
+}
+
+int mac_lanes(enum ir_mode mode, int wbits)
+{
+    switch (mode) {
+    case IR_MODE_FP32: return 24;
+    case IR_MODE_FP16: return 11;
+    default: return wbits == 1 ? 1 : wbits - 1;
+    }
+}

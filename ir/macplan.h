@@ -1,0 +1,71 @@
+// Geometry of MAC ops: one description from which tiling, lane packing, evaluation of cost and
+// instruction selection follow.
+//
+// A MAC op is a list of independent problems   out[oc][p] = sum over k of W[oc][k] * X[k][p].   k
+// and p run over boxes of dimensions (row-major, outermost first); every dimension moves the
+// element offset in x (and in w, or in the result) by its stride and may move a coordinate along a
+// spatial axis, which must stay inside [0, limit) or the activation is zero.
+//   conv: one problem per block of channel groups (small groups share a problem, their weights on
+//     the diagonal: see `diag`);
+//   conv_transpose: one problem per stride phase and block of groups, an ordinary convolution with
+//     part of the kernel, written with stride;
+//   matmul: one problem per batch element; one for all when the stationary operand is the same for
+//     every one.
+//
+// All problems of an op have the same dimensions in the same order, nothing dropped: positions are
+// n and the spatial ones (conv), rows (matmul; with a shared stationary operand 0: batch, columns);
+// K is channels and taps, with the diagonal of groups before them if there is one.
+#ifndef BITLET_MACPLAN_H
+#define BITLET_MACPLAN_H
+
+#include "ir.h"
+
+#define MAC_MAX_DIMS 5
+#define MAC_MAX_AXES 3
+
+struct mac_dim {
+    int64_t extent;
+    int64_t xstride; // elements of x (of the moving operand)
+    int64_t wstride; // K dimensions: elements of w; position dimensions: 0
+    int64_t ostride; // position dimensions: elements of the result; K dimensions: 0
+    int axis;        // -1: none
+    int64_t step;    // along the axis
+};
+struct mac_problem {
+    int64_t noc; // output channels = rows of W
+    struct mac_dim k[MAC_MAX_DIMS], p[MAC_MAX_DIMS];
+    int nk, np;                   // at least 1 each
+    int64_t origin[MAC_MAX_AXES]; // coordinate at k = 0, p = 0
+    int64_t limit[MAC_MAX_AXES];
+    int num_axes;
+    // Element offsets at index 0. xbase may be negative or past the end: coordinates are outside.
+    int64_t xbase, wbase, obase;
+    int64_t w_oc, o_oc; // strides of the output channel in w and in the result
+    int64_t channel0;   // first output channel, for scale and bias; channel of oc = channel0 + oc
+    // No weight takes part, there may not even be one: every activation is zero, all K extents
+    // are 1.
+    bool empty;
+    // 1, or: k[0] has extent diag, and channel oc uses only k[0] index oc / (noc / diag); then
+    // w offset = wbase + oc * w_oc + sum over the other K dims (k[0].wstride is 0).
+    int64_t diag;
+};
+struct mac_plan {
+    const struct ir_op *op;
+    struct ir_value *moving, *stationary; // x and w, or exchanged for matmul with stationary = 0
+    struct mac_problem *problem;
+    int num_problems;
+    int64_t channels; // length of bias and scale
+    // Multiplications of the layer arithmetic, padding taps of conv included; those of
+    // conv_transpose are x elements * kernel. INT64_MAX: more than that.
+    int64_t macs;
+};
+// group: N of the machine (decides how many small channel groups share a problem), pes: its PEs.
+// Weight and result shapes come from types, or from `wshape` once packed.
+BITLET_MUST_USE bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes,
+                                   struct arena *a, struct diag *d, struct mac_plan *out);
+int64_t mac_extent_k(const struct mac_problem *p); // product of the K extents
+int64_t mac_extent_p(const struct mac_problem *p);
+// Lanes that a mode and weight width take: fixed bits - 1 (1 for int1), fp32 24, fp16 11.
+int mac_lanes(enum ir_mode mode, int wbits);
+
+#endif
