@@ -1,0 +1,216 @@
+// The bit-column engines: what a group of N weights against N activations gives, in value and in
+// cycles.
+//
+// Two executions of the same rules. bce_rtl.c walks every RR-reg through every cycle, one group at
+// a time. bce_vector.c makes the same selections for many positions at once from a plan per
+// stationary tile. They share the types here and the tiles, and no arithmetic: that is what makes
+// comparing them worth something. Nothing here allocates; callers hand in all memory.
+#ifndef BITLET_BCE_H
+#define BITLET_BCE_H
+
+#include "stats.h"
+
+#define BCE_MAX_N SIM_MAX_GROUP
+#define BCE_MAX_WORDS (BCE_MAX_N / 64)
+#define BCE_LANES SIM_MAX_LANES
+#define BCE_WINDOW 8
+#define BCE_QUIET_NAN 0x7fc00000u
+
+enum bce_walk {
+    BCE_WALK_WINDOW, // the check window's rule
+    BCE_WALK_IDEAL,  // a set bit every cycle
+    BCE_WALK_ALL     // every lane visits all N positions
+};
+
+struct bce_config {
+    int n;          // positions of a group, 1..BCE_MAX_N
+    int mode;       // ISA_MODE_*
+    uint32_t prune; // bit b set: lane b works
+    enum bce_walk walk;
+    bool compat; // the quirks of the authors' RTL
+};
+
+static inline bool bce_is_float(const struct bce_config *c)
+{
+    return c->mode != ISA_MODE_fixed;
+}
+
+// The stationary weights of one (group, PE). Bits where `valid` is clear, and bits past N, are zero
+// in sign and columns.
+struct bce_tile {
+    int n_calc; // the walk ends after this position; -1: the PE has no weights
+    int macs;
+    uint64_t valid[BCE_MAX_WORDS];
+    uint64_t sign[BCE_MAX_WORDS];
+    uint64_t col[BCE_LANES][BCE_MAX_WORDS];
+    uint8_t exp[BCE_MAX_N]; // floats; 0 where the magnitude is 0
+};
+
+// Bytes of a tile in the layout of image.h.
+size_t bce_tile_bytes(int n, int lanes, bool is_float);
+// Positions at or past `limit` are taken as without weight, whatever the bytes say.
+void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8_t *bytes,
+                   struct bce_tile *out);
+// Writes n weights; lanes[b] bits come from mag[i], exponents from exp[i] (floats). Position i is
+// valid for i < count.
+void bce_tile_store(const struct bce_config *c, int lanes, int count, const uint32_t *mag,
+                    const bool *neg, const uint8_t *exp, uint8_t *bytes);
+
+static inline bool bce_bit(const uint64_t *words, int i)
+{
+    return (words[i >> 6] >> (i & 63)) & 1;
+}
+
+// ---- Literal execution --------------------------------------------------------------------------
+
+struct bce_trace {
+    // A lane's emission in a cycle (0 = first of the distillation): the index selected, -1 for
+    // "fill 0".
+    void (*emit)(void *user, int cycle, int lane, int index);
+    void *user;
+};
+
+struct bce_group {
+    int64_t acc; // the 64-bit accumulator
+    int emax;    // floats: largest exponent sum; 0 when no product counts
+    int d;       // distillation cycles
+    uint16_t selections[BCE_LANES];
+    uint16_t cycles[BCE_LANES];
+};
+
+// a: N activations; fixed: 25-bit two's complement, sign-extended; floats: the bits of the f32 or
+// f16. trace may be NULL.
+void bce_rtl_group(const struct bce_config *c, const struct bce_tile *t, const uint32_t *a,
+                   const struct bce_trace *trace, struct bce_group *out);
+// The final packager: fp32 bits of a float group's sum.
+uint32_t bce_rtl_pack_float(const struct bce_config *c, int64_t acc, int emax);
+// The same, or what IEEE gives when infinities or NaNs are among the operands (not in compat).
+uint32_t bce_rtl_result(const struct bce_config *c, const struct bce_tile *t, const uint32_t *a,
+                        const struct bce_group *g);
+// fp32 addition of a group to a partial sum, round to nearest even, one NaN.
+uint32_t bce_rtl_add(uint32_t a, uint32_t b);
+// The RTL's fixed-point packager: shift, saturate to 25 bits; its word layout.
+uint32_t bce_rtl_pack_fixed(int64_t acc, int quant);
+
+// ---- Vector execution ---------------------------------------------------------------------------
+
+#define BCE_ROW_BYTES 256 // one row of a block: 128 int16 or 64 words
+#define BCE_BLOCK_I16 (BCE_ROW_BYTES / 2)
+#define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4)
+#define BCE_SUB                                                                                    \
+    16 // positions of a float sub-block: decoded operands lie as [sub-block][k][BCE_SUB]
+#define BCE_MAX_SPLIT 3
+#define BCE_PLANES 24
+
+enum bce_row { BCE_ROW_I16, BCE_ROW_I32, BCE_ROW_F32, BCE_ROW_F16 };
+
+static inline int bce_row_block(enum bce_row r)
+{
+    return r == BCE_ROW_I16 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+}
+
+// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then `pos` rows are
+// added and `neg` subtracted; with `flush`, accumulator << shift then goes to the group sum and the
+// accumulator starts anew.
+struct bce_segment {
+    uint16_t pos, neg;
+    uint8_t dbl, shift;
+    bool flush;
+};
+
+// What one tile asks of the kernels, decoded once. The arrays lie behind the struct, in the
+// caller's memory.
+struct bce_plan {
+    int n_calc, macs;
+    // fixed
+    int d; // distillation cycles
+    uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
+    bool wide; // the group sum may leave 32 bits
+    int num_segments;
+    struct bce_segment *segment;
+    uint8_t *k; // selected positions, segment by segment
+    // floats, and fixed in compat
+    bool special; // an infinity or NaN among the weights
+    bool tail;    // the last windows may reach bits past n_calc
+    uint64_t valid[BCE_MAX_WORDS];
+    int32_t *exp;  // BCE_NO_EXP where the weight cannot count
+    uint32_t *mag; // fixed: of the selected bits
+    int32_t *neg;  // 0 or -1
+};
+#define BCE_NO_EXP (-(1 << 20))
+
+// The window's rule on 8 column bits at a time: [2 * offset in window + seen][bits] = windows begun
+// << 8 | next state.
+struct bce_tables {
+    uint16_t walk[2 * BCE_WINDOW][256];
+    uint64_t index[256]; // positions of a byte's set bits, one to a byte from the lowest up
+    uint8_t count[256];  // how many there are
+};
+void bce_tables_init(struct bce_tables *t);
+
+size_t bce_plan_bytes(const struct bce_config *c);
+// amax: bound of |activation|; the plan keeps every accumulator inside its type for it.
+void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
+                   const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
+                   struct bce_plan **out);
+int32_t bce_activation_bound(enum dtype t);
+static inline enum bce_row bce_fixed_row(int32_t amax)
+{
+    return amax <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
+}
+
+// Float activations of one group and block, decoded for all PEs.
+struct bce_float_block {
+    int len;
+    bool any_special;
+    uint8_t special[BCE_BLOCK_I32];                                 // per position
+    uint32_t lane_mask[BCE_BLOCK_I32] __attribute__((aligned(64))); // prune, 0 past len
+    const uint32_t *raw;                                            // rows of BCE_ROW_BYTES
+    int32_t *exp;  // [len / BCE_SUB][n][BCE_SUB], BCE_NO_EXP for zero
+    int32_t *mant; // signed significands
+};
+// Bits selected, per lane: bit-sliced counters beside the words they count, emptied into `total`.
+struct bce_lane_counter {
+    uint32_t plane[BCE_PLANES][BCE_SUB] __attribute__((aligned(64)));
+    int adds;
+    uint64_t total[BCE_LANES];
+};
+struct bce_float_out {
+    int64_t acc[BCE_BLOCK_I32] __attribute__((aligned(64)));
+    int32_t emax[BCE_BLOCK_I32] __attribute__((aligned(64)));
+    uint32_t d[BCE_BLOCK_I32] __attribute__((aligned(64)));
+    uint32_t bits[BCE_BLOCK_I32] __attribute__((aligned(64)));
+};
+
+struct bce_kernels {
+    const char *name;
+    // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
+    // a whole row.
+    void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
+                    bool add);
+    void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
+                    bool add);
+    void (*decode)(const struct bce_config *c, int rows, struct bce_float_block *b);
+    // Sums, exponents and D of all positions of the block (a multiple of BCE_SUB of them is
+    // written).
+    void (*sum)(const struct bce_config *c, const struct bce_plan *p,
+                const struct bce_float_block *b, struct bce_lane_counter *n,
+                struct bce_float_out *out);
+    void (*pack)(const struct bce_config *c, int len,
+                 struct bce_float_out *out); // acc, emax -> bits
+    void (*add)(int len, const uint32_t *bits, uint64_t *psum);
+};
+// Kernels that this processor can run, the best last; NULL past the end.
+const struct bce_kernels *bce_kernels_at(int i);
+const struct bce_kernels *bce_kernels_best(void);
+
+void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
+                      const struct bce_plan *p, enum bce_row row, const void *rows, int len,
+                      int64_t *psum, bool add);
+// out->bits: the results, IEEE specials included.
+void bce_vector_float(const struct bce_kernels *kn, const struct bce_config *c,
+                      const struct bce_plan *p, const struct bce_float_block *b,
+                      struct bce_lane_counter *n, struct bce_float_out *out);
+void bce_lane_counter_drain(struct bce_lane_counter *n);
+
+#endif

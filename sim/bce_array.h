@@ -1,0 +1,45 @@
+// The array: all groups of an instruction over all positions and PEs, on either datapath, with its
+// time and statistics.
+//
+// Groups are taken in order, for every partial sum alike, so that sums of floats do not depend on
+// how the work is cut. Memory comes from the caller, bce_array_bytes() of it; counters are merged
+// by addition.
+#ifndef BITLET_BCE_ARRAY_H
+#define BITLET_BCE_ARRAY_H
+
+#include "bce_agu.h"
+
+// Time of the array: a step is one position of one group on all PEs; it takes overhead + the
+// largest D.
+struct bce_timing {
+    int overhead;
+    int once;            // added once an instruction
+    int fifo;            // steps a PE may run behind the fastest
+    int64_t weight_load; // cycles to bring one group's tiles to the PEs
+};
+// D of (pe, p) at d[pe * pe_stride + p * pos_stride]. Gives the cycles of one group's steps;
+// *step_sum: sum over steps of the largest D. work: num_pe + fifo entries, unused without a FIFO.
+int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe, int64_t positions,
+                       int64_t pe_stride, int64_t pos_stride, int64_t *work, uint64_t *step_sum);
+
+struct bce_op {
+    struct bce_config cfg;
+    struct bce_timing timing;
+    const struct bce_tables *tables;
+    const struct bce_agu *agu;
+    int lanes; // in the tiles
+    int npe, pes;
+    const uint8_t *tiles; // [group][PE]
+    size_t tile_bytes;
+    uint64_t *psum; // [PE][position]
+    bool acc;
+    bool literal; // datapath rtl
+};
+int64_t bce_op_groups(const struct bce_op *op);
+size_t bce_array_bytes(const struct bce_op *op, int workers);
+// mem: 64-byte aligned. Statistics are added to *stats. False when an activation does not fit 25
+// bits.
+bool bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
+                   struct sim_layer_stats *stats, int64_t *cycles);
+
+#endif

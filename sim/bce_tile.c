@@ -1,0 +1,79 @@
+// Lane tiles: the layout of image.h, in and out of the weight buffer.
+#include <string.h>
+
+#include "bce.h"
+#include "io.h"
+
+static int tile_words(int n)
+{
+    return (n + 63) / 64;
+}
+
+size_t bce_tile_bytes(int n, int lanes, bool is_float)
+{
+    size_t bytes = 8 * (size_t)tile_words(n) * (size_t)(2 + lanes);
+    return is_float ? bytes + (size_t)((n + 7) / 8 * 8) : bytes;
+}
+
+// Positions below `limit` that belong to word w.
+static uint64_t word_mask(int w, int limit)
+{
+    int bits = limit - 64 * w;
+    if (bits <= 0)
+        return 0;
+    return bits >= 64 ? ~0ull : (1ull << bits) - 1;
+}
+
+static void load_exponents(const struct bce_config *c, const uint8_t *bytes, struct bce_tile *out)
+{
+    for (int w = 0; w < tile_words(c->n); w++) {
+        uint64_t any = 0;
+        for (int b = 0; b < BCE_LANES; b++)
+            any |= out->col[b][w];
+        for (; any; any &= any - 1) {
+            int i = 64 * w + __builtin_ctzll(any);
+            out->exp[i] = bytes[i];
+        }
+    }
+}
+
+void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8_t *bytes,
+                   struct bce_tile *out)
+{
+    int words = tile_words(c->n);
+    memset(out, 0, sizeof *out);
+    out->n_calc = -1;
+    for (int w = 0; w < words; w++) {
+        uint64_t valid = io_get64(bytes + 8 * w) & word_mask(w, limit);
+        out->valid[w] = valid;
+        out->sign[w] = io_get64(bytes + 8 * (words + w)) & valid;
+        for (int b = 0; b < lanes; b++)
+            out->col[b][w] = io_get64(bytes + 8 * ((2 + b) * words + w)) & valid;
+        out->macs += __builtin_popcountll(valid);
+        if (valid)
+            out->n_calc = 64 * w + 63 - __builtin_clzll(valid);
+    }
+    if (bce_is_float(c))
+        load_exponents(c, bytes + 8 * (2 + lanes) * words, out);
+}
+
+void bce_tile_store(const struct bce_config *c, int lanes, int count, const uint32_t *mag,
+                    const bool *neg, const uint8_t *exp, uint8_t *bytes)
+{
+    int words = tile_words(c->n);
+    memset(bytes, 0, bce_tile_bytes(c->n, lanes, bce_is_float(c)));
+    for (int w = 0; w < words; w++) {
+        uint64_t sign = 0, col[BCE_LANES] = {0};
+        for (int i = 64 * w; i < count && i < 64 * w + 64; i++) {
+            sign |= (uint64_t)neg[i] << (i & 63);
+            for (int b = 0; b < lanes; b++)
+                col[b] |= (uint64_t)(mag[i] >> b & 1) << (i & 63);
+        }
+        io_put64(bytes + 8 * w, word_mask(w, count));
+        io_put64(bytes + 8 * (words + w), sign);
+        for (int b = 0; b < lanes; b++)
+            io_put64(bytes + 8 * ((2 + b) * words + w), col[b]);
+    }
+    if (bce_is_float(c))
+        memcpy(bytes + 8 * (2 + lanes) * words, exp, (size_t)count);
+}

@@ -1,0 +1,463 @@
+// Plans for the kernels: what depends on a stationary tile alone is worked out here, once per tile.
+// In fixed point that is everything about the selections and the distillation; in floats, the
+// unpacked weights. Also the rare cases that the kernels leave out: IEEE specials, and the RTL's
+// quirks that touch single elements.
+#include "bce.h"
+
+#include <string.h>
+
+#include "arena.h"
+#include "bce_kernels.h"
+
+// ---- Levels -------------------------------------------------------------------------------------
+
+const struct bce_kernels *bce_kernels_at(int i)
+{
+    const struct bce_kernels *have[3] = {&bce_kernels_plain, NULL, NULL};
+#if defined(__x86_64__)
+    int num = 1;
+    if (__builtin_cpu_supports("avx2"))
+        have[num++] = &bce_kernels_avx2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        have[num++] = &bce_kernels_avx512;
+#endif
+    return i >= 0 && i < 3 ? have[i] : NULL;
+}
+
+const struct bce_kernels *bce_kernels_best(void)
+{
+    const struct bce_kernels *best = NULL;
+    for (int i = 0; bce_kernels_at(i); i++)
+        best = bce_kernels_at(i);
+    return best;
+}
+
+// ---- Distillation of a column -------------------------------------------------------------------
+
+// State: elements of the current window modulo 8, and whether one of them was set. With 0 elements
+// the next one begins a window; so does a set bit in a window that has one already.
+static int walk_bit(int state, bool x, bool *begun)
+{
+    int seen = state & 1, in_window = state >> 1;
+    *begun = in_window == 0 || (x && seen);
+    in_window = *begun ? 1 : (in_window + 1) % BCE_WINDOW;
+    seen = *begun ? x : seen | x;
+    return in_window == 0 ? 0 : 2 * in_window + seen;
+}
+
+void bce_tables_init(struct bce_tables *t)
+{
+    for (int state = 0; state < 2 * BCE_WINDOW; state++)
+        for (int bits = 0; bits < 256; bits++) {
+            int s = state, windows = 0;
+            for (int i = 0; i < 8; i++) {
+                bool begun;
+                s = walk_bit(s, bits >> i & 1, &begun);
+                windows += begun;
+            }
+            t->walk[state][bits] = (uint16_t)(windows << 8 | s);
+        }
+    for (int bits = 0; bits < 256; bits++) {
+        int n = 0;
+        t->index[bits] = 0;
+        for (int i = 0; i < 8; i++)
+            if (bits >> i & 1)
+                t->index[bits] |= (uint64_t)i << (8 * n++);
+        t->count[bits] = (uint8_t)n;
+    }
+}
+
+struct columns_walk {
+    int state[BCE_LANES]; // after n_calc
+    int windows[BCE_LANES];
+};
+
+// Walks all columns to their end, side by side: a column's steps depend on each other, those of
+// different columns do not.
+static void walk_columns(const struct bce_config *c, const struct bce_tables *t,
+                         const struct bce_tile *tile, struct columns_walk *w)
+{
+    int lanes = 32 - __builtin_clz(c->prune), i = 0;
+    memset(w, 0, sizeof *w);
+    for (; i + 8 <= tile->n_calc + 1; i += 8)
+        for (int b = 0; b < lanes; b++) {
+            uint16_t step = t->walk[w->state[b]][tile->col[b][i >> 6] >> (i & 63) & 0xff];
+            w->windows[b] += step >> 8;
+            w->state[b] = step & 0xff;
+        }
+    for (; i <= tile->n_calc; i++)
+        for (int b = 0; b < lanes; b++) {
+            bool begun;
+            w->state[b] = walk_bit(w->state[b], bce_bit(tile->col[b], i), &begun);
+            w->windows[b] += begun;
+        }
+}
+
+// A window that is still open after n_calc and empty so far selects the first set bit it reaches
+// past it, or none.
+static int tail_bit(const struct bce_config *c, const uint64_t *col, int n_calc, int state)
+{
+    int in_window = state >> 1;
+    if (in_window == 0 || (state & 1))
+        return -1;
+    for (int i = n_calc + 1; i < c->n && in_window < BCE_WINDOW; i++, in_window++)
+        if (bce_bit(col, i))
+            return i;
+    return -1;
+}
+
+// Bits of a column that the lane selects, and its cycles.
+static int select_bits(const struct bce_config *c, const struct columns_walk *walk,
+                       const struct bce_tile *t, int lane, uint64_t *sel)
+{
+    int words = (c->n + 63) / 64, count = 0, last = t->n_calc;
+    memcpy(sel, t->col[lane], sizeof(uint64_t) * BCE_MAX_WORDS);
+    if (c->walk == BCE_WALK_ALL)
+        return c->n;
+    if (c->walk == BCE_WALK_IDEAL) {
+        for (int w = 0; w < words; w++)
+            count += __builtin_popcountll(sel[w]);
+        return count;
+    }
+    int tail = tail_bit(c, sel, last, walk->state[lane]);
+    for (int i = last + 1; i < c->n; i++)
+        if (i != tail)
+            sel[i >> 6] &= ~(1ull << (i & 63));
+    return walk->windows[lane];
+}
+
+// ---- Plans --------------------------------------------------------------------------------------
+
+int32_t bce_activation_bound(enum dtype t)
+{
+    const struct dtype_info *i = &dtype_info[t];
+    if (i->bits > 16)
+        return 1 << 24;
+    return i->kind == DTK_I ? 1 << (i->bits - 1) : (1 << i->bits) - 1;
+}
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+static size_t weights_bytes(const struct bce_config *c)
+{
+    return 3 * sizeof(int32_t) * (size_t)c->n;
+}
+
+size_t bce_plan_bytes(const struct bce_config *c)
+{
+    size_t bytes = round_up(sizeof(struct bce_plan));
+    if (bce_is_float(c) || c->compat)
+        bytes += round_up(weights_bytes(c));
+    if (!bce_is_float(c)) {
+        size_t lanes = (size_t)__builtin_popcount(c->prune);
+        bytes += round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
+        bytes += round_up(lanes * (size_t)c->n + 8);
+    }
+    return bytes;
+}
+
+static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
+{
+    struct bce_plan *p = mem;
+    uint8_t *at = (uint8_t *)mem + round_up(sizeof *p);
+    memset(p, 0, sizeof *p);
+    if (bce_is_float(c) || c->compat) {
+        p->exp = (int32_t *)(void *)at;
+        p->mag = (uint32_t *)(p->exp + c->n);
+        p->neg = (int32_t *)(p->mag + c->n);
+        at += round_up(weights_bytes(c));
+    }
+    if (!bce_is_float(c)) {
+        size_t lanes = (size_t)__builtin_popcount(c->prune);
+        p->segment = (struct bce_segment *)(void *)at;
+        p->k = at + round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
+    }
+    return p;
+}
+
+// 8 x 8 bits, byte i bit j to byte j bit i.
+static uint64_t transpose8(uint64_t x)
+{
+    uint64_t t = (x ^ x >> 7) & 0x00aa00aa00aa00aaull;
+    x ^= t ^ t << 7;
+    t = (x ^ x >> 14) & 0x0000cccc0000ccccull;
+    x ^= t ^ t << 14;
+    t = (x ^ x >> 28) & 0x00000000f0f0f0f0ull;
+    return x ^ t ^ t << 28;
+}
+
+// Columns, BCE_MAX_WORDS words each, to magnitudes.
+static void gather_magnitudes(const struct bce_config *c, const uint64_t *col, uint32_t *mag)
+{
+    memset(mag, 0, sizeof(uint32_t) * (size_t)c->n);
+    for (int lane = 0; lane < BCE_LANES; lane += 8)
+        for (int i = 0; i < c->n; i += 8) {
+            uint64_t bytes = 0;
+            for (int b = 0; b < 8; b++)
+                bytes |= (col[(lane + b) * BCE_MAX_WORDS + (i >> 6)] >> (i & 63) & 0xff) << (8 * b);
+            bytes = transpose8(bytes);
+            for (int j = 0; j < 8 && i + j < c->n; j++)
+                mag[i + j] |= (uint32_t)(bytes >> (8 * j) & 0xff) << lane;
+        }
+}
+
+static void plan_float(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p)
+{
+    int top = c->mode == ISA_MODE_fp32 ? 255 : 31;
+    gather_magnitudes(c, t->col[0], p->mag);
+    memcpy(p->valid, t->valid, sizeof p->valid);
+    for (int i = 0; i < c->n; i++) {
+        bool valid = bce_bit(t->valid, i);
+        p->exp[i] = c->compat || (valid && p->mag[i] != 0) ? t->exp[i] : BCE_NO_EXP;
+        p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
+        p->special |= valid && t->exp[i] == top;
+        p->tail |= i > t->n_calc && p->mag[i] != 0;
+    }
+}
+
+// Order of the selections: lanes from the highest down, so that an accumulator can be doubled on
+// the way; in a lane, positive weights first.
+struct packer {
+    struct bce_plan *p;
+    const struct bce_tables *tables;
+    int words;
+    uint64_t limit, amax, bound; // bound: of the accumulator's magnitude
+    int lane, used;
+};
+
+// Indices of the set bits, eight at a time; writes up to 7 bytes past the last one.
+static int list_bits(const struct packer *k, const uint64_t *sel, const uint64_t *sign, bool neg,
+                     uint8_t *out)
+{
+    int n = 0;
+    for (int w = 0; w < k->words; w++) {
+        uint64_t m = sel[w] & (neg ? sign[w] : ~sign[w]);
+        uint64_t base = UINT64_C(0x4040404040404040) * (unsigned)w;
+        for (; m; m >>= 8, base += UINT64_C(0x0808080808080808)) {
+            uint64_t indices = k->tables->index[m & 0xff] + base;
+            memcpy(out + n, &indices, sizeof indices);
+            n += k->tables->count[m & 0xff];
+        }
+    }
+    return n;
+}
+
+static void flush(struct packer *k)
+{
+    if (k->p->num_segments == 0)
+        return;
+    struct bce_segment *last = &k->p->segment[k->p->num_segments - 1];
+    last->flush = true;
+    last->shift = (uint8_t)k->lane;
+    k->bound = 0;
+}
+
+static void add_lane(struct packer *k, int lane, const uint64_t *sel, const uint64_t *sign)
+{
+    int pos = list_bits(k, sel, sign, false, k->p->k + k->used);
+    int neg = list_bits(k, sel, sign, true, k->p->k + k->used + pos);
+    k->used += pos + neg;
+    while (pos + neg > 0) {
+        int dbl = k->bound ? k->lane - lane : 0;
+        uint64_t doubled = k->bound << dbl;
+        uint64_t room = doubled < k->limit ? (k->limit - doubled) / k->amax : 0;
+        if (k->bound && room < (uint64_t)(pos + neg)) {
+            flush(k);
+            continue;
+        }
+        int take = room < (uint64_t)(pos + neg) ? (int)room : pos + neg;
+        int take_pos = take < pos ? take : pos;
+        k->p->segment[k->p->num_segments++] = (struct bce_segment){
+            .pos = (uint16_t)take_pos, .neg = (uint16_t)(take - take_pos), .dbl = (uint8_t)dbl};
+        k->bound = doubled + (uint64_t)take * k->amax;
+        k->lane = lane;
+        pos -= take_pos;
+        neg -= take - take_pos;
+    }
+}
+
+static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
+                       const struct bce_tile *t, int32_t amax, enum bce_row row, struct bce_plan *p)
+{
+    struct packer k = {.p = p, .tables = tables, .words = (c->n + 63) / 64};
+    uint64_t sel[BCE_LANES][BCE_MAX_WORDS] = {{0}}, total = 0;
+    struct columns_walk walk;
+    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
+    k.amax = (uint64_t)amax;
+    walk_columns(c, tables, t, &walk);
+    for (int b = BCE_LANES - 1; b >= 0; b--) {
+        if (!(c->prune >> b & 1))
+            continue;
+        int used = k.used, cycles = select_bits(c, &walk, t, b, sel[b]);
+        add_lane(&k, b, sel[b], t->sign);
+        p->lane_selections[b] = (uint16_t)(k.used - used);
+        p->lane_cycles[b] = (uint16_t)cycles;
+        p->d = cycles > p->d ? cycles : p->d;
+        total += (uint64_t)(k.used - used) << b;
+    }
+    flush(&k);
+    p->wide = total * k.amax > INT32_MAX;
+    if (!c->compat)
+        return;
+    gather_magnitudes(c, sel[0], p->mag);
+    for (int i = 0; i < c->n; i++)
+        p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
+}
+
+void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
+                   const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
+                   struct bce_plan **out)
+{
+    struct bce_plan *p = plan_lay_out(c, mem);
+    *out = p;
+    p->n_calc = t->n_calc;
+    p->macs = t->macs;
+    if (bce_is_float(c))
+        plan_float(c, t, p);
+    else if (t->n_calc >= 0)
+        plan_fixed(c, tables, t, amax, row, p);
+}
+
+// ---- Fixed point --------------------------------------------------------------------------------
+
+#define ACT_MIN (-(1 << 24))
+
+// 25-bit negation leaves the most negative activation as it is: its products with negative weights
+// are 2^25 times the selected magnitude too large in a sum that negated it.
+static void wrap_negations(const struct bce_config *c, const struct bce_plan *p,
+                           const int32_t *rows, int len, int64_t *psum)
+{
+    for (int k = 0; k < c->n; k++) {
+        if (!p->neg[k] || !p->mag[k])
+            continue;
+        for (int i = 0; i < len; i++)
+            if (rows[k * BCE_BLOCK_I32 + i] == ACT_MIN)
+                psum[i] -= (int64_t)p->mag[k] << 25;
+    }
+}
+
+void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
+                      const struct bce_plan *p, enum bce_row row, const void *rows, int len,
+                      int64_t *psum, bool add)
+{
+    if (row == BCE_ROW_I16)
+        kn->fixed16(p, rows, len, psum, add);
+    else
+        kn->fixed32(p, rows, len, psum, add);
+    if (c->compat && row == BCE_ROW_I32 && p->n_calc >= 0)
+        wrap_negations(c, p, rows, len, psum);
+}
+
+// ---- Floats -------------------------------------------------------------------------------------
+
+void bce_lane_counter_drain(struct bce_lane_counter *n)
+{
+    for (int d = 0; d < BCE_PLANES; d++)
+        for (int b = 0; b < BCE_LANES; b++) {
+            uint64_t set = 0;
+            for (int i = 0; i < BCE_SUB; i++)
+                set += n->plane[d][i] >> b & 1;
+            n->total[b] += set << d;
+        }
+    memset(n->plane, 0, sizeof n->plane);
+    n->adds = 0;
+}
+
+// One position, one element at a time, for walks that may select bits past n_calc. The state is a
+// word of lanes.
+static void sum_tail(const struct bce_config *c, const struct bce_plan *p,
+                     const struct bce_float_block *b, int at, struct bce_lane_counter *n,
+                     struct bce_float_out *out)
+{
+    size_t sub = (size_t)(at / BCE_SUB * c->n) * BCE_SUB + (size_t)(at % BCE_SUB);
+    const int32_t *exp = b->exp + sub, *mant = b->mant + sub;
+    int state[BCE_LANES] = {0}, cycles[BCE_LANES] = {0}, d = 0;
+    int64_t acc = 0;
+    int32_t emax = 0;
+    for (int k = 0; k < c->n; k++)
+        emax = exp[k * BCE_SUB] + p->exp[k] > emax ? exp[k * BCE_SUB] + p->exp[k] : emax;
+    for (int lane = 0; lane < BCE_LANES; lane++) {
+        if (!(c->prune >> lane & 1) || p->n_calc < 0)
+            continue;
+        for (int k = 0; k < c->n; k++) {
+            int shift = emax - exp[k * BCE_SUB] - p->exp[k];
+            bool x = shift < 32 && (p->mag[k] >> shift >> lane & 1), begun = false;
+            if (k <= p->n_calc)
+                state[lane] = walk_bit(state[lane], x, &begun);
+            else if (state[lane] < 2 || (state[lane] & 1))
+                break; // the last window is spent or has selected
+            else
+                state[lane] = walk_bit(state[lane], x, &begun);
+            cycles[lane] += begun;
+            if (!x)
+                continue;
+            n->total[lane]++;
+            acc += (p->neg[k] ? -(int64_t)mant[k * BCE_SUB] : mant[k * BCE_SUB]) * (1ll << lane);
+        }
+        d = cycles[lane] > d ? cycles[lane] : d;
+    }
+    out->acc[at] = acc;
+    out->emax[at] = emax;
+    out->d[at] = (uint32_t)d;
+}
+
+// The product of operand k with weight k is a NaN, +inf, -inf, or of no concern (0).
+enum special { SPECIAL_NONE = 0, SPECIAL_PLUS = 1, SPECIAL_MINUS = 2, SPECIAL_NAN = 4 };
+
+static enum special special_product(const struct bce_config *c, const struct bce_plan *p, int k,
+                                    uint32_t a)
+{
+    int frac = c->mode == ISA_MODE_fp32 ? 23 : 10, top = c->mode == ISA_MODE_fp32 ? 255 : 31;
+    uint32_t one = 1u << frac, fraction = a & (one - 1);
+    int exp = (int)(a >> frac) & top;
+    bool inf_w = p->exp[k] == top && p->mag[k] == one, nan_w = p->exp[k] == top && !inf_w;
+    bool inf_a = exp == top && fraction == 0, nan_a = exp == top && !inf_a;
+    if (nan_w || nan_a)
+        return SPECIAL_NAN;
+    if (!inf_w && !inf_a)
+        return SPECIAL_NONE;
+    if (p->mag[k] == 0 || (exp == 0 && fraction == 0))
+        return SPECIAL_NAN;
+    bool neg = (a >> (frac == 23 ? 31 : 15) & 1) != (p->neg[k] != 0);
+    return neg ? SPECIAL_MINUS : SPECIAL_PLUS;
+}
+
+static void special_results(const struct bce_config *c, const struct bce_plan *p,
+                            const struct bce_float_block *b, uint32_t *bits)
+{
+    for (int i = 0; i < b->len; i++) {
+        unsigned met = 0;
+        if (!b->special[i] && !p->special)
+            continue;
+        for (int k = 0; k <= p->n_calc; k++)
+            if (bce_bit(p->valid, k))
+                met |= special_product(c, p, k, b->raw[k * BCE_BLOCK_I32 + i]);
+        if (met == SPECIAL_PLUS)
+            bits[i] = 0x7f800000u;
+        else if (met == SPECIAL_MINUS)
+            bits[i] = 0xff800000u;
+        else if (met)
+            bits[i] = BCE_QUIET_NAN;
+    }
+}
+
+void bce_vector_float(const struct bce_kernels *kn, const struct bce_config *c,
+                      const struct bce_plan *p, const struct bce_float_block *b,
+                      struct bce_lane_counter *n, struct bce_float_out *out)
+{
+    if (p->tail)
+        for (int i = 0; i < b->len; i++)
+            sum_tail(c, p, b, i, n, out);
+    else
+        kn->sum(c, p, b, n, out);
+    if (c->walk == BCE_WALK_ALL)
+        for (int i = 0; i < b->len; i++)
+            out->d[i] = p->n_calc >= 0 ? (uint32_t)c->n : 0;
+    kn->pack(c, b->len, out);
+    if (!c->compat && (b->any_special || p->special))
+        special_results(c, p, b, out->bits);
+}

@@ -1,0 +1,269 @@
+// PCFG and PACK: the final packagers. A partial sum becomes an f32; scale, bias and limits apply in
+// that order, each rounded once; then it is converted to the destination's type, or multiplied by q
+// and rounded to an integer.
+#include <stdlib.h>
+#include <string.h>
+
+#include "bce_agu.h"
+#include "scalar_num.h"
+
+#define BLOCK BCE_BLOCK_I16
+#define MAX_PES 512
+#define PARALLEL_ELEMS 16384
+
+bool sim_exec_PCFG(struct sim *s, const struct isa_args_PCFG *in)
+{
+    if (in->bits < 1 || in->bits > 32)
+        return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "results of %d bits", (int)in->bits);
+    s->pcfg.quant = in->quant != 0;
+    s->pcfg.clamp = in->clamp != 0;
+    s->pcfg.bits = (int)in->bits;
+    s->pcfg.min = num_f32_of_bits((uint32_t)in->min);
+    s->pcfg.max = num_f32_of_bits((uint32_t)in->max);
+    s->pcfg.q = num_f32_of_bits((uint32_t)in->q);
+    return true;
+}
+
+struct pack {
+    const struct isa_args_PACK *in;
+    struct sim_pack_config cfg;
+    struct bce_agu agu; // K: PEs; positions: the rest
+    uint8_t *host;
+    const uint64_t *psum;
+    int npe;
+    int64_t positions, blocks;
+    uint32_t scale[MAX_PES], bias[MAX_PES]; // f32
+};
+
+// ---- Arithmetic ---------------------------------------------------------------------------------
+
+static void to_float(const uint64_t *restrict psum, int n, bool fixed, float *restrict v)
+{
+    if (fixed)
+        for (int i = 0; i < n; i++)
+            v[i] = (float)(int64_t)psum[i];
+    else
+        for (int i = 0; i < n; i++)
+            v[i] = num_f32_of_bits((uint32_t)psum[i]);
+}
+
+static void post_process(const struct pack *p, int pe, int n, float *v)
+{
+    float scale = num_f32_of_bits(p->scale[pe]), bias = num_f32_of_bits(p->bias[pe]);
+    float min = p->cfg.min, max = p->cfg.max;
+    if (p->in->scale)
+        for (int i = 0; i < n; i++)
+            v[i] *= scale;
+    if (p->in->bias)
+        for (int i = 0; i < n; i++)
+            v[i] += bias;
+    if (!p->cfg.clamp)
+        return;
+    for (int i = 0; i < n; i++) { // comparisons with NaN are false: it stays
+        v[i] = v[i] < min ? min : v[i];
+        v[i] = v[i] > max ? max : v[i];
+    }
+}
+
+// Round half to even and saturate. Adding 1.5 * 2^52 makes a double drop its fraction in just that
+// rounding.
+static void quantize(const struct sim_pack_config *c, int n, const float *v, int64_t *out)
+{
+    const double hi = (double)((1ll << (c->bits - 1)) - 1), lo = -hi - 1, magic = 0x1.8p52;
+    for (int i = 0; i < n; i++) {
+        double x = (double)(v[i] * c->q);
+        x = x == x ? x : 0;
+        x = x < lo ? lo : x;
+        x = x > hi ? hi : x;
+        out[i] = (int64_t)((x + magic) - magic);
+    }
+    if (c->bits == 1)
+        for (int i = 0; i < n; i++)
+            out[i] = v[i] * c->q < 0 ? -1 : 1;
+}
+
+// ---- Results ------------------------------------------------------------------------------------
+
+// Modulo the type; narrow signed types lie sign-extended in their byte.
+static void store_ints(enum dtype t, const int64_t *v, int n, uint8_t *out)
+{
+    int bits = dtype_info[t].bits, unused = 64 - bits;
+    size_t bytes = dtype_bytes(t);
+    bool is_signed = dtype_info[t].kind == DTK_I;
+    for (int i = 0; i < n; i++) {
+        uint64_t u = (uint64_t)v[i] << unused;
+        u = is_signed ? (uint64_t)((int64_t)u >> unused) : u >> unused;
+        memcpy(out + (size_t)i * bytes, &u, bytes);
+    }
+}
+
+static void store_floats(enum dtype t, const float *v, int n, void *out)
+{
+    uint16_t *half = out;
+    double *wide = out;
+    switch (t) {
+    case DT_F32: memcpy(out, v, sizeof *v * (size_t)n); return;
+    case DT_F16:
+        for (int i = 0; i < n; i++)
+            half[i] = num_f16_of_f32(v[i]);
+        return;
+    case DT_BF16:
+        for (int i = 0; i < n; i++)
+            half[i] = num_bf16_of_f32(v[i]);
+        return;
+    case DT_F64:
+        for (int i = 0; i < n; i++)
+            wide[i] = (double)v[i];
+        return;
+    default: bitlet_bug("packing to type %s", dtype_text(t));
+    }
+}
+
+static void pack_piece(void *user, int piece, int worker)
+{
+    const struct pack *p = user;
+    int pe = (int)(piece / p->blocks);
+    int64_t p0 = piece % p->blocks * BLOCK;
+    int n = p->positions - p0 < BLOCK ? (int)(p->positions - p0) : BLOCK;
+    const uint64_t *psum = p->psum + pe * p->positions + p0;
+    union {
+        uint8_t bytes[8 * BLOCK];
+        double align;
+    } out;
+    float v[BLOCK];
+    int64_t ints[BLOCK];
+    (void)worker;
+    if (p->in->raw)
+        memcpy(ints, psum, sizeof *ints * (size_t)n);
+    else {
+        to_float(psum, n, p->in->mode == ISA_MODE_fixed, v);
+        post_process(p, pe, n, v);
+        if (p->cfg.quant)
+            quantize(&p->cfg, n, v, ints);
+    }
+    if (p->in->raw || p->cfg.quant)
+        store_ints(p->agu.dtype, ints, n, out.bytes);
+    else
+        store_floats(p->agu.dtype, v, n, &out);
+    bce_agu_store(&p->agu, p->host, pe, p0, n, &out);
+}
+
+// ---- Operands -----------------------------------------------------------------------------------
+
+static bool check_type(struct sim *s, const struct isa_args_PACK *in, const struct sim_view *v)
+{
+    bool to_int = in->raw || s->pcfg.quant;
+    bool is_float =
+        v->dtype == DT_F32 || v->dtype == DT_F16 || v->dtype == DT_BF16 || v->dtype == DT_F64;
+    if (in->raw && in->mode != ISA_MODE_fixed)
+        return sim_fault_at(s, SIM_FAULT_OPERAND, v->base, "raw partial sums of floats");
+    if (to_int ? !dtype_is_int(v->dtype) : !is_float)
+        return sim_fault_at(s, SIM_FAULT_TYPE, v->base, "packing to type %s", dtype_text(v->dtype));
+    if (v->rank < 1 || v->extent[0] > s->machine.pes || v->extent[0] > MAX_PES)
+        return sim_fault_at(s, SIM_FAULT_VIEW, v->base,
+                            "the destination's first dimension does not fit the PEs");
+    return true;
+}
+
+// One f32 per PE.
+static bool read_vector(struct sim *s, const struct sim_view *v, int npe, uint32_t *out)
+{
+    struct bce_agu g;
+    uint8_t *host;
+    int64_t elems;
+    if (v->dtype != DT_F32)
+        return sim_fault_at(s, SIM_FAULT_TYPE, v->base, "scales or biases of type %s",
+                            dtype_text(v->dtype));
+    if (v->rank != 1 || v->extent[0] != npe)
+        return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "scales or biases do not match %d PEs",
+                            npe);
+    if (!sim_view_elems(s, v, &elems) || !sim_view_map(s, v, false, &host))
+        return false;
+    if (!bce_agu_init(&g, v, (struct bce_span){0, 0}, (struct bce_span){0, 1}, host))
+        return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "coordinates overflow");
+    for (int p = 0; p < npe; p += BCE_BLOCK_I32) {
+        uint32_t row[BCE_BLOCK_I32];
+        int n = npe - p < BCE_BLOCK_I32 ? npe - p : BCE_BLOCK_I32;
+        (void)bce_agu_rows(&g, 0, 1, p, n, BCE_ROW_F32, row);
+        memcpy(out + p, row, sizeof *row * (size_t)n);
+    }
+    sim_count_view(s, v, false);
+    return true;
+}
+
+// Whether no two elements of the destination can lie in the same place: every stride steps over all
+// that smaller ones reach. Only then does the order of the writes not matter.
+static bool disjoint(const struct sim_view *v)
+{
+    bool used[ISA_MAX_RANK] = {false};
+    int64_t reach = 0;
+    for (int round = 0; round < v->rank; round++) {
+        int best = -1;
+        for (int d = 0; d < v->rank; d++)
+            if (!used[d] && (best < 0 || llabs(v->stride[d]) < llabs(v->stride[best])))
+                best = d;
+        used[best] = true;
+        if (v->extent[best] == 1)
+            continue;
+        if (llabs(v->stride[best]) <= reach)
+            return false;
+        reach += (v->extent[best] - 1) * llabs(v->stride[best]);
+    }
+    return true;
+}
+
+static bool find_operands(struct sim *s, const struct isa_args_PACK *in, struct pack *p)
+{
+    const struct sim_view *v = &s->t[in->td];
+    int64_t elems, first;
+    uint64_t *psum;
+    if (!check_type(s, in, v) || !sim_view_elems(s, v, &elems))
+        return false;
+    p->npe = (int)v->extent[0];
+    if ((in->scale && !read_vector(s, &s->t[in->ts], p->npe, p->scale)) ||
+        (in->bias && !read_vector(s, &s->t[in->tb], p->npe, p->bias)))
+        return false;
+    if (!bce_agu_init(&p->agu, v, (struct bce_span){0, 1}, (struct bce_span){1, v->rank - 1}, NULL))
+        return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "coordinates overflow");
+    if (__builtin_add_overflow(in->psum, s->x[in->xp], &first))
+        first = -1;
+    if (!sim_psum_map(s, first, elems, false, &psum) || !sim_view_map(s, v, true, &p->host))
+        return false;
+    p->psum = psum;
+    p->positions = p->agu.p_total;
+    p->blocks = (p->positions + BLOCK - 1) / BLOCK;
+    return true;
+}
+
+// A packager finishes a result a cycle; a destination in DRAM takes them no faster than its
+// channel.
+static int64_t cost_of(const struct sim *s, const struct sim_view *v, int64_t elems)
+{
+    int64_t cycles =
+        s->machine.pack_latency + (elems + s->machine.packers - 1) / s->machine.packers;
+    if (!sim_view_in_dram(v))
+        return cycles;
+    double channel = (double)s->cost.dram_write * s->machine.clock_ghz / s->machine.dma_act_gbs;
+    int64_t dma = s->machine.dma_latency + (int64_t)channel;
+    dma += (double)(int64_t)channel < channel;
+    return cycles > dma ? cycles : dma;
+}
+
+bool sim_exec_PACK(struct sim *s, const struct isa_args_PACK *in)
+{
+    const struct sim_view *v = &s->t[in->td];
+    struct pack p = {.in = in, .cfg = s->pcfg};
+    if (!find_operands(s, in, &p))
+        return false;
+    int64_t elems = p.npe * p.positions, pieces = p.npe * p.blocks;
+    if (elems == 0)
+        return true;
+    if (p.host && elems >= PARALLEL_ELEMS && disjoint(v))
+        sim_pool_run(s->pool, (int)pieces, pack_piece, &p);
+    else if (p.host)
+        for (int64_t i = 0; i < pieces; i++)
+            pack_piece(&p, (int)i, 0);
+    sim_count_view(s, v, true);
+    s->cost.cycles = cost_of(s, v, elems);
+    return true;
+}

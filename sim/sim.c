@@ -1,0 +1,250 @@
+// A machine from an image: memory, inputs, the run, outputs.
+#include "sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "exec.h"
+#include "timeline.h"
+
+const char *const sim_datapath_name[] = {
+    [SIM_DATAPATH_RTL] = "rtl", [SIM_DATAPATH_VECTOR] = "vector", [SIM_DATAPATH_FAST] = "fast"};
+const char *const sim_timing_name[] = {[SIM_TIMING_MICRO21] = "micro21",
+                                       [SIM_TIMING_RTL] = "rtl",
+                                       [SIM_TIMING_IDEAL] = "ideal",
+                                       [SIM_TIMING_PIPELINED] = "pipelined"};
+
+void sim_options_default(struct sim_options *o)
+{
+    *o = (struct sim_options){.datapath = SIM_DATAPATH_VECTOR, .timing = SIM_TIMING_MICRO21};
+}
+
+// ---- Creation
+// ----------------------------------------------------------------------------------------
+
+#define GUARD_BYTES 4096 // kernels may read a vector past the last element of a buffer
+#define HOST_ALIGN 64
+
+static bool check_machine(const struct image *img, struct arena *a, struct diag *d)
+{
+    const struct machine *m = &img->machine;
+    if (m->ext != 0)
+        return diag_report(d, LOC_NONE, DIAG_MACHINE_LACKS,
+                           "the binary is scheduled for machine '%s' with extensions '%s', which "
+                           "this simulator does not model",
+                           m->name ? m->name : "?", machine_ext_text(m->ext, a));
+    if (img->heap_bytes > (uint64_t)m->dram_bytes)
+        return diag_report(d, LOC_NONE, DIAG_MACHINE_LACKS,
+                           "the program needs %" PRIu64 " bytes of DRAM, the machine has %" PRId64,
+                           img->heap_bytes, m->dram_bytes);
+    return true;
+}
+
+static bool reserve_region(struct sim *s, enum sim_region_id id, uint64_t base, uint64_t bytes)
+{
+    s->region[id] = (struct sim_region){.base = base, .bytes = bytes, .writable = true};
+    s->region[id].host = sim_reserve((size_t)bytes + GUARD_BYTES);
+    return s->region[id].host != NULL;
+}
+
+// Sections are used where they are mapped; one that is not aligned there is copied.
+static void borrow_region(struct sim *s, enum sim_region_id id, uint64_t base, const uint8_t *bytes,
+                          size_t len)
+{
+    const uint8_t *at = bytes;
+    if (len && (uintptr_t)bytes % HOST_ALIGN != 0) {
+        void *copy = arena_alloc_aligned(s->arena, len, HOST_ALIGN);
+        at = memcpy(copy, bytes, len);
+    }
+    s->region[id] =
+        (struct sim_region){.base = base, .bytes = len, .host = (uint8_t *)(uintptr_t)at};
+}
+
+static bool reserve_memory(struct sim *s)
+{
+    const struct image *img = s->img;
+    const struct machine *m = &s->machine;
+    borrow_region(s, SIM_REGION_RODATA, IMAGE_RODATA_BASE, img->rodata, img->rodata_bytes);
+    borrow_region(s, SIM_REGION_LANES, IMAGE_LANES_BASE, img->lanes, img->lanes_bytes);
+    bool ok = reserve_region(s, SIM_REGION_HEAP, IMAGE_HEAP_BASE, img->heap_bytes);
+    ok = reserve_region(s, SIM_REGION_ABUF, IMAGE_ABUF_BASE, (uint64_t)m->act_buffer) && ok;
+    ok = reserve_region(s, SIM_REGION_WBUF, IMAGE_WBUF_BASE, (uint64_t)m->weight_buffer) && ok;
+    s->psum_entries = m->psum_buffer / 8;
+    s->psum = sim_reserve((size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES);
+    s->stats.num_layers = img->num_layers + 1;
+    s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers);
+    s->timeline = timeline_create(s);
+    return ok && s->psum && s->stats.layers && s->timeline;
+}
+
+struct sim *sim_create(const struct image *img, const struct sim_options *o, struct arena *a,
+                       struct diag *d)
+{
+    if (!check_machine(img, a, d))
+        return NULL;
+    struct sim *s = ARENA_NEW(a, struct sim);
+    s->img = img;
+    s->machine = img->machine;
+    s->opt = *o;
+    s->arena = a;
+    for (int t = 0; t < ISA_TREGS; t++)
+        memset(s->t[t].axis, -1, sizeof s->t[t].axis);
+    if (!reserve_memory(s)) {
+        diag_report(d, LOC_NONE, DIAG_LIMIT,
+                    "the system does not give the machine's memory (%" PRIu64 " bytes of DRAM)",
+                    img->heap_bytes);
+        sim_destroy(s);
+        return NULL;
+    }
+    s->layer = &s->stats.layers[s->stats.num_layers - 1];
+    s->pool = sim_pool_create(o->threads);
+    exec_create(s);
+    return s;
+}
+
+void sim_destroy(struct sim *s)
+{
+    if (!s)
+        return;
+    sim_pool_destroy(s->pool);
+    timeline_destroy(s->timeline);
+    for (int i = SIM_REGION_HEAP; i < SIM_REGION_NUM; i++)
+        sim_release(s->region[i].host, (size_t)s->region[i].bytes + GUARD_BYTES);
+    sim_release(s->psum, (size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES);
+    sim_release(s->stats.layers, s->stats.num_layers * sizeof *s->stats.layers);
+    sim_release(s->scratch, s->scratch_bytes);
+}
+
+// ---- Inputs and outputs
+// ------------------------------------------------------------------------------
+
+// Where a tensor of the image lies, as a plain range; nothing of it is an access of the program.
+static bool io_range(struct sim *s, const struct image_io *io, bool write, uint8_t **host,
+                     size_t *bytes)
+{
+    int64_t elems = io->rank > BITLET_MAX_RANK ? -1 : dims_elems(io->dim, io->rank);
+    uint64_t size;
+    if (elems < 0 || io->dtype == DT_STR ||
+        !io_mul_ok((uint64_t)elems, dtype_bytes(io->dtype), &size))
+        return false;
+    struct sim_fault kept = s->fault;
+    int touches = s->num_touch;
+    bool ok = sim_bytes_map(s, io->addr, size, write, host);
+    s->fault = kept;
+    s->num_touch = touches;
+    *bytes = (size_t)size;
+    return ok;
+}
+
+static bool bad_io(const struct image_io *io, const char *what, struct diag *d)
+{
+    return diag_report(d, LOC_NONE, DIAG_IMAGE_FORMAT, "%s '%s' of the binary %s", what,
+                       io->name ? io->name : "",
+                       io->dtype == DT_STR ? "holds strings, which the machine has none of"
+                                           : "lies outside the machine's memory");
+}
+
+bool sim_set_input(struct sim *s, size_t index, const struct tensor *t, struct diag *d)
+{
+    const struct image_io *io = &s->img->inputs[index];
+    uint8_t *host;
+    size_t bytes;
+    if (!io_range(s, io, true, &host, &bytes))
+        return bad_io(io, "input", d);
+    if (t->dtype != io->dtype || t->rank != io->rank ||
+        memcmp(t->dim, io->dim, (size_t)io->rank * sizeof *t->dim) != 0) {
+        struct arena *scratch = arena_create();
+        diag_report(d, LOC_NONE, DIAG_TENSOR_MISMATCH, "input %zu '%s' is %s, but %s was given%s%s",
+                    index, io->name, tensor_type_text(io->dtype, io->dim, io->rank, scratch),
+                    tensor_type_text(t->dtype, t->dim, t->rank, scratch), t->name ? " by " : "",
+                    t->name ? t->name : "");
+        arena_destroy(scratch);
+        return false;
+    }
+    if (bytes)
+        memcpy(host, t->data, bytes);
+    return true;
+}
+
+struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a)
+{
+    const struct image_io *io = &s->img->outputs[index];
+    uint8_t *host;
+    size_t bytes;
+    if (!io_range(s, io, false, &host, &bytes))
+        return NULL;
+    struct tensor *t = tensor_create(a, io->dtype, io->dim, io->rank);
+    t->name = io->name;
+    if (bytes)
+        memcpy(t->data, host, bytes);
+    return t;
+}
+
+const struct sim_stats *sim_stats(const struct sim *s)
+{
+    return &s->stats;
+}
+
+const struct sim_fault *sim_last_fault(const struct sim *s)
+{
+    return &s->fault;
+}
+
+// ---- Running
+// -----------------------------------------------------------------------------------------
+
+static bool check_outputs(struct sim *s, struct diag *d)
+{
+    uint8_t *host;
+    size_t bytes;
+    for (size_t i = 0; i < s->img->num_outputs; i++)
+        if (!io_range(s, &s->img->outputs[i], false, &host, &bytes))
+            return bad_io(&s->img->outputs[i], "output", d);
+    return true;
+}
+
+static const char *insn_text(const struct sim *s, char *buf, size_t cap)
+{
+    struct isa_insn in;
+    uint64_t pc = s->fault.pc;
+    size_t bytes = s->img->text_bytes;
+    if (pc % ISA_WORD_BYTES != 0 || bytes < ISA_WORD_BYTES || pc > bytes - ISA_WORD_BYTES ||
+        !isa_decode(s->img->text + pc, &in))
+        return "no instruction";
+    isa_print(&in, NULL, buf, cap);
+    return buf;
+}
+
+static void report_fault(const struct sim *s, struct diag *d)
+{
+    const struct sim_fault *f = &s->fault;
+    char text[512];
+    bool limit = f->kind == SIM_FAULT_LIMIT;
+    diag_report(d, LOC_NONE, limit ? DIAG_SIM_LIMIT : DIAG_SIM_FAULT,
+                "%s%s at pc 0x%" PRIx64 " (%s), address 0x%" PRIx64 ": %s", limit ? "" : "fault ",
+                limit ? "the bound on cycles is passed" : sim_fault_name[f->kind], f->pc,
+                insn_text(s, text, sizeof text), f->addr, f->detail);
+    int at = image_layer_at(s->img, f->pc);
+    if (at < 0 || (size_t)at >= s->img->num_layers)
+        return;
+    const struct image_layer *l = &s->img->layers[at];
+    if (l->node_index >= 0)
+        diag_note(d, LOC_NONE, "layer '%s' (%s), of ONNX node %d '%s' (%s)", l->ir_value, l->ir_op,
+                  l->node_index, l->node_name, l->op_type);
+    else
+        diag_note(d, LOC_NONE, "layer '%s' (%s)", l->ir_value, l->ir_op);
+}
+
+bool sim_run(struct sim *s, struct diag *d)
+{
+    if (!check_outputs(s, d))
+        return false;
+    while (!s->halted && exec_step(s))
+        continue;
+    s->stats.cycles = timeline_end(s->timeline);
+    sim_stats_finish(&s->stats);
+    if (s->fault.kind == SIM_FAULT_NONE)
+        return true;
+    report_fault(s, d);
+    return false;
+}

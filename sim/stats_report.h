@@ -1,0 +1,28 @@
+// Reports on a run, as text and as JSON, and the figures derived for them.
+#ifndef BITLET_SIM_STATS_REPORT_H
+#define BITLET_SIM_STATS_REPORT_H
+
+#include "machine.h"
+#include "sim.h"
+#include "stats.h"
+
+double stats_d_mean(const struct sim_layer_stats *l); // distillation cycles of a PE group
+double
+stats_tile_d_mean(const struct sim_layer_stats *l); // of a stationary (group, PE), fixed point
+double stats_lane_occupancy(
+    const struct sim_layer_stats *l); // essential bits selected / cycles of the lanes in use
+double
+stats_pe_occupancy(const struct sim_layer_stats *l); // PEs with weights / PEs, over the steps
+double stats_cycles_per_64(const struct machine *m, int64_t cycles,
+                           uint64_t macs); // cycles a PE takes for 64 MACs
+int64_t
+stats_span(const struct sim_layer_stats *l); // from the first to the last cycle on the timeline
+int64_t stats_stalled(const struct sim_layer_stats *l, enum isa_unit u);
+
+// Cycles, time, MACs, units with their stalls, bytes, energy of the whole run.
+void stats_print_totals(const struct sim *s, FILE *f);
+// One row a layer that ran, and a legend.
+void stats_print_layers(const struct sim *s, FILE *f);
+BITLET_MUST_USE bool stats_write_json(const struct sim *s, const char *path, struct diag *d);
+
+#endif

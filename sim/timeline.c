@@ -1,0 +1,251 @@
+// See timeline.h. A scoreboard holds, per granule, the latest end of a write and of a read, each
+// packed with the unit that did it, so that the larger word is the later access and names the
+// reason of a wait.
+#include "timeline.h"
+
+#include <math.h>
+#include <string.h>
+
+#define UNIT_BITS 3
+#define MAX_TIME (1ll << 56)
+
+_Static_assert(ISA_UNIT_NUM <= 1 << UNIT_BITS, "a unit's number fits the packed words");
+
+struct board {
+    uint64_t base, limit; // addresses or partial-sum entries covered
+    int shift;            // log2 of the granule
+    uint64_t *write, *read;
+    size_t bytes; // of each array
+};
+
+enum board_id { BOARD_HEAP, BOARD_ABUF, BOARD_WBUF, BOARD_PSUM, BOARD_NUM };
+
+struct sim_timeline {
+    int64_t core;               // next issue
+    int64_t free[ISA_UNIT_NUM]; // when the unit's last instruction ends
+    int64_t end;
+    struct board board[BOARD_NUM];
+};
+
+static const enum sim_stall unit_stall[ISA_UNIT_NUM] = {
+    [ISA_UNIT_CTRL] = SIM_STALL_ISSUE,       [ISA_UNIT_DMAW] = SIM_STALL_WEIGHTS,
+    [ISA_UNIT_DMAA] = SIM_STALL_ACTIVATIONS, [ISA_UNIT_PRE] = SIM_STALL_PREPROCESS,
+    [ISA_UNIT_ARRAY] = SIM_STALL_ARRAY,      [ISA_UNIT_PACK] = SIM_STALL_PACK,
+    [ISA_UNIT_VEC] = SIM_STALL_VECTOR,       [ISA_UNIT_HOST] = SIM_STALL_HOST,
+};
+
+static bool board_open(struct board *b, uint64_t base, uint64_t size, int shift)
+{
+    size_t granules = (size_t)((size + (1ull << shift) - 1) >> shift);
+    b->base = base;
+    b->limit = base + size;
+    b->shift = shift;
+    b->bytes = granules * sizeof(uint64_t);
+    b->write = sim_reserve(b->bytes);
+    b->read = sim_reserve(b->bytes);
+    return b->write && b->read;
+}
+
+struct sim_timeline *timeline_create(const struct sim *s)
+{
+    struct sim_timeline *t = ARENA_NEW(s->arena, struct sim_timeline);
+    const struct sim_region *r = s->region;
+    bool ok =
+        board_open(&t->board[BOARD_HEAP], r[SIM_REGION_HEAP].base, r[SIM_REGION_HEAP].bytes, 12);
+    ok = board_open(&t->board[BOARD_ABUF], r[SIM_REGION_ABUF].base, r[SIM_REGION_ABUF].bytes, 6) &&
+         ok;
+    ok = board_open(&t->board[BOARD_WBUF], r[SIM_REGION_WBUF].base, r[SIM_REGION_WBUF].bytes, 6) &&
+         ok;
+    ok = board_open(&t->board[BOARD_PSUM], 0, (uint64_t)s->psum_entries, 6) && ok;
+    if (ok)
+        return t;
+    timeline_destroy(t);
+    return NULL;
+}
+
+void timeline_destroy(struct sim_timeline *t)
+{
+    for (int i = 0; t && i < BOARD_NUM; i++) {
+        sim_release(t->board[i].write, t->board[i].bytes);
+        sim_release(t->board[i].read, t->board[i].bytes);
+    }
+}
+
+int64_t timeline_end(const struct sim_timeline *t)
+{
+    return t->end;
+}
+
+int64_t timeline_transfer(const struct machine *m, double gbs, int64_t bytes)
+{
+    return (int64_t)ceil((double)bytes / (gbs / m->clock_ghz));
+}
+
+// ---- Scoreboards
+// -------------------------------------------------------------------------------------
+
+static struct board *touch_board(struct sim_timeline *t, const struct sim_touch *x)
+{
+    if (x->psum)
+        return &t->board[BOARD_PSUM];
+    for (int i = BOARD_HEAP; i <= BOARD_WBUF; i++)
+        if (x->lo >= t->board[i].base && x->lo < t->board[i].limit)
+            return &t->board[i];
+    return NULL;
+}
+
+static uint64_t latest(const uint64_t *times, uint64_t first, uint64_t last, uint64_t best)
+{
+    for (uint64_t g = first; g <= last; g++)
+        best = times[g] > best ? times[g] : best;
+    return best;
+}
+
+// The latest access that this instruction must wait for, packed.
+static uint64_t hazard(struct sim *s)
+{
+    uint64_t best = 0;
+    for (int i = 0; i < s->num_touch; i++) {
+        const struct sim_touch *x = &s->touch[i];
+        const struct board *b = touch_board(s->timeline, x);
+        if (!b)
+            continue;
+        uint64_t first = (x->lo - b->base) >> b->shift, last = (x->hi - 1 - b->base) >> b->shift;
+        best = latest(b->write, first, last, best);
+        if (x->write)
+            best = latest(b->read, first, last, best);
+    }
+    return best;
+}
+
+static void record(struct sim *s, enum isa_unit unit, int64_t end)
+{
+    uint64_t word = (uint64_t)end << UNIT_BITS | (uint64_t)unit;
+    for (int i = 0; i < s->num_touch; i++) {
+        const struct sim_touch *x = &s->touch[i];
+        const struct board *b = touch_board(s->timeline, x);
+        if (!b)
+            continue;
+        uint64_t *times = x->write ? b->write : b->read;
+        uint64_t last = (x->hi - 1 - b->base) >> b->shift;
+        for (uint64_t g = (x->lo - b->base) >> b->shift; g <= last; g++)
+            times[g] = word > times[g] ? word : times[g];
+    }
+}
+
+// ---- Placement
+// ---------------------------------------------------------------------------------------
+
+struct earliest {
+    int64_t time;
+    enum sim_stall reason;
+};
+
+static void not_before(struct earliest *e, int64_t time, enum sim_stall reason)
+{
+    if (time > e->time)
+        *e = (struct earliest){time, reason};
+}
+
+static void wait_hazards(struct sim *s, struct earliest *e)
+{
+    uint64_t word = hazard(s);
+    not_before(e, (int64_t)(word >> UNIT_BITS), unit_stall[word & ((1u << UNIT_BITS) - 1)]);
+}
+
+static void count_gap(struct sim *s, enum isa_unit unit, int64_t start, enum sim_stall reason)
+{
+    int64_t gap = start - s->timeline->free[unit];
+    if (gap > 0)
+        s->layer->stall[unit][reason] += gap;
+}
+
+static int64_t bounded(int64_t cycles)
+{
+    return cycles < 0 ? 0 : cycles > MAX_TIME ? MAX_TIME : cycles;
+}
+
+// The core itself: it waits where the instruction waits, and until it is over.
+static struct timeline_span place_on_core(struct sim *s, enum isa_unit unit, unsigned wait)
+{
+    struct sim_timeline *t = s->timeline;
+    struct earliest e = {t->core, SIM_STALL_NONE};
+    for (int u = 0; u < ISA_UNIT_NUM; u++)
+        if (u != ISA_UNIT_CTRL && (wait >> u & 1))
+            not_before(&e, t->free[u], unit_stall[u]);
+    wait_hazards(s, &e);
+    s->layer->stall[ISA_UNIT_CTRL][e.reason] += e.time - t->core;
+    s->layer->busy[ISA_UNIT_CTRL]++;
+    t->core = e.time + 1;
+    struct timeline_span span = {e.time, t->core};
+    if (unit == ISA_UNIT_HOST) {
+        int64_t cycles = bounded(s->cost.cycles);
+        cycles = cycles < 1 ? 1 : cycles;
+        span.end = e.time + cycles;
+        count_gap(s, unit, span.start, e.reason == SIM_STALL_NONE ? SIM_STALL_ISSUE : e.reason);
+        s->layer->stall[ISA_UNIT_CTRL][SIM_STALL_HOST] += cycles - 1;
+        s->layer->busy[unit] += cycles;
+        t->free[unit] = t->core = span.end;
+    }
+    t->free[ISA_UNIT_CTRL] = t->core;
+    return span;
+}
+
+static int64_t channel_cycles(const struct sim *s, enum isa_unit unit)
+{
+    if (unit != ISA_UNIT_VEC && unit != ISA_UNIT_PRE)
+        return 0;
+    return timeline_transfer(&s->machine, s->machine.dma_act_gbs,
+                             s->cost.dram_read + s->cost.dram_write);
+}
+
+static void occupy_channel(struct sim *s, enum isa_unit unit, struct earliest e, int64_t cycles)
+{
+    count_gap(s, ISA_UNIT_DMAA, e.time, e.reason == SIM_STALL_NONE ? unit_stall[unit] : e.reason);
+    s->layer->busy[ISA_UNIT_DMAA] += cycles;
+    s->timeline->free[ISA_UNIT_DMAA] = e.time + cycles;
+}
+
+static struct timeline_span place_on_unit(struct sim *s, enum isa_unit unit)
+{
+    struct sim_timeline *t = s->timeline;
+    struct earliest e = {t->free[unit], SIM_STALL_NONE};
+    int64_t channel = channel_cycles(s, unit);
+    not_before(&e, t->core + 1, SIM_STALL_ISSUE);
+    if (channel > 0)
+        not_before(&e, t->free[ISA_UNIT_DMAA], SIM_STALL_ACTIVATIONS);
+    wait_hazards(s, &e);
+    count_gap(s, unit, e.time, e.reason);
+    if (channel > 0)
+        occupy_channel(s, unit, e, channel);
+    int64_t cycles = bounded(s->cost.cycles);
+    s->layer->busy[unit] += cycles;
+    s->layer->busy[ISA_UNIT_CTRL]++;
+    t->free[unit] = e.time + cycles;
+    t->free[ISA_UNIT_CTRL] = ++t->core;
+    return (struct timeline_span){e.time, t->free[unit]};
+}
+
+static void note_span(struct sim_layer_stats *l, struct timeline_span span)
+{
+    if (l->last_cycle == 0 || span.start < l->first_cycle)
+        l->first_cycle = span.start;
+    if (span.end > l->last_cycle)
+        l->last_cycle = span.end;
+}
+
+struct timeline_span timeline_place(struct sim *s, enum isa_unit unit, unsigned wait)
+{
+    struct sim_timeline *t = s->timeline;
+    bool on_core = unit == ISA_UNIT_CTRL || unit == ISA_UNIT_HOST;
+    struct timeline_span span = on_core ? place_on_core(s, unit, wait) : place_on_unit(s, unit);
+    record(s, unit, span.end);
+    if (unit != ISA_UNIT_CTRL)
+        note_span(s->layer, span);
+    int64_t last = span.end > t->core ? span.end : t->core;
+    if (t->free[ISA_UNIT_DMAA] > last)
+        last = t->free[ISA_UNIT_DMAA];
+    if (last > t->end)
+        t->end = last;
+    return span;
+}

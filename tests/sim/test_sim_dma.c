@@ -1,0 +1,129 @@
+// Transfers between random views, against copying element by element.
+#include "sim_case.h"
+#include "timeline.h"
+
+#define BYTES 4096
+
+static const enum dtype types[] = {DT_I8, DT_F16, DT_F32, DT_I64, DT_C128};
+
+static struct sim_view random_view(enum dtype t, int rank, const int64_t *extent, uint64_t region,
+                                   bool borders)
+{
+    struct sim_view v = {.dtype = t, .rank = rank, .fill = 0x1122334455667788u};
+    bool dense = case_int(0, 2) == 0;
+    int64_t stride = 1;
+    for (int d = rank - 1; d >= 0; d--) {
+        v.extent[d] = extent[d];
+        v.axis[d] = borders ? (int8_t)case_int(-1, 1) : -1;
+        v.step[d] = case_int(-1, 2);
+        v.stride[d] = dense ? stride : case_int(-5, 5);
+        stride *= extent[d];
+    }
+    for (int a = 0; a < 2; a++) {
+        v.origin[a] = case_int(-2, 2);
+        v.limit[a] = case_int(0, 6);
+    }
+    v.base = region + BYTES / 2;
+    return v;
+}
+
+static int64_t offset_inside(const struct sim_view *v, const int64_t *idx, bool *in)
+{
+    int64_t coord[ISA_MAX_AXES], offset = 0;
+    memcpy(coord, v->origin, sizeof coord);
+    *in = true;
+    for (int d = 0; d < v->rank; d++) {
+        offset += idx[d] * v->stride[d];
+        if (v->axis[d] >= 0)
+            coord[v->axis[d]] += idx[d] * v->step[d];
+    }
+    for (int d = 0; d < v->rank; d++)
+        if (v->axis[d] >= 0 && (coord[v->axis[d]] < 0 || coord[v->axis[d]] >= v->limit[v->axis[d]]))
+            *in = false;
+    return offset * (int64_t)dtype_bytes(v->dtype);
+}
+
+static void copy_slowly(const struct sim_view *td, uint8_t *to, const struct sim_view *ta,
+                        const uint8_t *from)
+{
+    int64_t idx[ISA_MAX_RANK] = {0};
+    uint64_t fill[2] = {ta->fill, 0};
+    for (int d = 0; d < td->rank; d++)
+        if (td->extent[d] == 0)
+            return;
+    for (;;) {
+        bool write, read;
+        int64_t w = offset_inside(td, idx, &write), r = offset_inside(ta, idx, &read);
+        if (write)
+            memcpy(to + BYTES / 2 + w, read ? (const void *)(from + BYTES / 2 + r) : fill,
+                   dtype_bytes(td->dtype));
+        int d = td->rank - 1;
+        for (; d >= 0; d--) {
+            if (++idx[d] < td->extent[d])
+                break;
+            idx[d] = 0;
+        }
+        if (d < 0)
+            return;
+    }
+}
+
+static void random_transfers(void)
+{
+    struct sim_case c;
+    uint8_t want[BYTES];
+    case_prepare(&c);
+    case_load(&c, ".heap 4096\n halt");
+    struct sim *s = c.sim;
+    uint8_t *heap = s->region[SIM_REGION_HEAP].host, *abuf = s->region[SIM_REGION_ABUF].host;
+    case_seed = 3;
+    for (int i = 0; i < BYTES; i++)
+        heap[i] = (uint8_t)case_bits();
+    for (int i = 0; i < 6000; i++) {
+        enum dtype t = types[case_int(0, 4)];
+        int rank = (int)case_int(0, 3);
+        int64_t extent[ISA_MAX_RANK];
+        for (int d = 0; d < rank; d++)
+            extent[d] = case_int(case_int(0, 20) == 0 ? 0 : 1, 5);
+        s->t[0] = random_view(t, rank, extent, IMAGE_ABUF_BASE, i % 4 == 0);
+        s->t[1] = random_view(t, rank, extent, IMAGE_HEAP_BASE, i % 2 == 0);
+        s->fault.kind = SIM_FAULT_NONE;
+        s->num_touch = 0;
+        s->cost = (struct sim_cost){0};
+        memset(abuf, 0xee, BYTES);
+        memset(want, 0xee, BYTES);
+        if (sim_exec_LDA(s, &(struct isa_args_DMA){.td = 0, .ta = 1})) {
+            copy_slowly(&s->t[0], want, &s->t[1], heap);
+            CHECK(memcmp(want, abuf, BYTES) == 0);
+        } else {
+            CHECK(s->fault.kind == SIM_FAULT_LOAD || s->fault.kind == SIM_FAULT_STORE);
+        }
+    }
+    case_end(&c);
+}
+
+static void costs(void)
+{
+    struct sim_case c;
+    CHECK(case_start(
+        &c,
+        ".heap 4096\n tnew t0, x0, type=f32, rank=1, imm=0x40000000000\n tdim t0, dim=0, "
+        "extent=320, stride=1\n"
+        "tnew t1, x0, type=f32, rank=1, imm=0x30000000000\n tdim t1, dim=0, extent=320, stride=1\n"
+        "lda t0, t1\n sta t1, t0\n tbase t0, x0, imm=0x50000000000\n ldw t0, t1\n halt"));
+    const struct sim_layer_stats *l = &sim_stats(c.sim)->total;
+    CHECK_INT(l->busy[ISA_UNIT_DMAA], 2 * (64 + 100)); // latency + 1280 bytes at 12.8 a cycle
+    CHECK_INT(l->busy[ISA_UNIT_DMAW], 64 + 100);
+    CHECK_INT(l->dram_read, 2 * 1280);
+    CHECK_INT(l->dram_write, 1280);
+    CHECK_INT(l->buffer_read, 1280);
+    CHECK_INT(l->buffer_write, 2 * 1280);
+    case_end(&c);
+}
+
+int main(void)
+{
+    RUN(random_transfers);
+    RUN(costs);
+    return check_summary();
+}
