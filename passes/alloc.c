@@ -1,0 +1,224 @@
+// alloc: an address for every value. Constants lie in .rodata or .lanes in the order of the ops.
+// Graph inputs and outputs have heap memory of their own for the whole run, so that a caller finds
+// inputs unharmed and outputs complete; values in between share what is left according to their
+// lifetimes (plan.h). A value and its reshapes are one piece of memory.
+//
+// An output that would share memory with an input, a constant or another output is copied: the copy
+// is a broadcast to the same shape.
+#include "image.h"
+#include "index.h"
+#include "pass.h"
+#include "plan.h"
+
+enum { PAGE = 4096, LINE = 64 };
+
+enum place { PLACE_HEAP, PLACE_OWN, PLACE_CONST };
+
+// A value and its reshapes.
+struct memory {
+    enum place place;
+    bool is_output;
+    uint64_t bytes, addr;
+    int first, last; // steps
+};
+struct alloc {
+    struct pass_ctx *ctx;
+    struct ir_graph *g;
+    struct index index; // value -> memory
+    struct memory *mem;
+    int num_mem;
+    uint64_t heap, rodata, lanes; // bytes taken
+};
+
+static uint64_t align_of(uint64_t bytes)
+{
+    return bytes >= PAGE ? PAGE : LINE;
+}
+
+static uint64_t bump(uint64_t *top, uint64_t bytes, uint64_t align)
+{
+    uint64_t at = (*top + align - 1) & ~(align - 1);
+    *top = at + bytes;
+    return at;
+}
+
+static uint64_t bump_heap(struct alloc *s, uint64_t bytes)
+{
+    return IMAGE_HEAP_BASE + bump(&s->heap, bytes, align_of(bytes));
+}
+
+static struct memory *memory_of(struct alloc *s, const struct ir_value *v)
+{
+    int n = index_get(&s->index, v);
+    if (n < 0)
+        bitlet_bug("%%%s has no memory", v->name);
+    return &s->mem[n];
+}
+
+static void new_memory(struct alloc *s, const struct ir_value *v, enum place place, int step)
+{
+    s->mem[s->num_mem] = (struct memory){
+        .place = place, .bytes = ir_type_bytes(&v->type), .first = step, .last = step};
+    index_set(&s->index, v, s->num_mem++);
+}
+
+// ---- Which values share memory, and for how long
+
+static bool is_alias(const struct ir_op *op)
+{
+    return (ir_op_info[op->op].traits & IR_T_ALIAS) != 0;
+}
+
+static void classify(struct alloc *s)
+{
+    size_t values =
+        (size_t)s->g->num_inputs + (size_t)s->g->num_outputs; // copies of outputs may come
+    for (const struct ir_op *op = s->g->first; op != NULL; op = op->next)
+        values += (size_t)op->num_out;
+    index_create(&s->index, values, s->ctx->scratch);
+    s->mem = ARENA_ARRAY(s->ctx->scratch, values, struct memory);
+    for (int i = 0; i < s->g->num_inputs; i++)
+        new_memory(s, s->g->inputs[i], PLACE_OWN, 0);
+    int step = 0;
+    for (const struct ir_op *op = s->g->first; op != NULL; op = op->next, step++) {
+        for (int i = 0; i < op->num_in; i++)
+            if (op->in[i] != NULL)
+                memory_of(s, op->in[i])->last = step;
+        for (int i = 0; i < op->num_out; i++)
+            if (is_alias(op))
+                index_set(&s->index, op->out[i], index_get(&s->index, op->in[0]));
+            else
+                new_memory(s, op->out[i], op->op == IR_OP_CONST ? PLACE_CONST : PLACE_HEAP, step);
+    }
+}
+
+// Gives output i a copy of its value.
+static bool copy_output(struct alloc *s, int i)
+{
+    struct ir_value *v = s->g->outputs[i];
+    struct ir_builder b = {s->g, NULL, v->def != NULL ? v->def->loc : LOC_NONE, s->ctx->diag};
+    struct ir_value *copy = irb_broadcast(&b, v, v->type.dim, v->type.rank);
+    if (copy == NULL)
+        return false;
+    s->g->outputs[i] = copy;
+    copy->is_output = true;
+    v->is_output = false;
+    for (int j = 0; j < s->g->num_outputs; j++)
+        v->is_output |= s->g->outputs[j] == v;
+    return true;
+}
+
+static bool separate_outputs(struct alloc *s)
+{
+    int step = 0;
+    for (const struct ir_op *op = s->g->first; op != NULL; op = op->next)
+        step++;
+    for (int i = 0; i < s->g->num_outputs; i++) {
+        struct memory *m = memory_of(s, s->g->outputs[i]);
+        if (m->place == PLACE_HEAP && !m->is_output) {
+            m->is_output = true;
+            continue;
+        }
+        m->last = step;
+        if (!copy_output(s, i))
+            return false;
+        new_memory(s, s->g->outputs[i], PLACE_HEAP, step++);
+        s->mem[s->num_mem - 1].is_output = true;
+    }
+    for (int i = 0; i < s->num_mem; i++)
+        if (s->mem[i].is_output)
+            s->mem[i].place = PLACE_OWN;
+    return true;
+}
+
+// ---- Addresses
+
+static void place_constants(struct alloc *s)
+{
+    for (const struct ir_op *op = s->g->first; op != NULL; op = op->next) {
+        if (op->op != IR_OP_CONST)
+            continue;
+        struct memory *m = memory_of(s, op->out[0]);
+        m->addr = op->out[0]->type.dtype == DT_LANES
+                      ? IMAGE_LANES_BASE + bump(&s->lanes, m->bytes, LINE)
+                      : IMAGE_RODATA_BASE + bump(&s->rodata, m->bytes, LINE);
+    }
+}
+
+static void place_interface(struct alloc *s)
+{
+    for (int i = 0; i < s->g->num_inputs; i++) {
+        struct memory *m = memory_of(s, s->g->inputs[i]);
+        m->addr = bump_heap(s, m->bytes);
+    }
+    for (int i = 0; i < s->g->num_outputs; i++) {
+        struct memory *m = memory_of(s, s->g->outputs[i]);
+        m->addr = bump_heap(s, m->bytes);
+    }
+}
+
+static void place_intermediates(struct alloc *s)
+{
+    struct plan_usage *u = ARENA_ARRAY(s->ctx->scratch, (size_t)s->num_mem, struct plan_usage);
+    int n = 0;
+    for (int i = 0; i < s->num_mem; i++)
+        if (s->mem[i].place == PLACE_HEAP)
+            u[n++] = (struct plan_usage){s->mem[i].bytes, align_of(s->mem[i].bytes),
+                                         s->mem[i].first, s->mem[i].last, 0};
+    uint64_t bytes = plan_offsets(u, n, s->ctx->scratch),
+             base = IMAGE_HEAP_BASE + bump(&s->heap, bytes, PAGE);
+    n = 0;
+    for (int i = 0; i < s->num_mem; i++)
+        if (s->mem[i].place == PLACE_HEAP)
+            s->mem[i].addr = base + u[n++].offset;
+}
+
+static void set_address(struct alloc *s, struct ir_value *v)
+{
+    v->has_addr = true;
+    v->addr = memory_of(s, v)->addr;
+}
+
+static void set_addresses(struct alloc *s)
+{
+    for (int i = 0; i < s->g->num_inputs; i++)
+        set_address(s, s->g->inputs[i]);
+    for (struct ir_op *op = s->g->first; op != NULL; op = op->next)
+        for (int i = 0; i < op->num_out; i++)
+            set_address(s, op->out[i]);
+}
+
+static bool check_sizes(struct alloc *s)
+{
+    struct diag *d = s->ctx->diag;
+    const struct machine *m = s->ctx->machine;
+    bool ok = true;
+    if (s->heap > (uint64_t)m->dram_bytes)
+        ok = diag_report(d, LOC_NONE, DIAG_MACHINE_LACKS,
+                         "inputs, outputs and intermediates need %llu bytes, machine %s has %lld",
+                         (unsigned long long)s->heap, m->name, (long long)m->dram_bytes);
+    if (s->rodata > IMAGE_SECTION_MAX)
+        ok = diag_report(d, LOC_NONE, DIAG_LIMIT, "constants take %llu bytes, a binary holds %llu",
+                         (unsigned long long)s->rodata, (unsigned long long)IMAGE_SECTION_MAX);
+    if (s->lanes > IMAGE_SECTION_MAX)
+        ok = diag_report(d, LOC_NONE, DIAG_LIMIT, "lanes take %llu bytes, a binary holds %llu",
+                         (unsigned long long)s->lanes, (unsigned long long)IMAGE_SECTION_MAX);
+    return ok;
+}
+
+bool pass_alloc(struct pass_ctx *ctx)
+{
+    struct ir_module *m = ctx->module;
+    struct alloc s = {.ctx = ctx, .g = m->main};
+    classify(&s);
+    if (!separate_outputs(&s))
+        return false;
+    place_constants(&s);
+    place_interface(&s);
+    place_intermediates(&s);
+    set_addresses(&s);
+    m->heap_bytes = s.heap;
+    m->rodata_bytes = s.rodata;
+    m->lanes_bytes = s.lanes;
+    return check_sizes(&s);
+}

@@ -1,0 +1,88 @@
+#include "calibrate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "eval.h"
+#include "index.h"
+
+struct run {
+    struct pass_ctx *ctx;
+    struct index index; // value -> range
+    struct calib_range *ranges;
+    bool told_host;
+};
+
+static void add_magnitude(struct calib_range *r, double v)
+{
+    double m = fabs(v);
+    if (!(m < INFINITY))
+        return;
+    r->absmax = m > r->absmax ? m : r->absmax;
+    r->sum += m;
+    r->count++;
+}
+
+static void watch(void *user, const struct ir_value *v, const struct tensor *t)
+{
+    struct run *run = user;
+    int i = index_get(&run->index, v);
+    int64_t n = tensor_elems(t);
+    if (i < 0)
+        return;
+    struct calib_range *r = &run->ranges[i];
+    if (t->dtype == DT_F32)
+        for (int64_t k = 0; k < n; k++)
+            add_magnitude(r, (double)((const float *)t->data)[k]);
+    else
+        for (int64_t k = 0; k < n; k++)
+            add_magnitude(r, tensor_get_double(t, k));
+}
+
+// Host kernels are not run: random numbers stand for their results.
+static bool fill_host(void *user, const struct ir_op *op, const struct tensor *const *in,
+                      struct tensor **out)
+{
+    struct run *run = user;
+    const struct ir_attr *name = ir_attr_find(op, IR_A_kernel_name);
+    (void)in;
+    if (!run->told_host)
+        diag_report(
+            run->ctx->diag, op->loc, DIAG_CALIBRATION_SEEDED,
+            "host kernel '%s' does not run in calibration: random numbers stand for its results",
+            name ? name->s : "");
+    run->told_host = true;
+    for (int i = 0; i < op->num_out; i++) {
+        if (!dtype_is_float(out[i]->dtype))
+            continue; // zeros, which are indices at least
+        const struct tensor *r = tensor_random(run->ctx->scratch, out[i]->dtype, out[i]->dim,
+                                               out[i]->rank, run->ctx->opt->seed);
+        if (tensor_bytes(r))
+            memcpy(out[i]->data, r->data, tensor_bytes(r));
+    }
+    return true;
+}
+
+static bool run_sample(void *user, const struct tensor *const *inputs)
+{
+    struct run *run = user;
+    const struct ir_module *m = run->ctx->module;
+    struct ir_eval_options o = {.watch = watch, .host = fill_host, .user = run, .group = 64};
+    struct arena *a = arena_create();
+    struct tensor **outputs = ARENA_ARRAY(a, (size_t)m->main->num_outputs + 1, struct tensor *);
+    bool ok = ir_eval(m, inputs, &o, outputs, a, run->ctx->diag);
+    arena_destroy(a);
+    return ok;
+}
+
+bool calibrate_ranges(struct pass_ctx *ctx, struct ir_value *const *values, int num,
+                      struct calib_range *out)
+{
+    struct run run = {.ctx = ctx, .ranges = out};
+    index_create(&run.index, (size_t)num, ctx->scratch);
+    for (int i = 0; i < num; i++) {
+        out[i] = (struct calib_range){0};
+        index_set(&run.index, values[i], i);
+    }
+    return num == 0 || calib_for_each_sample(ctx, run_sample, &run);
+}

@@ -1,0 +1,75 @@
+// Passes and their manager. A pass is bool pass_<name>(struct pass_ctx *): true, or false with
+// diagnostics reported.
+//
+// The manager checks needs and gives as data (passes.def), verifies the module after every pass
+// (always when BITLET_CHECK is set or the build is a debug one), resets the scratch arena, dumps
+// and times.
+#ifndef BITLET_PASS_H
+#define BITLET_PASS_H
+
+#include "ir.h"
+#include "machine.h"
+
+struct pass_precision {
+    enum ir_mode mode;
+    int wbits, abits;
+};
+
+struct pass_options {
+    struct pass_precision precision; // uniform
+    bool per_tensor_scales;          // one weight scale a tensor instead of one an output channel
+    const char *calibrate;           // directory or file, NULL: seeded inputs
+    uint64_t seed;
+    int opt_level; // 0..2
+};
+struct pass_ctx {
+    struct ir_module *module;
+    struct arena *scratch; // emptied after the pass
+    struct diag *diag;
+    const struct machine *machine;
+    const struct pass_options *opt;
+};
+
+struct pass_info {
+    const char *text;
+    uint32_t needs, gives, breaks;
+    int opt_level;
+    const char *doc;
+    bool (*run)(struct pass_ctx *);
+};
+extern const struct pass_info pass_info[];
+extern const int pass_count;
+#define PASS(name, text, needs, gives, breaks, level, doc) bool pass_##name(struct pass_ctx *ctx);
+#include "passes.def"
+
+// "fp32", "fp16", "int1".."int24", "w4a8"; reports precision.
+BITLET_MUST_USE bool pass_parse_precision(const char *text, struct pass_precision *out,
+                                          struct diag *d);
+
+int pass_by_name(const char *text, size_t len); // row, or -1
+// Erases the pure ops whose results nobody uses; the end of dce, for passes that leave such ops
+// behind.
+void pass_sweep(struct ir_graph *g);
+// The names of the levels in a mask, "shaped, tiled"; "none" for 0.
+const char *pass_levels_text(uint32_t levels, struct arena *a);
+// print(parse(print(m))) == print(m), through temporary files; a difference ends the process as a
+// bug of ours.
+BITLET_MUST_USE bool pass_check_roundtrip(const struct ir_module *m, const char *after,
+                                          struct diag *d);
+
+struct pass_run_options {
+    const char *passes;     // "a,b,c"; NULL: the default pipeline for opt_level
+    const char *stop_after; // pass name or NULL
+    const char *dump;       // "all" or pass names, comma separated; NULL: none
+    const char *dump_dir;   // for dumps: NN-pass.bir, one blob file for all
+    bool time_passes;       // a table on stderr
+    bool verify_roundtrip;  // print(parse(print(m))) == print(m) after every pass; a difference is
+                            // our bug
+    void (*progress)(void *user, const char *pass, int index, int count); // may be NULL
+    void *progress_user;
+};
+// Runs a pipeline over ctx->module. False with diagnostics reported; the module is then somewhere
+// between two passes.
+BITLET_MUST_USE bool pass_run(struct pass_ctx *ctx, const struct pass_run_options *o);
+
+#endif

@@ -1,0 +1,378 @@
+// tile: how much of a MAC op is in the machine's buffers at a time. mactile.h gives the loop nest
+// that the attributes stand for.
+//
+// Candidates are boxes of positions of which at most two dimensions are cut and all inner ones are
+// whole; for each, the largest chunk of K that fits, once with the box of x kept over all of K and
+// once without. K is cut only where it must be, and where possible at a multiple of N, so that the
+// groups are those of the uncut layer and float sums keep their order; when no such chunk fits, any
+// extent is taken. The best candidate moves the fewest DRAM bytes: x again through halos and, where
+// it is not kept, once per tile of channels; weights once, or once per position tile where they are
+// not resident. Weights that are packed at run time are never resident. A step also costs what DRAM
+// delivers during a transfer's latency, so that equal traffic goes to the larger tile.
+#include <string.h>
+
+#include "mactile.h"
+#include "pass.h"
+
+enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8 };
+
+// Problems that differ in nothing that tiling sees.
+struct problem_class {
+    const struct mac_problem *p;
+    int64_t count;
+};
+struct tiler {
+    struct pass_ctx *ctx;
+    const struct ir_op *op;
+    struct mac_demand demand;
+    struct problem_class *classes;
+    int num_classes;
+    int np;
+    int64_t extent[MAC_MAX_DIMS]; // largest over the problems
+    int64_t k0;                   // largest extent of k[0]
+    int64_t k_step;               // chunks that are multiples of it end with a group
+    double step_bytes;
+    bool found;
+    double best_cost;
+    struct mac_tiling best;
+};
+struct fit {
+    bool ok, keeps_x, resident;
+};
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static int64_t gcd64(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        int64_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+// ---- Problems
+
+static bool same_dims(const struct mac_dim *a, const struct mac_dim *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (a[i].extent != b[i].extent || a[i].axis != b[i].axis || a[i].step != b[i].step)
+            return false;
+    return true;
+}
+
+static bool same_class(const struct mac_problem *a, const struct mac_problem *b)
+{
+    size_t axes = (size_t)a->num_axes * sizeof a->origin[0];
+    return a->noc == b->noc && a->nk == b->nk && a->np == b->np && a->num_axes == b->num_axes &&
+           memcmp(a->origin, b->origin, axes) == 0 && memcmp(a->limit, b->limit, axes) == 0 &&
+           same_dims(a->k, b->k, a->nk) && same_dims(a->p, b->p, a->np);
+}
+
+static void classify(struct tiler *t, const struct mac_plan *plan)
+{
+    t->classes = ARENA_ARRAY(t->ctx->scratch, (size_t)plan->num_problems, struct problem_class);
+    for (int i = 0; i < plan->num_problems; i++) {
+        int c = t->num_classes - 1;
+        while (c >= 0 && !same_class(t->classes[c].p, &plan->problem[i]))
+            c--;
+        if (c < 0)
+            t->classes[c = t->num_classes++].p = &plan->problem[i];
+        t->classes[c].count++;
+    }
+}
+
+static void measure(struct tiler *t)
+{
+    t->k_step = 1;
+    for (int c = 0; c < t->num_classes; c++) {
+        const struct mac_problem *p = t->classes[c].p;
+        int64_t k0 = p->k[0].extent, inner = k0 > 0 ? mac_extent_k(p) / k0 : 0;
+        if (t->np < p->np)
+            t->np = p->np;
+        for (int i = 0; i < p->np; i++)
+            if (t->extent[i] < p->p[i].extent)
+                t->extent[i] = p->p[i].extent;
+        if (t->k0 < k0)
+            t->k0 = k0;
+        int64_t step = t->demand.group / gcd64(t->demand.group, inner);
+        t->k_step = t->k_step / gcd64(t->k_step, step) * step;
+    }
+    // An empty result has no problems; its op gets the smallest tile.
+    for (; t->np < 1; t->np++)
+        t->extent[t->np] = 1;
+    if (t->k0 < 1)
+        t->k0 = 1;
+}
+
+// ---- Fit and cost of one candidate
+
+static struct mac_space space_of(const struct tiler *t, const struct mac_tiling *g)
+{
+    struct mac_space all = {0}, s;
+    for (int c = 0; c < t->num_classes; c++) {
+        mac_space_of(t->classes[c].p, g, &t->demand, &s);
+        mac_space_max(&all, &s);
+    }
+    return all;
+}
+
+static struct fit fit_of(const struct tiler *t, const struct mac_tiling *g)
+{
+    const struct machine *m = t->ctx->machine;
+    struct mac_space s = space_of(t, g);
+    struct fit f = {0};
+    f.resident = t->demand.raw_bytes == 0 && s.w_all <= m->weight_buffer / 2;
+    f.keeps_x = mac_keeps_x(&s, m->act_buffer);
+    bool weights = f.resident || s.w <= m->weight_buffer / 2;
+    bool activations = f.keeps_x || s.x + s.y + s.raw <= m->act_buffer / 2;
+    f.ok = weights && activations && s.psum <= m->psum_buffer / PSUM_BYTES / 2;
+    return f;
+}
+
+// Coordinates along its axis that all tiles of position dimension i load together.
+static double loaded_along(const struct mac_problem *p, int i, int64_t tile)
+{
+    const struct mac_dim *d = &p->p[i];
+    struct mac_problem one = {.noc = 1, .num_axes = p->num_axes, .np = 1, .p = {*d}};
+    memcpy(one.origin, p->origin, sizeof one.origin);
+    memcpy(one.limit, p->limit, sizeof one.limit);
+    one.k[one.nk++] = (struct mac_dim){.extent = 1, .axis = -1};
+    for (int k = 0; k < p->nk; k++)
+        if (p->k[k].axis == d->axis)
+            one.k[one.nk++] = p->k[k];
+    int64_t n = mac_tile_count(&one, &tile);
+    if (n > TILES_COUNTED)
+        return (double)n * (double)mac_box_max_elems(&one, &tile, 1);
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) {
+        struct mac_tile part;
+        struct mac_box box;
+        mac_tile_at(&one, &tile, j, &part);
+        mac_box_make(&one, &part, &part, &box);
+        sum += (double)box.elems;
+    }
+    return sum;
+}
+
+// Elements of x that all position tiles of a problem load, over all of K. Every axis is moved by
+// one position dimension, so the sum over tiles is a product of sums over the tiles of each
+// dimension.
+static double loaded_elems(const struct mac_problem *p, const int64_t *tile)
+{
+    double elems = 1;
+    for (int i = 0; i < p->nk; i++)
+        if (p->k[i].axis < 0)
+            elems *= (double)p->k[i].extent;
+    for (int i = 0; i < p->np; i++)
+        elems *= p->p[i].axis < 0 ? (double)p->p[i].extent : loaded_along(p, i, tile[i]);
+    return elems;
+}
+
+static double cost_of(const struct tiler *t, const struct mac_tiling *g, const struct fit *f)
+{
+    double cost = 0;
+    for (int c = 0; c < t->num_classes; c++) {
+        const struct mac_problem *p = t->classes[c].p;
+        double tiles = (double)mac_tile_count(p, g->tile);
+        double oc_tiles = (double)ceil_div(p->noc, t->demand.pes),
+               chunks = (double)mac_chunks(p, g->kchunk);
+        double x = loaded_elems(p, g->tile) * (double)t->demand.x_bytes;
+        double w = t->demand.raw_bytes > 0
+                       ? (double)p->noc * (double)mac_extent_k(p) * (double)t->demand.raw_bytes
+                       : (double)mac_lanes_bytes(p, g->kchunk, &t->demand);
+        bool held = f->resident ||
+                    oc_tiles * chunks == 1; // what a step needs is what the one before it left
+        double bytes = x * (f->keeps_x ? 1 : oc_tiles) + w * (held ? 1 : tiles);
+        cost += (double)t->classes[c].count * (bytes + tiles * oc_tiles * chunks * t->step_bytes);
+    }
+    return cost;
+}
+
+static void consider(struct tiler *t, const struct mac_tiling *g)
+{
+    struct fit f = fit_of(t, g);
+    if (!f.ok)
+        return;
+    double cost = cost_of(t, g, &f);
+    if (t->found && cost >= t->best_cost)
+        return;
+    t->found = true;
+    t->best_cost = cost;
+    t->best = *g;
+    t->best.resident = f.resident;
+}
+
+// ---- Chunks of K
+
+static bool chunk_fits(const struct tiler *t, struct mac_tiling *g, int64_t kchunk, bool keep_x)
+{
+    g->kchunk = kchunk;
+    struct fit f = fit_of(t, g);
+    return f.ok && (f.keeps_x || !keep_x);
+}
+
+// The largest multiple of `step` below k0 that fits, 0 for none; then evened out over the chunks.
+static int64_t largest_chunk(const struct tiler *t, struct mac_tiling *g, int64_t step, bool keep_x)
+{
+    int64_t lo = 0, hi = (t->k0 - 1) / step;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo + 1) / 2;
+        if (chunk_fits(t, g, mid * step, keep_x))
+            lo = mid;
+        else
+            hi = mid - 1;
+    }
+    if (lo == 0)
+        return 0;
+    int64_t chunks = ceil_div(t->k0, lo * step);
+    return ceil_div(ceil_div(t->k0, chunks), step) * step;
+}
+
+static void consider_chunks(struct tiler *t, struct mac_tiling *g)
+{
+    g->kchunk = t->k0;
+    struct fit whole = fit_of(t, g);
+    if (whole.ok) {
+        consider(t, g);
+        if (whole.keeps_x)
+            return;
+    }
+    for (int keep = 1; keep >= 0; keep--) {
+        int64_t kchunk = largest_chunk(t, g, t->k_step, keep != 0);
+        if (kchunk == 0 && !t->found)
+            kchunk = largest_chunk(t, g, 1, keep != 0);
+        g->kchunk = kchunk;
+        if (kchunk > 0)
+            consider(t, g);
+    }
+}
+
+// ---- Candidates
+
+// Extents up to `most` that cut a dimension into equal parts, largest first, each a sixth smaller
+// at least, and 1.
+static int extents_of(int64_t extent, int64_t most, int64_t *out)
+{
+    int n = 0;
+    for (int64_t e = most < extent ? most : extent; e > 1 && n < CANDIDATES_MAX - 1;) {
+        e = ceil_div(extent, ceil_div(extent, e)); // as few parts, evened out
+        out[n++] = e;
+        e -= ceil_div(e, 6);
+    }
+    out[n++] = 1;
+    return n;
+}
+
+// Dimension `a` and an inner one `b` are cut (b = a: only one), those outside a are single, the
+// others whole. No tile has more than `most` positions.
+static void consider_cuts(struct tiler *t, int a, int b, int64_t most)
+{
+    int64_t ea[CANDIDATES_MAX], eb[CANDIDATES_MAX] = {0};
+    struct mac_tiling g = {.tile = {1, 1, 1, 1, 1}};
+    for (int i = a + 1; i < t->np; i++) {
+        g.tile[i] = t->extent[i];
+        most = i == b ? most : most / t->extent[i];
+    }
+    int na = extents_of(t->extent[a], most, ea);
+    for (int i = 0; i < na; i++) {
+        g.tile[a] = ea[i];
+        if (b == a) {
+            consider_chunks(t, &g);
+            continue;
+        }
+        int nb = extents_of(t->extent[b], most / ea[i], eb);
+        for (int j = 0; j < nb; j++)
+            if (eb[j] < t->extent[b]) {
+                g.tile[b] = eb[j];
+                consider_chunks(t, &g);
+            }
+    }
+}
+
+static void search(struct tiler *t)
+{
+    struct mac_tiling whole = {.tile = {1, 1, 1, 1, 1}, .kchunk = t->k0};
+    memcpy(whole.tile, t->extent, (size_t)t->np * sizeof whole.tile[0]);
+    struct fit f = fit_of(t, &whole);
+    if (f.ok && f.keeps_x) { // nothing moves less or takes fewer steps
+        consider(t, &whole);
+        return;
+    }
+    int64_t npe = 1;
+    for (int c = 0; c < t->num_classes; c++)
+        npe = t->classes[c].p->noc > npe ? t->classes[c].p->noc : npe;
+    npe = npe < t->demand.pes ? npe : t->demand.pes;
+    int64_t most = t->ctx->machine->psum_buffer / PSUM_BYTES / 2 / npe;
+    for (int a = 0; a < t->np; a++)
+        for (int b = a; b < t->np; b++)
+            if ((t->extent[a] > 1 || t->np == 1) && (b == a || t->extent[b] > 1))
+                consider_cuts(t, a, b, most);
+    if (!t->found) {
+        struct mac_tiling single = {.tile = {1, 1, 1, 1, 1}};
+        consider_chunks(t, &single);
+    }
+}
+
+// ---- The pass
+
+static bool report_no_fit(const struct tiler *t)
+{
+    const struct machine *m = t->ctx->machine;
+    struct mac_tiling least = {.tile = {1, 1, 1, 1, 1}, .kchunk = 1};
+    struct mac_space s = space_of(t, &least);
+    return diag_report(t->ctx->diag, t->op->loc, DIAG_TILE_FIT,
+                       "%s does not fit machine %s: one position and one index of K, twice each, "
+                       "take %lld of %lld bytes "
+                       "of the activation buffer, %lld of %lld bytes of the weight buffer, %lld of "
+                       "%lld partial sums",
+                       ir_op_info[t->op->op].text, m->name, (long long)(2 * (s.x + s.y + s.raw)),
+                       (long long)m->act_buffer, (long long)(2 * s.w), (long long)m->weight_buffer,
+                       (long long)(2 * s.psum), (long long)(m->psum_buffer / PSUM_BYTES));
+}
+
+static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
+{
+    const struct machine *m = ctx->machine;
+    struct mac_plan plan;
+    struct tiler t = {.ctx = ctx, .op = op};
+    if (!mac_plan_make(op, m->group, m->pes, ctx->scratch, ctx->diag, &plan))
+        return false;
+    if (plan.stationary->type.dtype == DT_LANES)
+        return diag_report(
+            ctx->diag, op->loc, DIAG_IR_LEVEL,
+            "the weights of %%%s are packed already; a new tiling needs the unpacked ones",
+            op->out[0]->name);
+    enum ir_mode mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
+    int lanes = mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 0));
+    if (lanes > m->lanes)
+        return diag_report(ctx->diag, op->loc, DIAG_MACHINE_LACKS,
+                           "%%%s needs %d bit lanes, machine %s has %lld", op->out[0]->name, lanes,
+                           m->name, (long long)m->lanes);
+    int64_t tile_bytes = (int64_t)machine_lane_tile_bytes(m, lanes, mode != IR_MODE_FIXED);
+    mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t.demand);
+    t.step_bytes = (double)m->dma_latency * m->dma_act_gbs / m->clock_ghz;
+    classify(&t, &plan);
+    measure(&t);
+    search(&t);
+    if (!t.found)
+        return report_no_fit(&t);
+    ir_set_ints(op, IR_A_tile, t.best.tile, t.np);
+    ir_set_int(op, IR_A_kchunk, t.best.kchunk);
+    ir_set_int(op, IR_A_resident, t.best.resident);
+    return true;
+}
+
+bool pass_tile(struct pass_ctx *ctx)
+{
+    bool ok = true;
+    for (struct ir_op *op = ctx->module->main->first; op != NULL; op = op->next)
+        if (ir_is_mac(op))
+            ok &= tile_op(ctx, op);
+    ctx->module->machine = arena_strdup(ctx->module->arena, ctx->machine->name);
+    return ok;
+}
