@@ -1,0 +1,184 @@
+#include "emit.h"
+
+void emit_insn(struct emit *e, struct isa_insn in)
+{
+    int bad = 0;
+    e->text = arena_grow(e->arena, e->text, e->text_bytes, e->text_bytes + ISA_WORD_BYTES, 1,
+                         &e->text_cap);
+    if (!isa_encode(&in, e->text + e->text_bytes, &bad)) {
+        const struct isa_format_info *f = &isa_format_info[isa_op_info[in.op].format];
+        bitlet_bug("%s: field %s = %lld does not fit", isa_op_info[in.op].text, f->fields[bad].name,
+                   (long long)in.f[bad]);
+    }
+    e->text_bytes += ISA_WORD_BYTES;
+}
+
+struct emit_view view_at(uint64_t base, enum dtype t)
+{
+    struct emit_view v = {.base = base, .dtype = t};
+    for (int i = 0; i < ISA_MAX_RANK; i++) {
+        v.extent[i] = 1;
+        v.axis[i] = -1;
+    }
+    return v;
+}
+
+void view_add(struct emit_view *v, int64_t extent, int64_t stride)
+{
+    if (v->rank == ISA_MAX_RANK)
+        bitlet_bug("a view of more than %d dimensions", ISA_MAX_RANK);
+    v->extent[v->rank] = extent;
+    v->stride[v->rank] = stride;
+    v->rank++;
+}
+
+void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step)
+{
+    view_add(v, extent, stride);
+    v->axis[v->rank - 1] = axis;
+    v->step[v->rank - 1] = step;
+}
+
+void view_set_axis(struct emit_view *v, int axis, int64_t origin, int64_t limit)
+{
+    v->origin[axis] = origin;
+    v->limit[axis] = limit;
+    if (v->num_axes <= axis)
+        v->num_axes = axis + 1;
+}
+
+struct emit_view view_of(const struct ir_value *val)
+{
+    struct emit_view v = view_at(val->addr, val->type.dtype);
+    int64_t stride[IR_MAX_RANK], run = 1;
+    for (int i = val->type.rank - 1; i >= 0; i--) {
+        stride[i] = run;
+        run *= val->type.dim[i];
+    }
+    for (int i = 0; i < val->type.rank; i++)
+        view_add(&v, val->type.dim[i], stride[i]);
+    return v;
+}
+
+// Whether dimension i of every view continues dimension j > i without a gap.
+static bool joins(const struct emit_view *v, int n, int i, int j)
+{
+    for (int k = 0; k < n; k++)
+        if (v[k].stride[i] != v[k].stride[j] * v[k].extent[j])
+            return false;
+    return true;
+}
+
+void views_merge(struct emit_view *v, int n)
+{
+    int rank = 0;
+    for (int i = 0; i < v[0].rank; i++) {
+        if (v[0].extent[i] == 1)
+            continue;
+        for (int k = 0; k < n; k++) {
+            v[k].extent[rank] = v[k].extent[i];
+            v[k].stride[rank] = v[k].stride[i];
+        }
+        rank++;
+        if (rank > 1 && joins(v, n, rank - 2, rank - 1)) {
+            for (int k = 0; k < n; k++) {
+                v[k].extent[rank - 2] *= v[k].extent[rank - 1];
+                v[k].stride[rank - 2] = v[k].stride[rank - 1];
+            }
+            rank--;
+        }
+    }
+    for (int k = 0; k < n; k++) {
+        if (rank == 0) {
+            v[k].extent[0] = 1;
+            v[k].stride[0] = 1;
+        }
+        v[k].rank = rank == 0 ? 1 : rank;
+    }
+}
+
+static bool same_shape(const struct emit_view *a, const struct emit_view *b)
+{
+    if (a->dtype != b->dtype || a->rank != b->rank || a->num_axes != b->num_axes ||
+        a->fill != b->fill)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->extent[i] != b->extent[i] || a->stride[i] != b->stride[i] ||
+            a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
+            return false;
+    for (int i = 0; i < a->num_axes; i++)
+        if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i])
+            return false;
+    return true;
+}
+
+// Rewrites only the axes of a register that otherwise holds the view.
+static bool same_but_axes(const struct emit_view *a, const struct emit_view *b)
+{
+    struct emit_view c = *a;
+    for (int i = 0; i < ISA_MAX_AXES; i++) {
+        c.origin[i] = b->origin[i];
+        c.limit[i] = b->limit[i];
+    }
+    return same_shape(&c, b);
+}
+
+static void emit_axes(struct emit *e, int t, const struct emit_view *v)
+{
+    for (int i = 0; i < v->num_axes; i++)
+        EMIT(e, TAXIS, TAXIS, .td = t, .axis = i, .origin = v->origin[i], .limit = v->limit[i]);
+}
+
+void emit_view(struct emit *e, int t, const struct emit_view *v)
+{
+    struct emit_view *h = &e->held[t];
+    if (e->holds[t] && same_but_axes(h, v)) {
+        if (h->base != v->base)
+            EMIT(e, TBASE, TBASE, .td = t, .imm = (int64_t)v->base);
+        if (!same_shape(h, v))
+            emit_axes(e, t, v);
+    } else {
+        EMIT(e, TNEW, TNEW, .td = t, .type = (int64_t)v->dtype, .rank = v->rank,
+             .imm = (int64_t)v->base);
+        for (int i = 0; i < v->rank; i++) {
+            EMIT(e, TDIM, TDIM, .td = t, .dim = i, .extent = v->extent[i], .stride = v->stride[i]);
+            if (v->axis[i] >= 0)
+                EMIT(e, TSTEP, TSTEP, .td = t, .dim = i, .axis = v->axis[i], .step = v->step[i]);
+        }
+        emit_axes(e, t, v);
+        if (v->fill)
+            EMIT(e, TFILL, TFILL, .td = t, .bits = (int64_t)v->fill);
+    }
+    *h = *v;
+    e->holds[t] = true;
+}
+
+void emit_layer(struct emit *e, const struct ir_op *op)
+{
+    const struct loc *l = loc_get(e->module->locs, loc_primary_node(e->module->locs, op->loc));
+    bool node = l->kind == LOC_KIND_NODE;
+    e->layers = arena_grow(e->arena, e->layers, e->num_layers, e->num_layers + 1,
+                           sizeof(*e->layers), &e->layers_cap);
+    e->layers[e->num_layers] = (struct image_layer){
+        .ir_op = ir_op_info[op->op].text,
+        .ir_value = op->num_out > 0 ? op->out[0]->name : "",
+        .node_index = node ? l->node_index : -1,
+        .node_name = node ? l->node_name : "",
+        .op_type = node ? l->op_type : "",
+    };
+    e->locs =
+        arena_grow(e->arena, e->locs, e->num_locs, e->num_locs + 1, sizeof(*e->locs), &e->locs_cap);
+    e->locs[e->num_locs++] =
+        (struct image_loc){.pc = e->text_bytes, .layer = (uint32_t)e->num_layers++};
+}
+
+int emit_host(struct emit *e, const char *kernel)
+{
+    for (size_t i = 0; i < e->num_host; i++)
+        if (strcmp(e->host[i], kernel) == 0)
+            return (int)i;
+    e->host =
+        arena_grow(e->arena, e->host, e->num_host, e->num_host + 1, sizeof(*e->host), &e->host_cap);
+    e->host[e->num_host] = arena_strdup(e->arena, kernel);
+    return (int)e->num_host++;
+}

@@ -1,0 +1,70 @@
+// The instruction stream under construction, and tensor views as the selector thinks of them.
+// Private to backend/.
+//
+// A view is described once as a struct and written into a t register by emit_view, which leaves out
+// what the register already holds; so a loop over tiles costs a `tbase` per tile and not a whole
+// description.
+#ifndef BITLET_BACKEND_EMIT_H
+#define BITLET_BACKEND_EMIT_H
+
+#include "backend.h"
+#include "isa.h"
+
+struct emit_view {
+    uint64_t base;
+    enum dtype dtype;
+    int rank;
+    int64_t extent[ISA_MAX_RANK], stride[ISA_MAX_RANK]; // elements
+    int axis[ISA_MAX_RANK];                             // -1: none
+    int64_t step[ISA_MAX_RANK];
+    int64_t origin[ISA_MAX_AXES], limit[ISA_MAX_AXES];
+    int num_axes;
+    uint64_t fill;
+};
+
+struct emit {
+    const struct ir_module *module;
+    const struct machine *machine;
+    struct arena *arena;
+    struct diag *diag;
+    uint8_t *text;
+    size_t text_bytes, text_cap;
+    struct image_layer *layers;
+    size_t num_layers, layers_cap;
+    struct image_loc *locs;
+    size_t num_locs, locs_cap;
+    const char **host;
+    size_t num_host, host_cap;
+    struct emit_view held[ISA_TREGS]; // what each register holds
+    bool holds[ISA_TREGS];
+    bool has_pcfg;
+    struct isa_args_PCFG pcfg;      // what the packagers are set to
+    int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
+};
+
+void emit_insn(struct emit *e, struct isa_insn in);
+#define EMIT(e, OP, FMT, ...)                                                                      \
+    emit_insn((e), (struct isa_insn){.op = ISA_##OP, .FMT = {__VA_ARGS__}})
+
+// A view without dimensions; dimensions are then added outermost first.
+struct emit_view view_at(uint64_t base, enum dtype t);
+void view_add(struct emit_view *v, int64_t extent, int64_t stride);
+void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step);
+void view_set_axis(struct emit_view *v, int axis, int64_t origin, int64_t limit);
+// The dense view of a value's memory in its own shape.
+struct emit_view view_of(const struct ir_value *v);
+// Views of equal extents: drops dimensions of extent 1 and joins neighbours that all n views walk
+// alike, so that ranks shrink. Views without axes only. At least one dimension remains.
+void views_merge(struct emit_view *v, int n);
+
+void emit_view(struct emit *e, int treg, const struct emit_view *v);
+// Opens the layer of an op: what follows is attributed to it.
+void emit_layer(struct emit *e, const struct ir_op *op);
+// Row of the host table for a kernel.
+int emit_host(struct emit *e, const char *kernel);
+
+#define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc)                                       \
+    bool select_##ENUM(struct emit *e, const struct ir_op *op);
+#include "ops.def"
+
+#endif

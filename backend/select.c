@@ -1,0 +1,91 @@
+// From an allocated module to an image: one selector per IR op, dispatched from ops.def, in the
+// order of the schedule.
+#include "emit.h"
+
+static bool (*const selectors[IR_OP_NUM])(struct emit *, const struct ir_op *) = {
+#define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc) [IR_OP_##ENUM] = select_##ENUM,
+#include "ops.def"
+};
+
+static bool is_empty(const struct ir_op *op)
+{
+    for (int i = 0; i < op->num_out; i++)
+        if (ir_type_elems(&op->out[i]->type) != 0)
+            return false;
+    return op->num_out > 0;
+}
+
+// Constants of the vector unit and the packagers, laid out where alloc put them.
+static void build_rodata(struct emit *e, struct image *img)
+{
+    uint8_t *data = arena_alloc(e->arena, e->module->rodata_bytes + 1);
+    uint8_t *lanes = arena_alloc_aligned(e->arena, e->module->lanes_bytes + 1, 4096);
+    for (const struct ir_op *op = e->module->main->first; op; op = op->next) {
+        if (op->op != IR_OP_CONST || !op->out[0]->has_addr)
+            continue;
+        size_t len = tensor_bytes(op->data);
+        bool is_lanes = op->data->dtype == DT_LANES;
+        uint64_t off = op->out[0]->addr - (is_lanes ? IMAGE_LANES_BASE : IMAGE_RODATA_BASE);
+        if (off > (is_lanes ? e->module->lanes_bytes : e->module->rodata_bytes) ||
+            len > (is_lanes ? e->module->lanes_bytes : e->module->rodata_bytes) - off)
+            bitlet_bug("constant %%%s lies outside its section", op->out[0]->name);
+        if (len > 0)
+            memcpy((is_lanes ? lanes : data) + off, op->data->data, len);
+    }
+    img->rodata = data;
+    img->rodata_bytes = e->module->rodata_bytes;
+    img->lanes = lanes;
+    img->lanes_bytes = e->module->lanes_bytes;
+}
+
+static struct image_io io_entry(const struct ir_value *v, const char *name)
+{
+    struct image_io io = {
+        .name = name, .dtype = v->type.dtype, .rank = v->type.rank, .addr = v->addr};
+    memcpy(io.dim, v->type.dim, sizeof(io.dim));
+    return io;
+}
+
+static void build_io(const struct emit *e, struct image *img)
+{
+    const struct ir_graph *g = e->module->main;
+    img->num_inputs = (size_t)g->num_inputs;
+    img->num_outputs = (size_t)g->num_outputs;
+    img->inputs = ARENA_ARRAY(e->arena, img->num_inputs, struct image_io);
+    img->outputs = ARENA_ARRAY(e->arena, img->num_outputs, struct image_io);
+    for (int i = 0; i < g->num_inputs; i++)
+        img->inputs[i] = io_entry(g->inputs[i], g->inputs[i]->name);
+    for (int i = 0; i < g->num_outputs; i++)
+        img->outputs[i] = io_entry(g->outputs[i], g->output_names[i]);
+}
+
+bool backend_emit(const struct ir_module *m, const struct machine *machine, struct image *out,
+                  struct arena *a, struct diag *d)
+{
+    if (!(m->level & IR_L_ALLOCATED))
+        return diag_report(d, LOC_NONE, DIAG_IR_LEVEL,
+                           "instructions can be selected only after the pass alloc");
+    struct emit e = {.module = m, .machine = machine, .arena = a, .diag = d};
+    bool ok = true;
+    for (const struct ir_op *op = m->main->first; op; op = op->next)
+        if (!is_empty(op))
+            ok &= selectors[op->op](&e, op);
+    if (!ok)
+        return false;
+    EMIT(&e, HALT, NONE, 0);
+    *out = (struct image){
+        .text = e.text,
+        .text_bytes = e.text_bytes,
+        .heap_bytes = m->heap_bytes,
+        .layers = e.layers,
+        .num_layers = e.num_layers,
+        .locs = e.locs,
+        .num_locs = e.num_locs,
+        .host = e.host,
+        .num_host = e.num_host,
+        .machine = *machine,
+    };
+    build_rodata(&e, out);
+    build_io(&e, out);
+    return true;
+}

@@ -1,0 +1,399 @@
+// MAC ops: the loop nest of mactile.h as an instruction stream.
+//
+// A step is one BCE instruction: a tile of positions, a tile of output channels, a chunk of K. The
+// loads of a step are emitted before the step that precedes it runs, into the other half of each
+// buffer; units overlap as the dependences allow, so this order is all it takes to hide the
+// transfers. Weights stay in the PEs while all positions of the tile pass.
+#include "emit.h"
+#include "mactile.h"
+
+#include <math.h>
+
+enum { T_DMA_TO = 8, T_DMA_FROM = 9, T_X = 10, T_Y = 11, T_SCALE = 12, T_BIAS = 13, T_RAW = 14 };
+
+struct mac_job {
+    struct emit *e;
+    const struct ir_op *op;
+    struct mac_plan plan;
+    struct mac_tiling tiling;
+    struct mac_demand demand;
+    struct mac_space space; // largest over the problems
+    int64_t *lanes_offset;  // per problem; NULL when weights are packed at run time
+    enum ir_mode mode;
+    int lanes;
+    bool keeps_x;
+    int64_t y_at, raw_at; // bytes in the activation buffer; x begins at 0
+    // What was loaded last, so that a step loads only what changed.
+    int64_t x_problem, x_tile, x_chunk, w_problem, w_oc, w_chunk;
+};
+
+struct mac_step {
+    int64_t problem, tile, oc, chunk;
+    int xslot, wslot;
+    int64_t wbuf; // byte offset of the step's lanes in the weight buffer
+};
+
+static const struct mac_problem *problem_of(const struct mac_job *j, const struct mac_step *s)
+{
+    return &j->plan.problem[s->problem];
+}
+
+static int64_t oc_tiles(const struct mac_job *j, const struct mac_problem *p)
+{
+    return (p->noc + j->demand.pes - 1) / j->demand.pes;
+}
+
+static int64_t step_pes(const struct mac_job *j, const struct mac_step *s)
+{
+    int64_t left = problem_of(j, s)->noc - s->oc * j->demand.pes;
+    return left < j->demand.pes ? left : j->demand.pes;
+}
+
+static struct mac_tile step_tile(const struct mac_job *j, const struct mac_step *s, bool all_k)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    struct mac_tile t;
+    mac_tile_at(p, j->tiling.tile, s->tile, &t);
+    if (!all_k) {
+        t.k0 = s->chunk * j->tiling.kchunk;
+        t.kn = p->k[0].extent - t.k0;
+        if (t.kn > j->tiling.kchunk)
+            t.kn = j->tiling.kchunk;
+    }
+    return t;
+}
+
+static bool next_step(const struct mac_job *j, struct mac_step *s)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    if (++s->chunk < mac_chunks(p, j->tiling.kchunk))
+        return true;
+    s->chunk = 0;
+    if (++s->oc < oc_tiles(j, p))
+        return true;
+    s->oc = 0;
+    if (++s->tile < mac_tile_count(p, j->tiling.tile))
+        return true;
+    s->tile = 0;
+    return ++s->problem < j->plan.num_problems;
+}
+
+static uint64_t element_addr(const struct ir_value *v, int64_t element)
+{
+    return v->addr + (uint64_t)element * dtype_bytes(v->type.dtype);
+}
+
+// A transfer between views of equal extents; neighbouring dimensions are joined.
+static void emit_dma(struct emit *e, enum isa_op op, struct emit_view to, struct emit_view from)
+{
+    struct emit_view v[2] = {to, from};
+    views_merge(v, 2);
+    emit_view(e, T_DMA_TO, &v[0]);
+    emit_view(e, T_DMA_FROM, &v[1]);
+    emit_insn(e, (struct isa_insn){.op = op, .DMA = {.td = T_DMA_TO, .ta = T_DMA_FROM}});
+}
+
+// ---- Loads
+
+static uint64_t x_slot_addr(const struct mac_job *j, int slot)
+{
+    return IMAGE_ABUF_BASE + (uint64_t)(slot * (j->keeps_x ? j->space.x_whole : j->space.x));
+}
+
+static void load_x(struct mac_job *j, struct mac_step *s)
+{
+    if (s->problem == j->x_problem && s->tile == j->x_tile &&
+        (j->keeps_x || s->chunk == j->x_chunk)) {
+        s->xslot = j->e->aslot;
+        return;
+    }
+    j->x_problem = s->problem;
+    j->x_tile = s->tile;
+    j->x_chunk = s->chunk;
+    s->xslot = j->e->aslot ^= 1;
+    struct mac_tile t = step_tile(j, s, j->keeps_x);
+    struct mac_box box;
+    mac_box_make(problem_of(j, s), &t, &t, &box);
+    if (box.elems == 0)
+        return;
+    enum dtype type = j->plan.moving->type.dtype;
+    struct emit_view from = view_at(element_addr(j->plan.moving, box.start), type),
+                     to = view_at(x_slot_addr(j, s->xslot), type);
+    int64_t dense[MAC_BOX_RANK], run = 1;
+    for (int i = box.rank - 1; i >= 0; i--) {
+        dense[i] = run;
+        run *= box.extent[i];
+    }
+    for (int i = 0; i < box.rank; i++) {
+        view_add(&from, box.extent[i], box.stride[i]);
+        view_add(&to, box.extent[i], dense[i]);
+    }
+    emit_dma(j->e, ISA_LDA, to, from);
+}
+
+static uint64_t wbuf_half(const struct mac_job *j, int slot)
+{
+    return (uint64_t)(slot * (j->e->machine->weight_buffer / 2 / 64 * 64));
+}
+
+static void load_lanes(struct mac_job *j, int slot, int64_t offset, int64_t bytes)
+{
+    struct emit_view from = view_at(j->plan.stationary->addr + (uint64_t)offset, DT_LANES);
+    struct emit_view to = view_at(IMAGE_WBUF_BASE + wbuf_half(j, slot), DT_LANES);
+    view_add(&from, bytes / 8, 1);
+    view_add(&to, bytes / 8, 1);
+    emit_dma(j->e, ISA_LDW, to, from);
+}
+
+// Weights that another op computes: brought as they are and put into lanes by the preprocessing
+// module.
+static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    struct mac_tile t = step_tile(j, s, false);
+    const struct ir_value *w = j->plan.stationary;
+    int64_t first = p->wbase + s->oc * j->demand.pes * p->w_oc + t.k0 * p->k[0].wstride, run = 1;
+    int64_t extent[MAC_MAX_DIMS + 1], stride[MAC_MAX_DIMS + 1], dense[MAC_MAX_DIMS + 1];
+    extent[0] = step_pes(j, s);
+    stride[0] = p->w_oc;
+    for (int i = 0; i < p->nk; i++) {
+        extent[i + 1] = i == 0 ? t.kn : p->k[i].extent;
+        stride[i + 1] = p->k[i].wstride;
+    }
+    for (int i = p->nk; i >= 0; i--) {
+        dense[i] = run;
+        run *= extent[i];
+    }
+    uint64_t raw = IMAGE_ABUF_BASE + (uint64_t)(j->raw_at + slot * j->space.raw);
+    struct emit_view from = view_at(element_addr(w, first), w->type.dtype),
+                     to = view_at(raw, w->type.dtype);
+    for (int i = 0; i <= p->nk; i++) {
+        view_add(&from, extent[i], stride[i]);
+        view_add(&to, extent[i], dense[i]);
+    }
+    emit_dma(j->e, ISA_LDA, to, from);
+    struct emit_view packed = view_at(raw, w->type.dtype);
+    view_add(&packed, extent[0], dense[0]);
+    view_add(&packed, dense[0], 1);
+    emit_view(j->e, T_RAW, &packed);
+    EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
+         .wbuf = (int64_t)wbuf_half(j, slot));
+}
+
+static void load_w(struct mac_job *j, struct mac_step *s)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    bool resident = j->tiling.resident && j->lanes_offset;
+    int64_t inside =
+        resident ? mac_lanes_offset(p, j->tiling.kchunk, &j->demand, s->oc, s->chunk) : 0;
+    bool held =
+        resident ? j->w_problem >= 0 && j->lanes_offset[j->w_problem] == j->lanes_offset[s->problem]
+                 : j->w_problem == s->problem && j->w_oc == s->oc && j->w_chunk == s->chunk;
+    if (!held) {
+        j->e->wslot ^= 1;
+        j->w_problem = s->problem;
+        j->w_oc = s->oc;
+        j->w_chunk = s->chunk;
+        if (!j->lanes_offset)
+            pack_weights(j, s, j->e->wslot);
+        else if (resident)
+            load_lanes(j, j->e->wslot, j->lanes_offset[s->problem],
+                       mac_lanes_bytes(p, j->tiling.kchunk, &j->demand));
+        else
+            load_lanes(j, j->e->wslot,
+                       j->lanes_offset[s->problem] +
+                           mac_lanes_offset(p, j->tiling.kchunk, &j->demand, s->oc, s->chunk),
+                       mac_chunk_groups(p, j->tiling.kchunk, s->chunk, j->demand.group) *
+                           step_pes(j, s) * j->demand.tile_bytes);
+    }
+    s->wslot = j->e->wslot;
+    s->wbuf = (int64_t)wbuf_half(j, s->wslot) + inside;
+}
+
+// ---- One step
+
+static void run_bce(struct mac_job *j, const struct mac_step *s, int64_t psum)
+{
+    struct mac_tile use = step_tile(j, s, false), load = step_tile(j, s, j->keeps_x);
+    struct mac_box box;
+    mac_box_make(problem_of(j, s), &load, &use, &box);
+    enum dtype type = j->plan.moving->type.dtype;
+    uint64_t base = x_slot_addr(j, s->xslot) + (uint64_t)box.base * dtype_bytes(type);
+    struct emit_view v = view_at(base, type);
+    for (int i = 0; i < box.nk + box.np; i++) {
+        const struct mac_box_dim *d = i < box.nk ? &box.k[i] : &box.p[i - box.nk];
+        view_add_axis(&v, d->extent, d->stride, d->axis, d->step);
+        if (d->axis >= 0)
+            view_set_axis(&v, d->axis, box.origin[d->axis], box.limit[d->axis]);
+    }
+    emit_view(j->e, T_X, &v);
+    EMIT(j->e, BCE, BCE, .ta = T_X, .nk = box.nk, .mode = (int64_t)j->mode, .lanes = j->lanes,
+         .npe = step_pes(j, s), .acc = s->chunk > 0, .wbuf = s->wbuf, .psum = psum);
+}
+
+static int64_t float_bits(double v)
+{
+    float f = (float)v;
+    return (int64_t)io_get32(&f);
+}
+
+static void configure_pack(struct emit *e, const struct ir_op *op)
+{
+    bool quant = ir_has_attr(op, IR_A_qbits),
+         clamp = ir_has_attr(op, IR_A_min) || ir_has_attr(op, IR_A_max);
+    struct isa_args_PCFG c = {
+        .bits = quant ? ir_int(op, IR_A_qbits, 8) : 32, .quant = quant, .clamp = clamp};
+    if (clamp) {
+        c.min = float_bits(ir_float(op, IR_A_min, -(double)INFINITY));
+        c.max = float_bits(ir_float(op, IR_A_max, (double)INFINITY));
+    }
+    if (quant)
+        c.q = float_bits(ir_float(op, IR_A_q, 1));
+    if (e->has_pcfg && memcmp(&c, &e->pcfg, sizeof c) == 0)
+        return;
+    e->pcfg = c;
+    e->has_pcfg = true;
+    emit_insn(e, (struct isa_insn){.op = ISA_PCFG, .PCFG = c});
+}
+
+static void emit_channel_view(struct mac_job *j, const struct mac_step *s, int treg,
+                              const struct ir_value *v)
+{
+    struct emit_view view =
+        view_at(element_addr(v, problem_of(j, s)->channel0 + s->oc * j->demand.pes), v->type.dtype);
+    view_add(&view, step_pes(j, s), 1);
+    emit_view(j->e, treg, &view);
+}
+
+static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psum)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    const struct ir_value *bias = ir_operand(j->op, 2), *scale = ir_operand(j->op, 3),
+                          *out = j->op->out[0];
+    struct mac_tile t = step_tile(j, s, false);
+    int64_t positions = 1, pes = step_pes(j, s), obase = p->obase + s->oc * j->demand.pes * p->o_oc;
+    for (int i = 0; i < p->np; i++) {
+        positions *= t.extent[i];
+        obase += t.start[i] * p->p[i].ostride;
+    }
+    j->e->oslot ^= 1;
+    struct emit_view y =
+        view_at(IMAGE_ABUF_BASE + (uint64_t)(j->y_at + j->e->oslot * j->space.y), out->type.dtype);
+    struct emit_view from = y, to = view_at(element_addr(out, obase), out->type.dtype);
+    view_add(&y, pes, positions);
+    view_add(&y, positions, 1);
+    bool raw = j->mode == IR_MODE_FIXED && !scale;
+    if (bias)
+        emit_channel_view(j, s, T_BIAS, bias);
+    if (scale)
+        emit_channel_view(j, s, T_SCALE, scale);
+    emit_view(j->e, T_Y, &y);
+    EMIT(j->e, PACK, PACK, .td = T_Y, .ts = T_SCALE, .tb = T_BIAS, .mode = (int64_t)j->mode,
+         .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .psum = psum);
+    view_add(&from, pes, positions);
+    view_add(&to, pes, p->o_oc);
+    for (int i = 0, run = (int)positions; i < p->np; i++) {
+        run /= (int)t.extent[i];
+        view_add(&from, t.extent[i], run);
+        view_add(&to, t.extent[i], p->p[i].ostride);
+    }
+    emit_dma(j->e, ISA_STA, to, from);
+}
+
+static void run_step(struct mac_job *j, const struct mac_step *s)
+{
+    int64_t half = j->e->machine->psum_buffer / 8 / 2;
+    if (s->chunk == 0)
+        j->e->pslot ^= 1;
+    int64_t psum = j->e->pslot * half;
+    run_bce(j, s, psum);
+    if (s->chunk + 1 == mac_chunks(problem_of(j, s), j->tiling.kchunk))
+        pack_and_store(j, s, psum);
+}
+
+// ---- The op
+
+static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
+{
+    *j = (struct mac_job){.e = e, .op = op, .x_problem = -1, .w_problem = -1};
+    const struct machine *m = e->machine;
+    if (!mac_plan_make(op, m->group, m->pes, e->arena, e->diag, &j->plan))
+        return false;
+    if (!mac_tiling_of(op, &j->tiling))
+        return diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
+                           "%s %%%s has no tile; run the pass tile", ir_op_info[op->op].text,
+                           op->out[0]->name);
+    j->mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
+    j->lanes = mac_lanes(j->mode, (int)ir_int(op, IR_A_wbits, 8));
+    bool is_packed = j->plan.stationary->type.dtype == DT_LANES;
+    j->demand = (struct mac_demand){
+        .group = m->group,
+        .pes = m->pes,
+        .tile_bytes = (int64_t)machine_lane_tile_bytes(m, j->lanes, j->mode != IR_MODE_FIXED),
+        .x_bytes = (int64_t)dtype_bytes(j->plan.moving->type.dtype),
+        .y_bytes = (int64_t)dtype_bytes(op->out[0]->type.dtype),
+        .raw_bytes = is_packed ? 0 : (int64_t)dtype_bytes(j->plan.stationary->type.dtype),
+    };
+    for (int i = 0; i < j->plan.num_problems; i++) {
+        struct mac_space s;
+        mac_space_of(&j->plan.problem[i], &j->tiling, &j->demand, &s);
+        mac_space_max(&j->space, &s);
+    }
+    if (is_packed) {
+        j->lanes_offset = ARENA_ARRAY(e->arena, (size_t)j->plan.num_problems, int64_t);
+        int64_t all = mac_lanes_layout(&j->plan, j->tiling.kchunk, &j->demand, j->lanes_offset);
+        if (all < 0 || (uint64_t)all > (uint64_t)ir_type_bytes(&j->plan.stationary->type))
+            return diag_report(e->diag, op->loc, DIAG_IR_DATA,
+                               "%%%s holds %zu bytes of lanes, its tiling needs %lld",
+                               j->plan.stationary->name, ir_type_bytes(&j->plan.stationary->type),
+                               (long long)all);
+    }
+    j->keeps_x = mac_keeps_x(&j->space, m->act_buffer);
+    j->y_at = 2 * (j->keeps_x ? j->space.x_whole : j->space.x);
+    j->raw_at = j->y_at + 2 * j->space.y;
+    if (j->raw_at + 2 * j->space.raw > m->act_buffer || 2 * j->space.psum > m->psum_buffer / 8)
+        return diag_report(e->diag, op->loc, DIAG_TILE_FIT,
+                           "the tile of %%%s takes %lld bytes of activation buffer and %lld "
+                           "partial sums, the machine has %lld and %lld",
+                           op->out[0]->name, (long long)(j->raw_at + 2 * j->space.raw),
+                           (long long)(2 * j->space.psum), (long long)m->act_buffer,
+                           (long long)(m->psum_buffer / 8));
+    return true;
+}
+
+static bool select_mac(struct emit *e, const struct ir_op *op)
+{
+    struct mac_job j;
+    if (!job_begin(&j, e, op))
+        return false;
+    emit_layer(e, op);
+    configure_pack(e, op);
+    struct mac_step now = {0}, then;
+    load_x(&j, &now);
+    load_w(&j, &now);
+    for (bool more = true; more; now = then) {
+        then = now;
+        more = next_step(&j, &then);
+        if (more) {
+            load_x(&j, &then);
+            load_w(&j, &then);
+        }
+        run_step(&j, &now);
+    }
+    return true;
+}
+
+bool select_CONV(struct emit *e, const struct ir_op *op)
+{
+    return select_mac(e, op);
+}
+
+bool select_CONV_TRANSPOSE(struct emit *e, const struct ir_op *op)
+{
+    return select_mac(e, op);
+}
+
+bool select_MATMUL(struct emit *e, const struct ir_op *op)
+{
+    return select_mac(e, op);
+}

@@ -1,0 +1,220 @@
+// Ops that move elements: copies between views. Constants emit nothing; a reshape that shares
+// memory emits nothing.
+#include "emit.h"
+
+enum { T_DST = 0, T_A = 1, T_B = 2, X_TMP = 5 };
+
+static void emit_move(struct emit *e, struct emit_view dst, struct emit_view src)
+{
+    struct emit_view v[2] = {dst, src};
+    if (src.num_axes == 0)
+        views_merge(v, 2);
+    emit_view(e, T_DST, &v[0]);
+    emit_view(e, T_A, &v[1]);
+    EMIT(e, VMOV, V1, .td = T_DST, .ta = T_A);
+}
+
+bool select_CONST(struct emit *e, const struct ir_op *op)
+{
+    (void)e;
+    (void)op;
+    return true; // its data lies in .rodata or .lanes
+}
+
+bool select_RESHAPE(struct emit *e, const struct ir_op *op)
+{
+    if (op->in[0]->addr == op->out[0]->addr)
+        return true;
+    emit_layer(e, op);
+    struct emit_view src = view_of(op->out[0]);
+    src.base = op->in[0]->addr;
+    emit_move(e, view_of(op->out[0]), src);
+    return true;
+}
+
+bool select_TRANSPOSE(struct emit *e, const struct ir_op *op)
+{
+    int n = 0;
+    const int64_t *perm = ir_ints(op, IR_A_perm, &n);
+    struct emit_view x = view_of(op->in[0]), src = view_at(x.base, x.dtype);
+    for (int i = 0; i < n; i++)
+        view_add(&src, x.extent[perm[i]], x.stride[perm[i]]);
+    emit_layer(e, op);
+    emit_move(e, view_of(op->out[0]), src);
+    return true;
+}
+
+bool select_SLICE(struct emit *e, const struct ir_op *op)
+{
+    const int64_t *starts = ir_ints(op, IR_A_starts, NULL), *steps = ir_ints(op, IR_A_steps, NULL);
+    struct emit_view x = view_of(op->in[0]), src = view_at(x.base, x.dtype);
+    int64_t first = 0;
+    for (int i = 0; i < x.rank; i++) {
+        first += starts[i] * x.stride[i];
+        view_add(&src, op->out[0]->type.dim[i], steps[i] * x.stride[i]);
+    }
+    src.base += (uint64_t)first * dtype_bytes(x.dtype);
+    emit_layer(e, op);
+    emit_move(e, view_of(op->out[0]), src);
+    return true;
+}
+
+bool select_CONCAT(struct emit *e, const struct ir_op *op)
+{
+    int64_t axis = ir_int(op, IR_A_axis, 0), at = 0;
+    struct emit_view y = view_of(op->out[0]);
+    emit_layer(e, op);
+    for (int i = 0; i < op->num_in; i++) {
+        struct emit_view dst = y, src = view_of(op->in[i]);
+        dst.extent[axis] = src.extent[axis];
+        dst.base += (uint64_t)(at * y.stride[axis]) * dtype_bytes(y.dtype);
+        at += src.extent[axis];
+        if (ir_type_elems(&op->in[i]->type) > 0)
+            emit_move(e, dst, src);
+    }
+    return true;
+}
+
+// The bits of `value` in the low end, as the element type holds them; only what exact small
+// constants need.
+static bool element_bits(enum dtype t, double value, uint64_t *out)
+{
+    *out = 0;
+    if (value == 0)
+        return true;
+    if (t == DT_F32) {
+        float f = (float)value;
+        *out = io_get32(&f);
+    } else if (t == DT_F64) {
+        *out = io_get64(&value);
+    } else if (dtype_is_int(t)) {
+        uint64_t bits = dtype_bytes(t) * 8;
+        *out = (uint64_t)(int64_t)value & (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// A view that reads its fill everywhere: the one axis has no inside.
+static struct emit_view filled_view(const struct ir_value *like, uint64_t base, uint64_t fill)
+{
+    struct emit_view v = view_at(base, like->type.dtype);
+    view_add_axis(&v, ir_type_elems(&like->type), 0, 0, 0);
+    view_set_axis(&v, 0, 0, 0);
+    v.fill = fill;
+    return v;
+}
+
+bool select_PAD(struct emit *e, const struct ir_op *op)
+{
+    const int64_t *before = ir_ints(op, IR_A_before, NULL), *after = ir_ints(op, IR_A_after, NULL);
+    const struct ir_value *x = op->in[0], *y = op->out[0];
+    uint64_t fill = 0;
+    if (!element_bits(x->type.dtype, ir_float(op, IR_A_value, 0), &fill))
+        return diag_report(e->diag, op->loc, DIAG_MACHINE_LACKS,
+                           "padding %s with %g: only f32, f64 and integers can be padded with a "
+                           "non-zero value; cast before the pad",
+                           dtype_text(x->type.dtype), ir_float(op, IR_A_value, 0));
+    struct emit_view xv = view_of(x), yv = view_of(y);
+    int padded = 0;
+    for (int i = 0; i < xv.rank; i++)
+        padded += before[i] != 0 || after[i] != 0;
+    emit_layer(e, op);
+    if (padded <= ISA_MAX_AXES && ir_type_elems(&x->type) > 0) {
+        struct emit_view src = view_at(xv.base, xv.dtype);
+        int64_t first = 0;
+        for (int i = 0; i < xv.rank; i++) {
+            if (before[i] == 0 && after[i] == 0) {
+                view_add(&src, xv.extent[i], xv.stride[i]);
+                continue;
+            }
+            view_add_axis(&src, yv.extent[i], xv.stride[i], src.num_axes, 1);
+            view_set_axis(&src, src.num_axes, -before[i], xv.extent[i]);
+            first -= before[i] * xv.stride[i];
+        }
+        src.base = (uint64_t)((int64_t)src.base + first * (int64_t)dtype_bytes(xv.dtype));
+        src.fill = fill;
+        emit_move(e, yv, src);
+        return true;
+    }
+    struct emit_view all = view_at(y->addr, y->type.dtype);
+    view_add(&all, ir_type_elems(&y->type), 1);
+    emit_move(e, all, filled_view(y, y->addr, fill));
+    if (ir_type_elems(&x->type) > 0) {
+        struct emit_view inner = yv;
+        for (int i = 0; i < yv.rank; i++) {
+            inner.base += (uint64_t)(before[i] * yv.stride[i]) * dtype_bytes(yv.dtype);
+            inner.extent[i] = xv.extent[i];
+        }
+        emit_move(e, inner, xv);
+    }
+    return true;
+}
+
+bool select_BROADCAST(struct emit *e, const struct ir_op *op)
+{
+    struct emit_view x = view_of(op->in[0]), y = view_of(op->out[0]),
+                     src = view_at(x.base, x.dtype);
+    int missing = y.rank - x.rank;
+    for (int i = 0; i < y.rank; i++)
+        view_add(&src, y.extent[i],
+                 i < missing || x.extent[i - missing] == 1 ? 0 : x.stride[i - missing]);
+    emit_layer(e, op);
+    emit_move(e, y, src);
+    return true;
+}
+
+bool select_GATHER(struct emit *e, const struct ir_op *op)
+{
+    int axis = (int)ir_int(op, IR_A_axis, 0);
+    struct emit_view x = view_of(op->in[0]), idx = view_of(op->in[1]), dst = view_of(op->out[0]);
+    struct emit_view v[3] = {dst, view_at(x.base, x.dtype), view_at(idx.base, idx.dtype)};
+    for (int i = 0; i < axis; i++) {
+        view_add(&v[1], x.extent[i], x.stride[i]);
+        view_add(&v[2], x.extent[i], 0);
+    }
+    for (int i = 0; i < idx.rank; i++) {
+        view_add(&v[1], idx.extent[i], 0);
+        view_add(&v[2], idx.extent[i], idx.stride[i]);
+    }
+    for (int i = axis + 1; i < x.rank; i++) {
+        view_add(&v[1], x.extent[i], x.stride[i]);
+        view_add(&v[2], x.extent[i], 0);
+    }
+    views_merge(v, 3);
+    emit_layer(e, op);
+    for (int i = 0; i < 3; i++)
+        emit_view(e, i, &v[i]);
+    EMIT(e, LI, LI, .rd = X_TMP, .imm = x.extent[axis]);
+    EMIT(e, LI, LI, .rd = X_TMP + 1, .imm = x.stride[axis]);
+    EMIT(e, VGATHER, VIDX, .td = T_DST, .ta = T_A, .tb = T_B, .xl = X_TMP, .xs = X_TMP + 1);
+    return true;
+}
+
+// Results first, then operands, as t0 ..; integer arguments, then the bits of double arguments, as
+// x10 ...
+bool select_HOST(struct emit *e, const struct ir_op *op)
+{
+    int ni = 0, nf = 0;
+    const int64_t *ints = ir_ints(op, IR_A_ints, &ni);
+    const struct ir_attr *fs = ir_attr_find(op, IR_A_floats);
+    nf = fs ? fs->n : 0;
+    int nt = op->num_out + op->num_in;
+    if (nt > 16 || ni + nf > 16)
+        return diag_report(e->diag, op->loc, DIAG_MACHINE_LACKS,
+                           "a host call takes at most 16 tensors and 16 scalars, here %d and %d",
+                           nt, ni + nf);
+    emit_layer(e, op);
+    for (int i = 0; i < nt; i++) {
+        struct emit_view v = view_of(i < op->num_out ? op->out[i] : op->in[i - op->num_out]);
+        emit_view(e, i, &v);
+    }
+    for (int i = 0; i < ni; i++)
+        EMIT(e, LI, LI, .rd = 10 + i, .imm = ints[i]);
+    for (int i = 0; i < nf; i++)
+        EMIT(e, LI, LI, .rd = 10 + ni + i, .imm = (int64_t)io_get64(&fs->fs[i]));
+    EMIT(e, HCALL, HCALL, .kernel = emit_host(e, ir_attr_find(op, IR_A_kernel_name)->s), .nt = nt,
+         .nx = ni + nf);
+    return true;
+}

@@ -1,0 +1,137 @@
+// Element-wise ops, reductions and windows: one vector instruction each, on views of the operands.
+#include "emit.h"
+
+enum { T_DST = 0, T_A = 1, T_B = 2, T_C = 3 };
+
+// The operand's view over the result's extents, broadcast dimensions walked with stride 0.
+static struct emit_view broadcast_view(const struct ir_value *v, const struct ir_type *result)
+{
+    struct emit_view own = view_of(v), out = view_at(v->addr, v->type.dtype);
+    int missing = result->rank - v->type.rank;
+    for (int i = 0; i < result->rank; i++) {
+        bool walks = i >= missing && v->type.dim[i - missing] != 1;
+        view_add(&out, result->dim[i], walks ? own.stride[i - missing] : 0);
+    }
+    return out;
+}
+
+static void element_views(struct emit *e, const struct ir_op *op, const int *tregs)
+{
+    struct emit_view v[4] = {view_of(op->out[0])};
+    for (int i = 0; i < op->num_in; i++)
+        v[i + 1] = broadcast_view(op->in[i], &op->out[0]->type);
+    views_merge(v, op->num_in + 1);
+    for (int i = 0; i <= op->num_in; i++)
+        emit_view(e, tregs[i], &v[i]);
+}
+
+bool select_UNARY(struct emit *e, const struct ir_op *op)
+{
+    emit_layer(e, op);
+    element_views(e, op, (const int[]){T_DST, T_A});
+    EMIT(e, VUN, VUN, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_unary, 0));
+    return true;
+}
+
+bool select_BINARY(struct emit *e, const struct ir_op *op)
+{
+    emit_layer(e, op);
+    element_views(e, op, (const int[]){T_DST, T_A, T_B});
+    EMIT(e, VBIN, VBIN, .td = T_DST, .ta = T_A, .tb = T_B, .fn = ir_int(op, IR_A_fn_binary, 0));
+    return true;
+}
+
+bool select_SELECT(struct emit *e, const struct ir_op *op)
+{
+    emit_layer(e, op);
+    element_views(e, op, (const int[]){T_DST, T_C, T_A, T_B});
+    EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C);
+    return true;
+}
+
+bool select_CONVERT(struct emit *e, const struct ir_op *op)
+{
+    emit_layer(e, op);
+    element_views(e, op, (const int[]){T_DST, T_A});
+    EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ir_int(op, IR_A_round, ISA_ROUND_trunc),
+         .sat = ir_int(op, IR_A_saturate, 0), .bits = ir_int(op, IR_A_bits, 0));
+    return true;
+}
+
+static int64_t float_bits(double v)
+{
+    float f = (float)v;
+    return (int64_t)io_get32(&f);
+}
+
+bool select_QUANTIZE(struct emit *e, const struct ir_op *op)
+{
+    emit_layer(e, op);
+    element_views(e, op, (const int[]){T_DST, T_A});
+    EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
+         .bits = ir_int(op, IR_A_bits, 8), .q = float_bits(ir_float(op, IR_A_q, 1)));
+    return true;
+}
+
+static bool contains(const int64_t *v, int n, int64_t x)
+{
+    for (int i = 0; i < n; i++)
+        if (v[i] == x)
+            return true;
+    return false;
+}
+
+bool select_REDUCE(struct emit *e, const struct ir_op *op)
+{
+    int n = 0;
+    const int64_t *axes = ir_ints(op, IR_A_axes, &n);
+    const struct ir_type *xt = &op->in[0]->type;
+    struct emit_view src = view_of(op->in[0]),
+                     dst = view_at(op->out[0]->addr, op->out[0]->type.dtype);
+    int64_t stride[IR_MAX_RANK], run = 1;
+    for (int i = xt->rank - 1; i >= 0; i--) {
+        stride[i] = run;
+        run *= contains(axes, n, i) ? 1 : xt->dim[i];
+    }
+    for (int i = 0; i < xt->rank; i++) {
+        bool reduced = contains(axes, n, i);
+        view_add(&dst, reduced ? 1 : xt->dim[i], reduced ? 0 : stride[i]);
+    }
+    emit_layer(e, op);
+    emit_view(e, T_DST, &dst);
+    emit_view(e, T_A, &src);
+    EMIT(e, VRED, VRED, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_reduce, 0));
+    return true;
+}
+
+// Pooling is a reduction over a view with one more dimension per spatial one: the window.
+bool select_POOL(struct emit *e, const struct ir_op *op)
+{
+    int sp = 0;
+    const int64_t *kernel = ir_ints(op, IR_A_kernel, &sp);
+    const int64_t *strides = ir_ints(op, IR_A_strides, NULL),
+                  *dil = ir_ints(op, IR_A_dilations, NULL);
+    const int64_t *pads = ir_ints(op, IR_A_pads, NULL);
+    const struct ir_type *xt = &op->in[0]->type, *yt = &op->out[0]->type;
+    struct emit_view x = view_of(op->in[0]), y = view_of(op->out[0]);
+    int64_t planes = xt->dim[0] * xt->dim[1], base = 0;
+    struct emit_view src = view_at(x.base, x.dtype), dst = view_at(y.base, y.dtype);
+    view_add(&src, planes, x.stride[1]);
+    view_add(&dst, planes, y.stride[1]);
+    for (int i = 0; i < sp; i++) {
+        view_add_axis(&src, yt->dim[2 + i], strides[i] * x.stride[2 + i], i, strides[i]);
+        view_add(&dst, yt->dim[2 + i], y.stride[2 + i]);
+    }
+    for (int i = 0; i < sp; i++) {
+        view_add_axis(&src, kernel[i], dil[i] * x.stride[2 + i], i, dil[i]);
+        view_add(&dst, 1, 0);
+        view_set_axis(&src, i, -pads[i], xt->dim[2 + i]);
+        base -= pads[i] * x.stride[2 + i];
+    }
+    src.base = (uint64_t)((int64_t)src.base + base * (int64_t)dtype_bytes(src.dtype));
+    emit_layer(e, op);
+    emit_view(e, T_DST, &dst);
+    emit_view(e, T_A, &src);
+    EMIT(e, VRED, VRED, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_reduce, 0), .skip = 1);
+    return true;
+}

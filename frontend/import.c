@@ -1,0 +1,521 @@
+// Model to module: versions, interface, initialisers, then every node in order through its row of
+// onnx_ops.def.
+#include "import.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "import_node.h"
+#include "importer.h"
+#include "proto_alloc.h"
+
+// ---- Names
+
+static uint64_t name_hash(const char *s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *s; s++)
+        h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static struct name_slot *find_slot(const struct importer *imp, const char *name)
+{
+    for (size_t i = name_hash(name) & (imp->num_slots - 1);; i = (i + 1) & (imp->num_slots - 1))
+        if (!imp->slots[i].name || strcmp(imp->slots[i].name, name) == 0)
+            return &imp->slots[i];
+}
+
+struct ir_value *importer_find(const struct importer *imp, const char *name)
+{
+    return imp->num_slots ? find_slot(imp, name)->value : NULL;
+}
+
+static void grow_names(struct importer *imp)
+{
+    struct name_slot *old = imp->slots;
+    size_t n = imp->num_slots;
+    imp->num_slots = n ? n * 2 : 256;
+    imp->slots = ARENA_ARRAY(imp->arena, imp->num_slots, struct name_slot);
+    for (size_t i = 0; i < n; i++)
+        if (old[i].name)
+            *find_slot(imp, old[i].name) = old[i];
+}
+
+bool importer_define(struct importer *imp, const char *name, struct ir_value *v)
+{
+    if (2 * imp->num_names >= imp->num_slots)
+        grow_names(imp);
+    struct name_slot *s = find_slot(imp, name);
+    if (s->name)
+        return false;
+    *s = (struct name_slot){name, v};
+    imp->num_names++;
+    return true;
+}
+
+// ---- Shapes from the command line
+
+bool onnx_parse_shape(const char *text, struct onnx_shape_override *out, struct arena *a,
+                      struct diag *d)
+{
+    const char *eq = strrchr(text, '=');
+    if (!eq || eq == text || !eq[1])
+        return diag_report(d, LOC_NONE, DIAG_USAGE, "--shape %s: expected NAME=1x3x224x224", text);
+    *out = (struct onnx_shape_override){.name = arena_strndup(a, text, (size_t)(eq - text))};
+    for (const char *p = eq + 1;; p++) {
+        char *end;
+        long long v = strtoll(p, &end, 10);
+        if (end == p || v < 0 || v > INT_MAX || (*end && *end != 'x') || out->rank == IR_MAX_RANK)
+            return diag_report(d, LOC_NONE, DIAG_USAGE,
+                               "--shape %s: expected up to %d numbers with x between them after =",
+                               text, IR_MAX_RANK);
+        out->dim[out->rank++] = v;
+        p = end;
+        if (!*p)
+            return true;
+    }
+}
+
+static struct onnx_shape_override *find_override(const struct importer *imp, const char *name)
+{
+    for (size_t i = 0; imp->opt && i < imp->opt->num_shapes; i++)
+        if (strcmp(imp->opt->shapes[i].name, name) == 0)
+            return &imp->opt->shapes[i];
+    return NULL;
+}
+
+// ---- Interface
+
+static loc_id interface_loc(struct importer *imp, const char *kind, const char *name)
+{
+    return loc_node(imp->locs, imp->path, -1, name, kind, imp->opset);
+}
+
+// The extent of one dimension: given, by its parameter's override, or unknown (-1).
+static int64_t dim_extent(const struct importer *imp, const Onnx__TensorShapeProto__Dimension *dim)
+{
+    if (dim->has_dim_value && dim->dim_value >= 0)
+        return dim->dim_value;
+    struct onnx_shape_override *o = dim->dim_param ? find_override(imp, dim->dim_param) : NULL;
+    if (!o || o->rank != 1)
+        return -1;
+    o->used = true;
+    return o->dim[0];
+}
+
+static const char *shape_hint(const struct importer *imp, const struct ir_type *t)
+{
+    const char *s = "";
+    for (int i = 0; i < t->rank; i++)
+        s = t->dim[i] >= 0
+                ? arena_printf(imp->arena, "%s%s%lld", s, i ? "x" : "", (long long)t->dim[i])
+                : arena_printf(imp->arena, "%s%s?", s, i ? "x" : "");
+    return s;
+}
+
+static bool resolve_dims(struct importer *imp, const char *name,
+                         const Onnx__TensorShapeProto *shape, struct ir_type *t, loc_id loc)
+{
+    const struct onnx_shape_override *o = find_override(imp, name);
+    int unknown = 0;
+    for (int i = 0; i < t->rank; i++) {
+        t->dim[i] = o ? o->dim[i] : dim_extent(imp, shape->dim[i]);
+        if (o && shape->dim[i]->has_dim_value && shape->dim[i]->dim_value > 0 &&
+            shape->dim[i]->dim_value != o->dim[i])
+            return diag_report(imp->diag, loc, DIAG_ONNX_SHAPE,
+                               "--shape gives dimension %d the extent %lld, the model has %lld", i,
+                               (long long)o->dim[i], (long long)shape->dim[i]->dim_value);
+        unknown += t->dim[i] < 0;
+    }
+    if (unknown == 1 && t->dim[0] < 0 && t->rank > 1) {
+        diag_note(imp->diag, loc, "the batch is symbolic, 1 is assumed; --shape %s=%s sets it",
+                  name, shape_hint(imp, t));
+        t->dim[0] = 1;
+    } else if (unknown > 0) {
+        return diag_report(imp->diag, loc, DIAG_ONNX_SYMBOLIC,
+                           "%d of the %d dimensions have no value; give them with --shape %s=%s",
+                           unknown, t->rank, name, shape_hint(imp, t));
+    }
+    return true;
+}
+
+static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, const char *name,
+                       struct ir_type *t)
+{
+    loc_id loc = interface_loc(imp, "graph input", name);
+    const Onnx__TypeProto__Tensor *tt = vi->type ? vi->type->tensor_type : NULL;
+    enum dtype dtype;
+    if (!tt)
+        return diag_report(imp->diag, loc, DIAG_ONNX_TYPE, "only tensors can be inputs");
+    if (!dtype_by_onnx(tt->elem_type, &dtype))
+        return diag_report(imp->diag, loc, DIAG_ONNX_TYPE, "unknown element type %d",
+                           tt->elem_type);
+    struct onnx_shape_override *o = find_override(imp, name);
+    if (!tt->shape && !o)
+        return diag_report(imp->diag, loc, DIAG_ONNX_SYMBOLIC,
+                           "the input has no shape; give it one with --shape %s=...", name);
+    size_t rank = tt->shape ? tt->shape->n_dim : (size_t)o->rank;
+    if (rank > IR_MAX_RANK)
+        return diag_report(imp->diag, loc, DIAG_LIMIT, "rank %zu, at most %d is supported", rank,
+                           IR_MAX_RANK);
+    if (o && tt->shape && (size_t)o->rank != rank)
+        return diag_report(imp->diag, loc, DIAG_ONNX_SHAPE,
+                           "--shape gives %d dimensions, the model has %zu", o->rank, rank);
+    *t = (struct ir_type){.known = true, .dtype = dtype, .rank = (int)rank};
+    if (o)
+        o->used = true;
+    if (!tt->shape)
+        memcpy(t->dim, o->dim, sizeof(t->dim));
+    else if (!resolve_dims(imp, name, tt->shape, t, loc))
+        return false;
+    if (dims_elems(t->dim, t->rank) < 0)
+        return diag_report(imp->diag, loc, DIAG_LIMIT, "the input %s is too large",
+                           ir_type_text(t, imp->arena));
+    return true;
+}
+
+static bool import_initializers(struct importer *imp, const Onnx__GraphProto *g)
+{
+    bool ok = true;
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        const Onnx__TensorProto *p = g->initializer[i];
+        const char *name = p->name ? p->name : "";
+        loc_id loc = interface_loc(imp, "initializer", name);
+        struct tensor *t = tensor_from_proto(p, imp->base_dir, true, loc, imp->arena, imp->diag);
+        struct ir_builder b = {.graph = imp->graph, .loc = loc, .diag = imp->diag};
+        if (!t || !importer_define(imp, name, irb_const(&b, t, name)))
+            ok = t ? diag_report(imp->diag, loc, DIAG_ONNX_VALUE, "the name is defined twice")
+                   : false;
+    }
+    for (size_t i = 0; i < g->n_sparse_initializer; i++)
+        ok = diag_report(imp->diag, LOC_NONE, DIAG_ONNX_OP_UNSUPPORTED,
+                         "%s: sparse initializers are not supported; store initializer %zu dense",
+                         imp->path, i);
+    return ok;
+}
+
+static struct onnx_fixed_input *find_fixed(const struct importer *imp, const char *name)
+{
+    for (size_t i = 0; imp->opt && i < imp->opt->num_fixed; i++)
+        if (strcmp(imp->opt->fixed[i].name, name) == 0)
+            return &imp->opt->fixed[i];
+    return NULL;
+}
+
+// The declared type of a fixed input binds its value, as far as it goes.
+static bool fixed_fits(struct importer *imp, const Onnx__ValueInfoProto *vi, const struct tensor *v,
+                       loc_id loc)
+{
+    const Onnx__TypeProto__Tensor *tt = vi->type ? vi->type->tensor_type : NULL;
+    const Onnx__TensorShapeProto *shape = tt ? tt->shape : NULL;
+    enum dtype dtype;
+    bool fits = tt && dtype_by_onnx(tt->elem_type, &dtype) && dtype == v->dtype &&
+                (!shape || shape->n_dim == (size_t)v->rank);
+    for (int i = 0; fits && shape && i < v->rank; i++)
+        fits = !shape->dim[i]->has_dim_value || shape->dim[i]->dim_value <= 0 ||
+               shape->dim[i]->dim_value == v->dim[i];
+    return fits ||
+           diag_report(imp->diag, loc, DIAG_TENSOR_MISMATCH,
+                       "the value given for the input is %s, the model declares another type",
+                       tensor_type_text(v->dtype, v->dim, v->rank, imp->arena));
+}
+
+static bool fix_input(struct importer *imp, const Onnx__ValueInfoProto *vi, const char *name,
+                      struct onnx_fixed_input *f)
+{
+    struct ir_builder b = {
+        .graph = imp->graph, .loc = interface_loc(imp, "graph input", name), .diag = imp->diag};
+    f->used = true;
+    if (!fixed_fits(imp, vi, f->value, b.loc))
+        return false;
+    struct ir_value *v = irb_const(&b, f->value, name);
+    return v && (importer_define(imp, name, v) ||
+                 diag_report(imp->diag, b.loc, DIAG_ONNX_VALUE, "the name is defined twice"));
+}
+
+static bool check_options_used(struct importer *imp)
+{
+    bool ok = true;
+    for (size_t i = 0; imp->opt && i < imp->opt->num_shapes; i++)
+        if (!imp->opt->shapes[i].used)
+            ok = diag_report(imp->diag, LOC_NONE, DIAG_USAGE,
+                             "--shape %s: %s has no such input or dimension parameter",
+                             imp->opt->shapes[i].name, imp->path);
+    for (size_t i = 0; imp->opt && i < imp->opt->num_fixed; i++)
+        if (!imp->opt->fixed[i].used)
+            ok = diag_report(imp->diag, LOC_NONE, DIAG_USAGE, "--fix %s: %s has no such input",
+                             imp->opt->fixed[i].name, imp->path);
+    return ok;
+}
+
+static bool import_inputs(struct importer *imp, const Onnx__GraphProto *g)
+{
+    bool ok = true;
+    for (size_t i = 0; i < g->n_input; i++) {
+        const char *name = g->input[i]->name ? g->input[i]->name : "";
+        struct ir_type t;
+        struct onnx_fixed_input *fixed = find_fixed(imp, name);
+        struct ir_value *taken = importer_find(imp, name);
+        if (taken && taken->def && !fixed)
+            continue; // an initializer that old models list as an input too
+        if (fixed)
+            ok = fix_input(imp, g->input[i], name, fixed) && ok;
+        else if (!input_type(imp, g->input[i], name, &t))
+            ok = false;
+        else if (!importer_define(imp, name, ir_graph_add_input(imp->graph, name, &t)))
+            ok = diag_report(imp->diag, interface_loc(imp, "graph input", name), DIAG_ONNX_VALUE,
+                             "the name is defined twice");
+    }
+    return check_options_used(imp) && ok;
+}
+
+static bool import_outputs(struct importer *imp, const Onnx__GraphProto *g)
+{
+    bool ok = true;
+    for (size_t i = 0; i < g->n_output; i++) {
+        const char *name = g->output[i]->name ? g->output[i]->name : "";
+        struct ir_value *v = importer_find(imp, name);
+        if (v)
+            ir_graph_add_output(imp->graph, v, name);
+        else
+            ok = diag_report(imp->diag, interface_loc(imp, "graph output", name), DIAG_ONNX_VALUE,
+                             "no node gives the tensor");
+    }
+    return ok;
+}
+
+// ---- Nodes
+
+bool node_has_output(const struct import_node *n, int i)
+{
+    return (size_t)i < n->proto->n_output && n->proto->output[i][0] != '\0';
+}
+
+bool node_bind(struct import_node *n, int i, struct ir_value *v)
+{
+    if (!v)
+        return false;
+    if (!node_has_output(n, i))
+        return true;
+    const char *name = n->proto->output[i];
+    if (!importer_define(n->imp, name, v))
+        return diag_report(n->diag, loc_tensor(n->imp->locs, n->loc, name), DIAG_ONNX_VALUE,
+                           "the tensor is defined twice");
+    bool fresh = v->def && v->def->loc == n->loc;
+    if (fresh)
+        ir_value_rename(v, n->imp->graph, name);
+    return true;
+}
+
+static bool check_arity(struct import_node *n)
+{
+    const struct onnx_op *r = n->row;
+    size_t in = n->proto->n_input, out = n->proto->n_output;
+    if (in < (size_t)r->in_min || (r->in_max >= 0 && in > (size_t)r->in_max))
+        return node_error(n, DIAG_ONNX_ARITY, "%zu inputs, the operator takes %d to %d", in,
+                          r->in_min, r->in_max);
+    if (out < (size_t)r->out_min || (r->out_max >= 0 && out > (size_t)r->out_max))
+        return node_error(n, DIAG_ONNX_ARITY, "%zu outputs, the operator gives %d to %d", out,
+                          r->out_min, r->out_max);
+    for (int i = 0; i < r->in_min; i++)
+        if (n->proto->input[i][0] == '\0')
+            return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", i);
+    return true;
+}
+
+static const char *const attr_kind_name[] = {"nothing", "float",  "int",  "string", "tensor",
+                                             "graph",   "floats", "ints", "strings"};
+
+static bool check_attrs(struct import_node *n)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *a = n->proto->attribute[i];
+        const struct onnx_attr *row =
+            onnx_attr_find(n->row->name, n->opset, a->name ? a->name : "");
+        if (!row)
+            ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' is unknown at opset %d",
+                            a->name ? a->name : "", n->opset);
+        else if (a->ref_attr_name && *a->ref_attr_name)
+            ok = node_error(n, DIAG_ONNX_ATTR,
+                            "attribute '%s' refers to '%s' of a function, and the node is in none",
+                            a->name, a->ref_attr_name);
+        else if (row->kind == ONNX_TENSOR && !a->t)
+            ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' holds no tensor", a->name);
+        else if (a->type != 0 && (int)a->type != (int)row->kind)
+            ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' must be %s, is of type %d", a->name,
+                            attr_kind_name[row->kind], (int)a->type);
+    }
+    for (size_t i = 0; i < onnx_attr_count; i++) {
+        const struct onnx_attr *row = &onnx_attr[i];
+        if (row->required && onnx_attr_find(n->row->name, n->opset, row->name) == row &&
+            !node_has_attr(n, row->name))
+            ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' (%s) is missing", row->name,
+                            attr_kind_name[row->kind]);
+    }
+    return ok;
+}
+
+static bool find_row(struct import_node *n)
+{
+    const char *op = n->proto->op_type ? n->proto->op_type : "",
+               *domain = n->proto->domain ? n->proto->domain : "";
+    bool known = false;
+    if (*domain && strcmp(domain, "ai.onnx") != 0)
+        return node_error(n, DIAG_ONNX_DOMAIN,
+                          "operators of domain '%s' are not known; replace the node by operators "
+                          "of the default domain",
+                          domain);
+    n->row = onnx_op_find(op, n->opset, &known);
+    if (n->row)
+        return true;
+    if (known)
+        return node_error(
+            n, DIAG_ONNX_OP_UNSUPPORTED,
+            "the operator does not exist at opset %d; convert the model to another opset",
+            n->opset);
+    return node_error(n, DIAG_ONNX_OP_UNKNOWN,
+                      "the operator is not known (bitletc --list-ops lists those that are); "
+                      "rewrite the node with operators that are");
+}
+
+static bool node_operands(struct import_node *n)
+{
+    bool ok = true;
+    n->num_in = (int)n->proto->n_input;
+    n->num_out = (int)n->proto->n_output;
+    n->in = ARENA_ARRAY(n->arena, n->proto->n_input, struct ir_value *);
+    for (int i = 0; i < n->num_in; i++) {
+        const char *name = n->proto->input[i];
+        if (*name && !(n->in[i] = importer_find(n->imp, name)))
+            ok = diag_report(n->diag, loc_tensor(n->imp->locs, n->loc, name), DIAG_ONNX_VALUE,
+                             "input %d '%s' is not defined before this node", i, name);
+    }
+    return ok;
+}
+
+// What a failed node would have given, so that its users do not fail for want of a name.
+struct poison {
+    const char **names;
+    size_t num, cap;
+};
+
+static bool is_poisoned(const struct poison *p, const Onnx__NodeProto *node)
+{
+    for (size_t i = 0; i < node->n_input; i++)
+        for (size_t k = 0; k < p->num; k++)
+            if (strcmp(p->names[k], node->input[i]) == 0)
+                return true;
+    return false;
+}
+
+static void poison_outputs(struct importer *imp, struct poison *p, const Onnx__NodeProto *node)
+{
+    for (size_t i = 0; i < node->n_output; i++) {
+        p->names = arena_grow(imp->arena, p->names, p->num, p->num + 1, sizeof(*p->names), &p->cap);
+        p->names[p->num++] = node->output[i];
+    }
+}
+
+static bool import_node(struct importer *imp, const Onnx__NodeProto *p, int index)
+{
+    struct import_node n = {
+        .imp = imp, .proto = p, .opset = imp->opset, .diag = imp->diag, .arena = imp->arena};
+    n.loc = loc_node(imp->locs, imp->path, index, p->name ? p->name : "",
+                     p->op_type ? p->op_type : "", imp->opset);
+    n.b = (struct ir_builder){.graph = imp->graph, .loc = n.loc, .diag = imp->diag};
+    int errors = diag_errors(imp->diag);
+    bool ok = find_row(&n) && check_arity(&n) && check_attrs(&n) && node_operands(&n) &&
+              n.row->import(&n);
+    if (ok == (diag_errors(imp->diag) > errors))
+        bitlet_bug("node %d (%s) %s", index, p->op_type,
+                   ok ? "reported errors and was imported" : "was refused and nothing reported");
+    return ok;
+}
+
+// Enough to show every kind of mistake; a model with more errors has one cause.
+#define POISON_MAX 64
+
+static bool import_nodes(struct importer *imp, const Onnx__GraphProto *g)
+{
+    struct poison poison = {0};
+    bool ok = true;
+    for (size_t i = 0; i < g->n_node && poison.num < POISON_MAX; i++) {
+        if (is_poisoned(&poison, g->node[i])) {
+            poison_outputs(imp, &poison, g->node[i]);
+        } else if (!import_node(imp, g->node[i], (int)i)) {
+            ok = false;
+            poison_outputs(imp, &poison, g->node[i]);
+        }
+    }
+    return ok;
+}
+
+// ---- The model
+
+static bool check_versions(struct importer *imp)
+{
+    const Onnx__ModelProto *m = imp->model;
+    if (m->ir_version < ONNX_IR_VERSION_MIN || m->ir_version > ONNX_IR_VERSION_MAX)
+        return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION,
+                           "%s: IR version %lld, supported are %d to %d", imp->path,
+                           (long long)m->ir_version, ONNX_IR_VERSION_MIN, ONNX_IR_VERSION_MAX);
+    int64_t opset = -1;
+    for (size_t i = 0; i < m->n_opset_import; i++) {
+        const char *domain = m->opset_import[i]->domain;
+        if (!domain || !*domain || strcmp(domain, "ai.onnx") == 0)
+            opset = m->opset_import[i]->version;
+    }
+    if (opset < ONNX_OPSET_MIN || opset > ONNX_OPSET_MAX)
+        return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION,
+                           "%s: opset %lld of the default domain, supported are %d to %d",
+                           imp->path, (long long)opset, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
+    imp->opset = (int)opset;
+    return true;
+}
+
+static const char *dir_of(const char *path, struct arena *a)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? arena_strndup(a, path, (size_t)(slash - path + 1)) : "./";
+}
+
+static bool load_model(struct importer *imp, struct io_map *map)
+{
+    const char *why = "";
+    // Protobuf cannot describe more.
+    if (!io_map_file(map, imp->path, INT_MAX, imp->diag))
+        return false;
+    imp->model = (const Onnx__ModelProto *)proto_unpack(&onnx__model_proto__descriptor, map->data,
+                                                        map->size, imp->arena, &why);
+    if (!imp->model)
+        return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_FORMAT, "%s: not an ONNX model: %s",
+                           imp->path, why);
+    if (!imp->model->graph)
+        return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_FORMAT, "%s: the model has no graph",
+                           imp->path);
+    return true;
+}
+
+struct ir_module *onnx_import(const char *path, const struct onnx_import_options *o,
+                              struct io_map *map, struct arena *a, struct loc_table *locs,
+                              struct diag *d)
+{
+    struct importer imp = {
+        .arena = a, .diag = d, .locs = locs, .path = path, .base_dir = dir_of(path, a), .opt = o};
+    if (!load_model(&imp, map) || !check_versions(&imp))
+        return NULL;
+    const Onnx__GraphProto *g = imp.model->graph;
+    imp.module = ir_module_create(a);
+    imp.module->locs = locs;
+    imp.module->source = arena_strdup(a, path);
+    imp.graph = imp.module->main = ir_graph_create(imp.module, "main");
+    bool ok = import_initializers(&imp, g);
+    ok = import_inputs(&imp, g) && ok;
+    if (!ok || !import_nodes(&imp, g) || !import_outputs(&imp, g))
+        return NULL;
+    imp.module->level = IR_L_IMPORTED;
+    return imp.module;
+}

@@ -1,0 +1,76 @@
+// Gemm and MatMul.
+#include "import_util.h"
+
+static struct ir_value *transposed(struct import_node *n, struct ir_value *x, const char *attr)
+{
+    return node_int(n, attr, 0) ? irb_transpose(&n->b, x, (const int64_t[]){1, 0}) : x;
+}
+
+static struct ir_value *scaled(struct import_node *n, struct ir_value *x, double factor)
+{
+    return factor == 1 ? x : node_with_scalar(n, BFN_mul, x, factor);
+}
+
+// c as one number for each of `cols` columns, or NULL when it is of another shape.
+static struct ir_value *as_bias(struct import_node *n, struct ir_value *c, int64_t cols)
+{
+    if (!dtype_is_float(c->type.dtype) || c->type.rank < 1 || ir_type_elems(&c->type) != cols || c->type.dim[c->type.rank - 1] != cols)
+        return NULL;
+    return c->type.rank == 1 ? c : irb_reshape(&n->b, c, &cols, 1);
+}
+
+static bool check_addend(struct import_node *n, const struct ir_value *c, const struct ir_type *y)
+{
+    int64_t dim[IR_MAX_RANK];
+    int rank;
+    bool fits = ir_broadcast_dims(&c->type, y, dim, &rank) && rank == 2 && dim[0] == y->dim[0] && dim[1] == y->dim[1];
+    return fits || node_error(n, DIAG_ONNX_SHAPE, "C '%s' is %s and does not broadcast to the product, [%lld,%lld]", node_input_name(n, 2),
+                              node_type_text(n, 2), (long long)y->dim[0], (long long)y->dim[1]);
+}
+
+bool import_Gemm(struct import_node *n)
+{
+    double alpha = node_float(n, "alpha", 1), beta = node_float(n, "beta", 1);
+    if (!node_check_rank(n, 0, 2, 2) || !node_check_rank(n, 1, 2, 2))
+        return false;
+    struct ir_value *a = transposed(n, n->in[0], "transA"), *b = transposed(n, n->in[1], "transB"), *c = node_in(n, 2);
+    if (!a || !b)
+        return false;
+    // Weights are constants as a rule, so that their factor folds away.
+    b = scaled(n, b, alpha);
+    struct ir_type y = {.known = true, .rank = 2, .dim = {a->type.dim[0], b ? b->type.dim[1] : 0}};
+    if (!b || (c && !check_addend(n, c, &y)))
+        return false;
+    if (!c || beta == 0)
+        return node_bind(n, 0, irb_matmul(&n->b, a, b, NULL));
+    struct ir_value *bias = as_bias(n, c, y.dim[1]);
+    if (bias)
+        return node_bind(n, 0, irb_matmul(&n->b, a, b, scaled(n, bias, beta)));
+    return node_bind(n, 0, irb_binary(&n->b, BFN_add, irb_matmul(&n->b, a, b, NULL), scaled(n, c, beta)));
+}
+
+// A vector becomes a matrix of one row (operand 0) or one column (operand 1).
+static struct ir_value *as_matrix(struct import_node *n, int i)
+{
+    struct ir_value *x = n->in[i];
+    int64_t extent = x->type.dim[0];
+    if (x->type.rank > 1)
+        return x;
+    return irb_reshape(&n->b, x, i == 0 ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+}
+
+bool import_MatMul(struct import_node *n)
+{
+    if (!node_check_rank(n, 0, 1, IR_MAX_RANK) || !node_check_rank(n, 1, 1, IR_MAX_RANK))
+        return false;
+    bool row = n->in[0]->type.rank == 1, col = n->in[1]->type.rank == 1;
+    struct ir_value *y = irb_matmul(&n->b, as_matrix(n, 0), as_matrix(n, 1), NULL);
+    if (!y || (!row && !col))
+        return node_bind(n, 0, y);
+    int64_t dim[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < y->type.rank; i++)
+        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1))
+            dim[rank++] = y->type.dim[i];
+    return node_bind(n, 0, irb_reshape(&n->b, y, dim, rank));
+}

@@ -1,0 +1,53 @@
+// Operators that pick elements: Gather, Where, OneHot.
+#include "import_node.h"
+
+bool import_Gather(struct import_node *n)
+{
+    int64_t axis;
+    if (!node_axis(n, node_int(n, "axis", 0), n->in[0]->type.rank, &axis))
+        return false;
+    return node_bind(n, 0, irb_gather(&n->b, n->in[0], n->in[1], axis));
+}
+
+bool import_Where(struct import_node *n)
+{
+    return node_bind(n, 0, irb_select(&n->b, n->in[0], n->in[1], n->in[2]));
+}
+
+// A new axis of extent depth, 1 where the index (from the end when negative) equals the position.
+bool import_OneHot(struct import_node *n)
+{
+    const struct tensor *depth_t = node_const(n, 1);
+    const struct ir_type *x = &n->in[0]->type;
+    int64_t axis, dim[IR_MAX_RANK], shape[IR_MAX_RANK];
+    if (!depth_t)
+        return false;
+    int64_t depth = tensor_elems(depth_t) == 1 ? tensor_get_int(depth_t, 0) : -1;
+    if (depth < 1 || depth > INT32_MAX || x->rank == IR_MAX_RANK)
+        return node_error(n, DIAG_ONNX_SHAPE,
+                          "depth must be one positive number, the indices of rank %d at most",
+                          IR_MAX_RANK - 1);
+    if (!node_axis(n, node_int(n, "axis", -1), x->rank + 1, &axis))
+        return false;
+    if (ir_type_elems(&n->in[2]->type) != 2)
+        return node_error(n, DIAG_ONNX_SHAPE, "values must have two elements");
+    for (int i = 0, from = 0; i <= x->rank; i++) {
+        shape[i] = i == axis ? depth : 1;
+        dim[i] = i == axis ? 1 : x->dim[from++];
+    }
+    int64_t *steps = ARENA_ARRAY(n->arena, (size_t)depth, int64_t), zero = 0, one = 1;
+    for (int64_t i = 0; i < depth; i++)
+        steps[i] = i;
+    struct ir_builder *b = &n->b;
+    struct ir_value *index =
+        irb_reshape(b, irb_convert(b, n->in[0], DT_I64, false), dim, x->rank + 1);
+    struct ir_value *from_end =
+        irb_binary(b, BFN_add, index, irb_const_like(b, DT_I64, (double)depth));
+    index =
+        irb_select(b, irb_binary(b, BFN_lt, index, irb_const_like(b, DT_I64, 0)), from_end, index);
+    struct ir_value *hit = irb_binary(
+        b, BFN_eq, index, irb_reshape(b, irb_const_i64s(b, steps, (int)depth), shape, x->rank + 1));
+    struct ir_value *off = irb_reshape(b, irb_slice(b, n->in[2], &zero, &one, &one), NULL, 0);
+    struct ir_value *on = irb_reshape(b, irb_slice(b, n->in[2], &one, &one, &one), NULL, 0);
+    return node_bind(n, 0, irb_select(b, hit, on, off));
+}

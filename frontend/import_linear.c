@@ -1,0 +1,74 @@
+// QuantizeLinear and DequantizeLinear: scale and zero point per tensor, along an axis, or per block along one.
+#include "import_util.h"
+
+static const char *const role[] = {"x", "scale", "zero point"};
+
+// One number for every block_size elements along axis: each repeated so often.
+static struct ir_value *over_blocks(struct import_node *n, int i, int64_t axis, int64_t size)
+{
+    const struct ir_type *x = &n->in[0]->type, *v = &n->in[i]->type;
+    bool fits = size > 0 && size <= INT32_MAX && v->rank == x->rank && v->dim[axis] == (x->dim[axis] + size - 1) / size;
+    for (int k = 0; fits && k < x->rank; k++)
+        fits = k == axis || v->dim[k] == x->dim[k];
+    if (!fits) {
+        node_error(n, DIAG_ONNX_SHAPE, "%s '%s' is %s and x is %s; with block_size %lld one number for every block along axis %lld is needed", role[i],
+                   node_input_name(n, i), node_type_text(n, i), node_type_text(n, 0), (long long)size, (long long)axis);
+        return NULL;
+    }
+    return irb_gather(&n->b, n->in[i], node_iota(n, x->dim[axis], size), axis);
+}
+
+// A scale or zero point as it broadcasts over x.
+static struct ir_value *over_axis(struct import_node *n, int i)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    struct ir_value *v = n->in[i];
+    int64_t axis, block = node_int(n, "block_size", 0);
+    if (block == 0 && ir_type_elems(&v->type) == 1)
+        return v->type.rank == 0 ? v : irb_reshape(&n->b, v, NULL, 0);
+    if (!node_axis(n, node_int(n, "axis", 1), x->rank, &axis))
+        return NULL;
+    if (block != 0)
+        return over_blocks(n, i, axis, block);
+    if (v->type.rank != 1 || v->type.dim[0] != x->dim[axis]) {
+        node_error(n, DIAG_ONNX_SHAPE, "%s '%s' is %s; one number, or one for each of %lld along axis %lld, is needed", role[i], node_input_name(n, i),
+                   node_type_text(n, i), (long long)x->dim[axis], (long long)axis);
+        return NULL;
+    }
+    return node_along_axis(n, v, x->rank, (int)axis);
+}
+
+static bool output_type(struct import_node *n, enum dtype *t)
+{
+    int64_t onnx = node_int(n, "output_dtype", 0);
+    return onnx == 0 || dtype_by_onnx(onnx, t) || node_error(n, DIAG_ONNX_ATTR, "output_dtype %lld is no element type", (long long)onnx);
+}
+
+bool import_DequantizeLinear(struct import_node *n)
+{
+    struct ir_value *x = n->in[0], *zero = NULL, *scale;
+    enum dtype t = n->in[1]->type.dtype;
+    if (!output_type(n, &t) || !(scale = over_axis(n, 1)) || (node_in(n, 2) && !(zero = over_axis(n, 2))))
+        return false;
+    // Differences of integers are formed as integers.
+    enum dtype sum = dtype_is_int(x->type.dtype) ? DT_I32 : DT_F32;
+    if (zero)
+        x = irb_binary(&n->b, BFN_sub, node_convert(n, x, sum), node_convert(n, zero, sum));
+    enum dtype wide = node_wide_type(scale->type.dtype);
+    return node_bind(n, 0, node_convert(n, irb_binary(&n->b, BFN_mul, node_convert(n, x, wide), node_convert(n, scale, wide)), t));
+}
+
+bool import_QuantizeLinear(struct import_node *n)
+{
+    struct ir_value *zero = NULL, *scale;
+    enum dtype t = node_in(n, 2) ? n->in[2]->type.dtype : DT_U8;
+    if ((!node_in(n, 2) && !output_type(n, &t)) || !(scale = over_axis(n, 1)) || (node_in(n, 2) && !(zero = over_axis(n, 2))))
+        return false;
+    enum dtype wide = node_wide_type(scale->type.dtype);
+    struct ir_value *x = irb_binary(&n->b, BFN_div, node_convert(n, n->in[0], wide), node_convert(n, scale, wide));
+    if (dtype_is_int(t))
+        x = irb_unary(&n->b, UFN_round, x);
+    if (zero)
+        x = irb_binary(&n->b, BFN_add, x, node_convert(n, zero, wide));
+    return x && node_bind(n, 0, irb_convert(&n->b, x, t, node_int(n, "saturate", 1) != 0));
+}

@@ -1,0 +1,128 @@
+// Pad: constant padding is the IR's pad; edge, reflect and wrap are gathers along one dimension
+// after the other with indices known when compiling. Negative pads cut first.
+#include <string.h>
+
+#include "import_node.h"
+
+enum pad_mode { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_WRAP };
+
+struct pad_args {
+    int64_t before[IR_MAX_RANK], after[IR_MAX_RANK];
+    enum pad_mode mode;
+    double value;
+};
+
+static bool read_mode(struct import_node *n, enum pad_mode *out)
+{
+    static const char *const names[] = {"constant", "edge", "reflect", "wrap"};
+    const char *mode = node_str(n, "mode", "constant");
+    for (int i = 0; i < 4; i++)
+        if (strcmp(mode, names[i]) == 0) {
+            *out = (enum pad_mode)i;
+            return true;
+        }
+    return node_error(n, DIAG_ONNX_ATTR, "mode '%s'; constant, edge, reflect and wrap are known",
+                      mode);
+}
+
+static bool read_value(struct import_node *n, double *out)
+{
+    *out = node_float(n, "value", 0);
+    if (!node_in(n, 2))
+        return true;
+    const struct tensor *t = node_const(n, 2);
+    if (!t)
+        return false;
+    if (tensor_elems(t) != 1)
+        return node_error(n, DIAG_ONNX_SHAPE, "constant_value must be one element");
+    *out = tensor_get_double(t, 0);
+    return true;
+}
+
+static bool read_pad(struct import_node *n, struct pad_args *p)
+{
+    int rank = n->in[0]->type.rank, count, num_axes = rank;
+    const int64_t *pads =
+                      node_in(n, 1) ? node_const_ints(n, 1, &count) : node_ints(n, "pads", &count),
+                  *axes = NULL;
+    memset(p, 0, sizeof(*p));
+    if (!read_mode(n, &p->mode) || !read_value(n, &p->value))
+        return false;
+    if (node_in(n, 3) && !(axes = node_const_ints(n, 3, &num_axes)))
+        return false;
+    if (!pads || count != 2 * num_axes)
+        return pads || !node_in(n, 1)
+                   ? node_error(n, DIAG_ONNX_SHAPE, "%d pads for %d dimensions", count, num_axes)
+                   : false;
+    for (int i = 0; i < num_axes; i++) {
+        int64_t axis;
+        if (!node_axis(n, axes ? axes[i] : i, rank, &axis))
+            return false;
+        p->before[axis] = pads[i];
+        p->after[axis] = pads[num_axes + i];
+    }
+    return true;
+}
+
+// Cuts what negative pads remove and makes them 0.
+static struct ir_value *cut(struct import_node *n, struct ir_value *x, struct pad_args *p)
+{
+    int64_t starts[IR_MAX_RANK], sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
+    bool any = false;
+    for (int i = 0; i < x->type.rank; i++) {
+        starts[i] = p->before[i] < 0 ? -p->before[i] : 0;
+        sizes[i] = x->type.dim[i] - starts[i] + (p->after[i] < 0 ? p->after[i] : 0);
+        steps[i] = 1;
+        any |= sizes[i] != x->type.dim[i];
+        if (sizes[i] < 0) {
+            node_error(n, DIAG_ONNX_SHAPE, "pads cut %lld of %lld elements of dimension %d",
+                       (long long)(x->type.dim[i] - sizes[i]), (long long)x->type.dim[i], i);
+            return NULL;
+        }
+        p->before[i] = p->before[i] < 0 ? 0 : p->before[i];
+        p->after[i] = p->after[i] < 0 ? 0 : p->after[i];
+    }
+    return any ? irb_slice(&n->b, x, starts, sizes, steps) : x;
+}
+
+// The source of position i of a dimension of extent d; i runs below 0 and past d.
+static int64_t source(enum pad_mode mode, int64_t i, int64_t d)
+{
+    if (mode == PAD_EDGE)
+        return i < 0 ? 0 : i >= d ? d - 1 : i;
+    if (mode == PAD_WRAP)
+        return ((i % d) + d) % d;
+    if (d == 1)
+        return 0;
+    int64_t period = 2 * (d - 1), r = ((i % period) + period) % period;
+    return r < d ? r : period - r;
+}
+
+static struct ir_value *gather_dim(struct import_node *n, struct ir_value *x,
+                                   const struct pad_args *p, int axis)
+{
+    int64_t d = x->type.dim[axis], len = p->before[axis] + d + p->after[axis];
+    if (d == 0 || len > INT32_MAX) {
+        node_error(n, DIAG_ONNX_SHAPE, "dimension %d of extent %lld cannot be extended to %lld",
+                   axis, (long long)d, (long long)len);
+        return NULL;
+    }
+    int64_t *index = ARENA_ARRAY(n->arena, (size_t)len, int64_t);
+    for (int64_t i = 0; i < len; i++)
+        index[i] = source(p->mode, i - p->before[axis], d);
+    return irb_gather(&n->b, x, irb_const_i64s(&n->b, index, (int)len), axis);
+}
+
+bool import_Pad(struct import_node *n)
+{
+    struct pad_args p;
+    if (!read_pad(n, &p))
+        return false;
+    struct ir_value *x = cut(n, n->in[0], &p);
+    if (x && p.mode == PAD_CONSTANT)
+        return node_bind(n, 0, irb_pad(&n->b, x, p.before, p.after, p.value));
+    for (int i = 0; x && i < n->in[0]->type.rank; i++)
+        if (p.before[i] || p.after[i])
+            x = gather_dim(n, x, &p, i);
+    return node_bind(n, 0, x);
+}

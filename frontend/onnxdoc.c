@@ -1,0 +1,95 @@
+// Prints OPS.md from the table: the operators that are imported, their opsets, operands and attributes.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "import.h"
+#include "onnx_table.h"
+
+#define TOOL "onnxdoc"
+
+static const char head[] =
+    "# ONNX operators\n"
+    "\n"
+    "Printed from `onnx_ops.def` by `onnxdoc`; do not edit. Operators of the default domain, opsets %d to %d, IR versions %d to %d.\n"
+    "An operator that is not here is refused with `onnx-op-unknown`, a use of one that is not supported with `onnx-op-unsupported`.\n"
+    "\n"
+    "Operands and results: `1-3` at least one, at most three. Attributes: **bold** required, else with the default;\n"
+    "`@11` from opset 11 on, `@6-10` from 6 to 10.\n"
+    "\n"
+    "| operator | opsets | operands | results | what it does | attributes |\n"
+    "|---|---|---|---|---|---|\n";
+
+static int first_opset(int since)
+{
+    return since > ONNX_OPSET_MIN ? since : ONNX_OPSET_MIN;
+}
+
+static void print_count(FILE *f, int min, int max)
+{
+    if (max < 0)
+        fprintf(f, " | %d or more", min);
+    else if (min == max)
+        fprintf(f, " | %d", min);
+    else
+        fprintf(f, " | %d-%d", min, max);
+}
+
+static bool same_op(const struct onnx_op *op, const struct onnx_attr *a)
+{
+    if (strcmp(op->name, a->op) != 0)
+        return false;
+    bool before = op->until != 0 && a->since >= op->until, after = a->until != 0 && a->until <= first_opset(op->since);
+    return !before && !after;
+}
+
+static void print_attr(FILE *f, const struct onnx_op *op, const struct onnx_attr *a)
+{
+    fprintf(f, a->required ? "**%s**" : "%s", a->name);
+    if (!a->required && *a->dflt)
+        fprintf(f, " (%s)", a->dflt);
+    bool later = a->since > first_opset(op->since), sooner = a->until != 0 && (op->until == 0 || a->until < op->until);
+    if (later || sooner)
+        fprintf(f, " @%d", first_opset(a->since));
+    if (sooner)
+        fprintf(f, "-%d", a->until - 1);
+}
+
+static void print_op(FILE *f, const struct onnx_op *op)
+{
+    fprintf(f, "| %s | %d-", op->name, first_opset(op->since));
+    if (op->until)
+        fprintf(f, "%d", op->until - 1);
+    print_count(f, op->in_min, op->in_max);
+    print_count(f, op->out_min, op->out_max);
+    fputs(" | ", f);
+    for (const char *s = op->doc; *s; s++)
+        fprintf(f, *s == '|' ? "\\%c" : "%c", *s);
+    fputs(" | ", f);
+    const char *between = "";
+    for (size_t i = 0; i < onnx_attr_count; i++)
+        if (same_op(op, &onnx_attr[i])) {
+            fputs(between, f);
+            print_attr(f, op, &onnx_attr[i]);
+            between = ", ";
+        }
+    fputs(" |\n", f);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return cli_usage(TOOL, "expected one file name");
+    struct arena *a = arena_create();
+    struct diag *d = diag_create(a, NULL);
+    struct io_out *out = io_create(argv[1], a, d);
+    if (out) {
+        fprintf(io_file(out), head, ONNX_OPSET_MIN, ONNX_OPSET_MAX, ONNX_IR_VERSION_MIN, ONNX_IR_VERSION_MAX);
+        for (size_t i = 0; i < onnx_op_count; i++)
+            print_op(io_file(out), &onnx_op[i]);
+    }
+    bool ok = out && io_commit(out, d);
+    arena_destroy(a);
+    return ok ? CLI_OK : CLI_INPUT;
+}

@@ -1,0 +1,73 @@
+"""Writes ONNX models and tensors with nothing but the standard library and (for arrays) numpy.
+
+A message is a list of (field number, value): int -> varint, bytes or str -> length-delimited, float -> 32-bit, list -> nested
+message. Field numbers are those of the ONNX format.
+"""
+
+import struct
+
+FLOAT, UINT8, INT8, INT32, INT64, BOOL, DOUBLE = 1, 2, 3, 6, 7, 9, 11
+_NUMPY = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL, "float64": DOUBLE}
+
+
+def varint(value):
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def encode(fields):
+    out = bytearray()
+    for number, value in fields:
+        if isinstance(value, bool) or isinstance(value, int):
+            out += varint(number << 3) + varint(int(value))
+        elif isinstance(value, float):
+            out += varint(number << 3 | 5) + struct.pack("<f", value)
+        else:
+            if isinstance(value, list):
+                value = encode(value)
+            elif isinstance(value, str):
+                value = value.encode()
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return bytes(out)
+
+
+def tensor(array, name=""):
+    fields = [(1, int(d)) for d in array.shape] + [(2, _NUMPY[str(array.dtype)])]
+    if name:
+        fields.append((8, name))
+    return fields + [(9, array.tobytes())]
+
+
+def attribute(name, value):
+    if isinstance(value, float):
+        return [(1, name), (2, value), (20, 1)]
+    if isinstance(value, int):
+        return [(1, name), (3, value), (20, 2)]
+    if isinstance(value, str):
+        return [(1, name), (4, value), (20, 3)]
+    if isinstance(value, (list, tuple)) and all(isinstance(v, int) for v in value):
+        return [(1, name)] + [(8, v) for v in value] + [(20, 7)]
+    return [(1, name), (5, tensor(value)), (20, 4)]
+
+
+def node(op, inputs, outputs, name="", **attrs):
+    fields = [(1, i) for i in inputs] + [(2, o) for o in outputs]
+    if name:
+        fields.append((3, name))
+    return fields + [(4, op)] + [(5, attribute(k, v)) for k, v in sorted(attrs.items())]
+
+
+def value_info(name, dtype, shape):
+    dims = [(1, [(1, d)] if isinstance(d, int) else [(2, d)]) for d in shape]
+    return [(1, name), (2, [(1, [(1, dtype), (2, dims)])])]
+
+
+def model(nodes, inputs, outputs, initializers, opset=13, name="graph", producer="bitlet"):
+    graph = [(1, n) for n in nodes] + [(2, name)] + [(5, tensor(a, n)) for n, a in initializers.items()]
+    graph += [(11, value_info(*i)) for i in inputs] + [(12, value_info(*o)) for o in outputs]
+    return encode([(1, 8), (2, producer), (7, graph), (8, [(1, ""), (2, opset)])])
