@@ -282,6 +282,13 @@ static void compute_piece(void *user, int index, int worker)
 
 // ---- Time and statistics ------------------------------------------------------------------------
 
+static bool is_first_use(const struct array *m, int index)
+{
+    const struct bce_op *op = m->op;
+    size_t tile = (size_t)m->first_group * (size_t)op->npe + (size_t)index;
+    return !op->first_use || op->first_use(op->first_use_user, op->tiles + tile * op->tile_bytes);
+}
+
 // What a tile says about every position alike.
 static void count_tile(const struct array *m, int index, struct sim_layer_stats *stats)
 {
@@ -299,8 +306,10 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
     int64_t at = fixed_vector(m->op) ? index : index * m->positions;
     if (p)
         m->d[at] = (uint16_t)(m->op->cfg.walk == BCE_WALK_ALL ? m->op->cfg.n : p->d);
-    stats->tile_count++;
-    stats->tile_d_sum += m->d[at];
+    if (is_first_use(m, index)) {
+        stats->tile_count++;
+        stats->tile_d_sum += m->d[at];
+    }
     if (!p)
         return;
     stats->d_hist[m->d[at]] += positions;

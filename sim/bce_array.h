@@ -34,6 +34,9 @@ struct bce_op {
     uint64_t *psum; // [PE][position]
     bool acc;
     bool literal; // datapath rtl
+    // Whether a tile counts for statistics about weights (NULL: every one does).
+    bool (*first_use)(void *user, const uint8_t *tile);
+    void *first_use_user;
 };
 int64_t bce_op_groups(const struct bce_op *op);
 size_t bce_array_bytes(const struct bce_op *op, int workers);

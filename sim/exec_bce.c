@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bce_array.h"
+#include "first_use.h"
 #include "image.h"
 
 // Tensors, weights and partial sums an instruction names.
@@ -163,6 +164,8 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     op.acc = in->acc != 0;
     op.literal = s->opt.datapath == SIM_DATAPATH_RTL;
     op.timing = timing_of(s, is_float, (uint64_t)op.npe * op.tile_bytes);
+    op.first_use = first_use_take;
+    op.first_use_user = s->first_use;
     void *mem = sim_scratch(s, bce_array_bytes(&op, sim_pool_size(s->pool)));
     if (!bce_array_run(&op, s->pool, mem, s->layer, &s->cost.cycles))
         return sim_fault_at(s, SIM_FAULT_RANGE, o.view->base,

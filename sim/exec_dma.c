@@ -5,7 +5,7 @@
 // arrive as the fill value; elements outside a destination's borders are not written.
 #include <string.h>
 
-#include "state.h"
+#include "first_use.h"
 #include "timeline.h"
 
 struct copy {
@@ -216,6 +216,18 @@ static void copy_views(const struct copy *c)
 // ---- Instructions
 // ------------------------------------------------------------------------------------
 
+// Of a transfer to the weight buffer: whence, when it is one dense run.
+static void note_weights(struct sim *s, const struct copy *c, const struct sim_view *ta)
+{
+    bool dense = c->dst.rank == 1 && c->dst.stride[0] == 1 && c->src.stride[0] == 1 &&
+                 c->dst.axis[0] < 0 && c->src.axis[0] < 0;
+    if (dense)
+        first_use_loaded(s->first_use, c->to, ta->base, (uint64_t)c->dst.extent[0] * c->bytes);
+    else
+        first_use_loaded(s->first_use, s->region[SIM_REGION_WBUF].host, 0,
+                         s->region[SIM_REGION_WBUF].bytes);
+}
+
 static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_region_id buffer,
                      bool load, double gbs)
 {
@@ -234,6 +246,8 @@ static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_regi
     struct copy c = {.to = to, .from = from, .bytes = dtype_bytes(td->dtype)};
     merge_dims(&c, td, ta);
     copy_views(&c);
+    if (buffer == SIM_REGION_WBUF)
+        note_weights(s, &c, ta);
     return true;
 }
 

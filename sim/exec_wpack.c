@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bce_agu.h"
+#include "first_use.h"
 #include "image.h"
 #include "io.h"
 
@@ -14,6 +15,7 @@ struct weights {
     int lanes, npe;
     size_t tile_bytes;
     uint8_t *tiles;
+    uint64_t bytes; // of all tiles
 };
 
 static bool check_weights(struct sim *s, const struct isa_args_WPACK *in, const struct sim_view *v)
@@ -101,6 +103,7 @@ static bool map_weights(struct sim *s, const struct isa_args_WPACK *in, const st
         !sim_bytes_map(s, IMAGE_WBUF_BASE + (uint64_t)offset, bytes, true, &w->tiles))
         return false;
     w->agu.host = host;
+    w->bytes = bytes;
     s->cost.buffer_write += (int64_t)bytes;
     return true;
 }
@@ -138,6 +141,7 @@ bool sim_exec_WPACK(struct sim *s, const struct isa_args_WPACK *in)
     if (!fits)
         return sim_fault_at(s, SIM_FAULT_RANGE, v->base, "a weight does not fit %d lanes", w.lanes);
     sim_count_view(s, v, false);
+    first_use_loaded(s->first_use, w.tiles, 0, w.bytes);
     s->cost.cycles = cost_of(s, v, elems, s->cost.dram_read - read);
     return true;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "exec.h"
+#include "first_use.h"
 #include "timeline.h"
 
 const char *const sim_datapath_name[] = {
@@ -74,7 +75,8 @@ static bool reserve_memory(struct sim *s)
     s->stats.num_layers = img->num_layers + 1;
     s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers);
     s->timeline = timeline_create(s);
-    return ok && s->psum && s->stats.layers && s->timeline;
+    s->first_use = ok ? first_use_create(s) : NULL;
+    return ok && s->psum && s->stats.layers && s->timeline && s->first_use;
 }
 
 struct sim *sim_create(const struct image *img, const struct sim_options *o, struct arena *a,
@@ -108,6 +110,7 @@ void sim_destroy(struct sim *s)
         return;
     sim_pool_destroy(s->pool);
     timeline_destroy(s->timeline);
+    first_use_destroy(s->first_use);
     for (int i = SIM_REGION_HEAP; i < SIM_REGION_NUM; i++)
         sim_release(s->region[i].host, (size_t)s->region[i].bytes + GUARD_BYTES);
     sim_release(s->psum, (size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES);

@@ -55,6 +55,7 @@ struct sim_pack_config {
 
 struct sim_decoded; // exec.c
 struct sim_timeline;
+struct first_use;
 
 struct sim {
     const struct image *img;
@@ -79,6 +80,7 @@ struct sim {
     struct sim_pool *pool;         // worker threads
     void *bce;                     // working memory of the datapath (bce.h)
     struct sim_timeline *timeline;
+    struct first_use *first_use; // of lane tiles, for statistics
     struct sim_decoded *decoded; // cache of decoded instructions, by pc
     uint8_t *scratch;            // see sim_scratch
     size_t scratch_bytes;
