@@ -145,11 +145,28 @@ static void load_lanes(struct mac_job *j, int slot, int64_t offset, int64_t byte
     emit_dma(j->e, ISA_LDW, to, from);
 }
 
+// A problem without taps: one weight of zero a channel, read from outside a view.
+static void pack_zeros(struct mac_job *j, const struct mac_step *s, int slot)
+{
+    struct emit_view zeros =
+        view_at(IMAGE_ABUF_BASE + (uint64_t)j->raw_at, j->plan.stationary->type.dtype);
+    view_add(&zeros, step_pes(j, s), 0);
+    view_add_axis(&zeros, 1, 0, 0, 0);
+    view_set_axis(&zeros, 0, 0, 0);
+    emit_view(j->e, T_RAW, &zeros);
+    EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
+         .wbuf = (int64_t)wbuf_half(j, slot));
+}
+
 // Weights that another op computes: brought as they are and put into lanes by the preprocessing
 // module.
 static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot)
 {
     const struct mac_problem *p = problem_of(j, s);
+    if (p->empty) {
+        pack_zeros(j, s, slot);
+        return;
+    }
     struct mac_tile t = step_tile(j, s, false);
     const struct ir_value *w = j->plan.stationary;
     int64_t first = p->wbase + s->oc * j->demand.pes * p->w_oc + t.k0 * p->k[0].wstride, run = 1;
