@@ -58,7 +58,7 @@ static void pack_slowly(const struct mac_problem *p, int64_t kchunk, const struc
                 for (int64_t oc = oc0; oc < p->noc && oc < oc0 + m->pes;
                      oc++, out += m->tile_bytes / 8)
                     for (int i = 0; i < m->group && g + i < kn * inner; i++) {
-                        int64_t digit[MAC_MAX_DIMS], at = p->wbase + oc * p->w_oc;
+                        int64_t digit[MAC_MAX_DIMS] = {0}, at = p->wbase + oc * p->w_oc;
                         unflatten(g + i, extent, p->nk, digit);
                         digit[0] += k0;
                         for (int d = 0; d < p->nk; d++)
