@@ -12,15 +12,21 @@ static const char help[] =
     "usage: bitletc MODEL.onnx [-o FILE] [options]\n"
     "Compiles an ONNX model, or IR text (.bir, from any dump), to a Bitlet binary.\n"
     "\n"
-    "  -o, --output FILE         what to write; default: the model's name with .blt (.s, .bir) in this folder\n"
-    "  -p, --precision P         fp32 (default), fp16, int1 .. int24, w4a8 (bits of weights, activations)\n"
-    "      --calibrate DIR       calibration inputs for integer precisions: folders test_data_set_N, or .pb .npy .npz files;\n"
+    "  -o, --output FILE         what to write; default: the model's name with .blt (.s, .bir) in "
+    "this folder\n"
+    "  -p, --precision P         fp32 (default), fp16, int1 .. int24, w4a8 (bits of weights, "
+    "activations)\n"
+    "      --calibrate DIR       calibration inputs for integer precisions: folders "
+    "test_data_set_N, or .pb .npy .npz files;\n"
     "                            without it ranges come from seeded random inputs\n"
-    "      --weight-scales HOW   channel (default): a scale for each output channel; tensor: one for each layer\n"
+    "      --weight-scales HOW   channel (default): a scale for each output channel; tensor: one "
+    "for each layer\n"
     "      --seed N              seed of everything random (default 0)\n"
     "      --machine NAME|FILE   target: micro21 (default), another preset, or a JSON file\n"
-    "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension; may be repeated\n"
-    "      --fix NAME=FILE       makes the input NAME a constant, with the value in a .pb or .npy file\n"
+    "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension; may be "
+    "repeated\n"
+    "      --fix NAME=FILE       makes the input NAME a constant, with the value in a .pb or .npy "
+    "file\n"
     "      --emit blt|asm|ir     binary (default), assembly, or IR text\n"
     "      --stop-after PASS     run no pass after this one (implies --emit ir)\n"
     "      --passes A,B,C        run these passes instead of the default ones\n"
@@ -28,7 +34,8 @@ static const char help[] =
     "      --dump-ir[=A,B|all]   write IR text after these passes (default all)\n"
     "      --dump-dir DIR        where dumps go (default .)\n"
     "      --time-passes         print the time every pass took\n"
-    "      --check-roundtrip     after every pass, check that the IR's text reads back as the same module\n"
+    "      --check-roundtrip     after every pass, check that the IR's text reads back as the same "
+    "module\n"
     "      --list-ops            ONNX operators that are known\n"
     "      --list-passes         passes, in their default order\n"
     "  -v, --verbose             say what is done and assumed\n"
@@ -42,8 +49,25 @@ static const char help[] =
     "\n"
     "exit status: 0 fine, 1 the model is at fault, 2 usage, 70 a bug of ours\n";
 
-enum { OPT_CALIBRATE = 256, OPT_SCALES, OPT_SEED, OPT_MACHINE, OPT_SHAPE, OPT_FIX, OPT_EMIT, OPT_STOP, OPT_PASSES, OPT_DUMP, OPT_DUMP_DIR,
-       OPT_TIME, OPT_ROUNDTRIP, OPT_LIST_OPS, OPT_LIST_PASSES, OPT_VERSION, OPT_HELP };
+enum {
+    OPT_CALIBRATE = 256,
+    OPT_SCALES,
+    OPT_SEED,
+    OPT_MACHINE,
+    OPT_SHAPE,
+    OPT_FIX,
+    OPT_EMIT,
+    OPT_STOP,
+    OPT_PASSES,
+    OPT_DUMP,
+    OPT_DUMP_DIR,
+    OPT_TIME,
+    OPT_ROUNDTRIP,
+    OPT_LIST_OPS,
+    OPT_LIST_PASSES,
+    OPT_VERSION,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
@@ -111,7 +135,9 @@ static int set_seed(struct cli *c, const char *text)
 {
     char *end;
     c->opt.pass.seed = strtoull(text, &end, 10);
-    return *end || end == text || *text == '-' ? cli_usage(TOOL, "--seed %s: a number is expected", text) : CLI_OK;
+    return *end || end == text || *text == '-'
+               ? cli_usage(TOOL, "--seed %s: a number is expected", text)
+               : CLI_OK;
 }
 
 static int set_level(struct cli *c, const char *text)
@@ -126,8 +152,10 @@ static int add_shape(struct cli *c, const char *text)
 {
     struct onnx_import_options *o = &c->opt.import;
     size_t cap = o->num_shapes;
-    o->shapes = arena_grow(c->arena, o->shapes, o->num_shapes, o->num_shapes + 1, sizeof(*o->shapes), &cap);
-    return onnx_parse_shape(text, &o->shapes[o->num_shapes++], c->arena, c->diag) ? CLI_OK : CLI_USAGE;
+    o->shapes =
+        arena_grow(c->arena, o->shapes, o->num_shapes, o->num_shapes + 1, sizeof(*o->shapes), &cap);
+    return onnx_parse_shape(text, &o->shapes[o->num_shapes++], c->arena, c->diag) ? CLI_OK
+                                                                                  : CLI_USAGE;
 }
 
 static int add_fixed(struct cli *c, const char *text)
@@ -137,9 +165,11 @@ static int add_fixed(struct cli *c, const char *text)
     if (!eq || eq == text || !eq[1])
         return cli_usage(TOOL, "--fix %s: NAME=FILE is expected", text);
     size_t cap = o->num_fixed;
-    o->fixed = arena_grow(c->arena, o->fixed, o->num_fixed, o->num_fixed + 1, sizeof(*o->fixed), &cap);
+    o->fixed =
+        arena_grow(c->arena, o->fixed, o->num_fixed, o->num_fixed + 1, sizeof(*o->fixed), &cap);
     const struct tensor *value = tensor_read(eq + 1, c->arena, c->diag);
-    o->fixed[o->num_fixed++] = (struct onnx_fixed_input){arena_strndup(c->arena, text, (size_t)(eq - text)), value, false};
+    o->fixed[o->num_fixed++] =
+        (struct onnx_fixed_input){arena_strndup(c->arena, text, (size_t)(eq - text)), value, false};
     return value ? CLI_OK : CLI_INPUT;
 }
 
@@ -169,12 +199,16 @@ static int apply_option(struct cli *c, int opt, const char *arg)
 {
     switch (opt) {
     case 'o': c->opt.output = arg; return CLI_OK;
-    case 'p': return pass_parse_precision(arg, &c->opt.pass.precision, c->diag) ? CLI_OK : CLI_USAGE;
+    case 'p':
+        return pass_parse_precision(arg, &c->opt.pass.precision, c->diag) ? CLI_OK : CLI_USAGE;
     case 'O': return set_level(c, arg);
     case OPT_CALIBRATE: c->opt.pass.calibrate = arg; return CLI_OK;
     case OPT_SCALES: return set_scales(c, arg);
     case OPT_SEED: return set_seed(c, arg);
-    case OPT_MACHINE: c->opt.machine = arg; c->opt.machine_given = true; return CLI_OK;
+    case OPT_MACHINE:
+        c->opt.machine = arg;
+        c->opt.machine_given = true;
+        return CLI_OK;
     case OPT_SHAPE: return add_shape(c, arg);
     case OPT_FIX: return add_fixed(c, arg);
     case OPT_EMIT: return set_emit(c, arg);

@@ -27,7 +27,8 @@ static bool has_suffix(const char *s, const char *suffix)
 
 static const char *default_output(const char *input, enum driver_emit emit, struct arena *a)
 {
-    static const char *const suffix[] = {[EMIT_BLT] = ".blt", [EMIT_ASM] = ".s", [EMIT_IR] = ".bir"};
+    static const char *const suffix[] = {
+        [EMIT_BLT] = ".blt", [EMIT_ASM] = ".s", [EMIT_IR] = ".bir"};
     const char *slash = strrchr(input, '/'), *base = slash ? slash + 1 : input;
     const char *dot = strrchr(base, '.');
     size_t stem = dot && dot != base ? (size_t)(dot - base) : strlen(base);
@@ -44,7 +45,8 @@ static bool load_input(struct compilation *c)
         return c->module != NULL;
     }
     if (o->import.num_shapes + o->import.num_fixed > 0)
-        return diag_report(c->diag, LOC_NONE, DIAG_USAGE, "--shape and --fix are for ONNX files; %s is IR text", o->input);
+        return diag_report(c->diag, LOC_NONE, DIAG_USAGE,
+                           "--shape and --fix are for ONNX files; %s is IR text", o->input);
     c->module = ir_parse_file(o->input, c->arena, c->locs, c->diag);
     return c->module && ir_verify(c->module, c->diag);
 }
@@ -94,24 +96,30 @@ static bool write_output(struct compilation *c)
     if (emit == EMIT_IR)
         return ir_print_file(c->module, c->output, c->diag);
     if (!(c->module->level & IR_L_ALLOCATED))
-        return diag_report(c->diag, LOC_NONE, DIAG_IR_LEVEL, "the module is %s and not allocated after these passes; --emit ir writes it as it is",
-                           pass_levels_text(c->module->level, c->scratch));
+        return diag_report(
+            c->diag, LOC_NONE, DIAG_IR_LEVEL,
+            "the module is %s and not allocated after these passes; --emit ir writes it as it is",
+            pass_levels_text(c->module->level, c->scratch));
     struct image image = {0};
     if (!backend_emit(c->module, &c->machine, &image, c->arena, c->diag))
         return false;
     if (c->o->verbose)
-        fprintf(stderr, "instructions %zu, .rodata %zu bytes, .lanes %zu bytes, heap %llu bytes\n", image.text_bytes / 16, image.rodata_bytes,
-                image.lanes_bytes, (unsigned long long)image.heap_bytes);
-    return emit == EMIT_ASM ? print_asm(&image, c->output, c) : image_write(c->output, &image, c->arena, c->diag);
+        fprintf(stderr, "instructions %zu, .rodata %zu bytes, .lanes %zu bytes, heap %llu bytes\n",
+                image.text_bytes / 16, image.rodata_bytes, image.lanes_bytes,
+                (unsigned long long)image.heap_bytes);
+    return emit == EMIT_ASM ? print_asm(&image, c->output, c)
+                            : image_write(c->output, &image, c->arena, c->diag);
 }
 
 static void describe_interface(const struct compilation *c)
 {
     const struct ir_graph *g = c->module->main;
     for (int i = 0; i < g->num_inputs; i++)
-        fprintf(stderr, "input  %s: %s\n", g->inputs[i]->name, ir_type_text(&g->inputs[i]->type, c->scratch));
+        fprintf(stderr, "input  %s: %s\n", g->inputs[i]->name,
+                ir_type_text(&g->inputs[i]->type, c->scratch));
     for (int i = 0; i < g->num_outputs; i++)
-        fprintf(stderr, "output %s: %s\n", g->output_names[i], ir_type_text(&g->outputs[i]->type, c->scratch));
+        fprintf(stderr, "output %s: %s\n", g->output_names[i],
+                ir_type_text(&g->outputs[i]->type, c->scratch));
     fprintf(stderr, "machine %s\n", c->machine.name);
 }
 

@@ -1,4 +1,5 @@
-// The flow of bitletc: import (or read IR text), run passes, emit, write. Options come from bitletc.c.
+// The flow of bitletc: import (or read IR text), run passes, emit, write. Options come from
+// bitletc.c.
 //
 // Everything a compilation makes lives in one arena that the driver creates and destroys.
 #ifndef BITLET_BITLETC_DRIVER_H
@@ -10,8 +11,8 @@
 enum driver_emit { EMIT_BLT, EMIT_ASM, EMIT_IR };
 
 struct driver_options {
-    const char *input;   // .onnx, or .bir: IR text
-    const char *output;  // NULL: the input's name with another suffix, in the working directory
+    const char *input;  // .onnx, or .bir: IR text
+    const char *output; // NULL: the input's name with another suffix, in the working directory
     enum driver_emit emit;
     const char *machine; // preset or file
     bool machine_given;  // false: a module in IR text keeps the machine it was tiled for

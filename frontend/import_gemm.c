@@ -14,7 +14,8 @@ static struct ir_value *scaled(struct import_node *n, struct ir_value *x, double
 // c as one number for each of `cols` columns, or NULL when it is of another shape.
 static struct ir_value *as_bias(struct import_node *n, struct ir_value *c, int64_t cols)
 {
-    if (!dtype_is_float(c->type.dtype) || c->type.rank < 1 || ir_type_elems(&c->type) != cols || c->type.dim[c->type.rank - 1] != cols)
+    if (!dtype_is_float(c->type.dtype) || c->type.rank < 1 || ir_type_elems(&c->type) != cols ||
+        c->type.dim[c->type.rank - 1] != cols)
         return NULL;
     return c->type.rank == 1 ? c : irb_reshape(&n->b, c, &cols, 1);
 }
@@ -23,9 +24,12 @@ static bool check_addend(struct import_node *n, const struct ir_value *c, const 
 {
     int64_t dim[IR_MAX_RANK];
     int rank;
-    bool fits = ir_broadcast_dims(&c->type, y, dim, &rank) && rank == 2 && dim[0] == y->dim[0] && dim[1] == y->dim[1];
-    return fits || node_error(n, DIAG_ONNX_SHAPE, "C '%s' is %s and does not broadcast to the product, [%lld,%lld]", node_input_name(n, 2),
-                              node_type_text(n, 2), (long long)y->dim[0], (long long)y->dim[1]);
+    bool fits = ir_broadcast_dims(&c->type, y, dim, &rank) && rank == 2 && dim[0] == y->dim[0] &&
+                dim[1] == y->dim[1];
+    return fits || node_error(n, DIAG_ONNX_SHAPE,
+                              "C '%s' is %s and does not broadcast to the product, [%lld,%lld]",
+                              node_input_name(n, 2), node_type_text(n, 2), (long long)y->dim[0],
+                              (long long)y->dim[1]);
 }
 
 bool import_Gemm(struct import_node *n)
@@ -33,7 +37,8 @@ bool import_Gemm(struct import_node *n)
     double alpha = node_float(n, "alpha", 1), beta = node_float(n, "beta", 1);
     if (!node_check_rank(n, 0, 2, 2) || !node_check_rank(n, 1, 2, 2))
         return false;
-    struct ir_value *a = transposed(n, n->in[0], "transA"), *b = transposed(n, n->in[1], "transB"), *c = node_in(n, 2);
+    struct ir_value *a = transposed(n, n->in[0], "transA"), *b = transposed(n, n->in[1], "transB"),
+                    *c = node_in(n, 2);
     if (!a || !b)
         return false;
     // Weights are constants as a rule, so that their factor folds away.
@@ -46,7 +51,8 @@ bool import_Gemm(struct import_node *n)
     struct ir_value *bias = as_bias(n, c, y.dim[1]);
     if (bias)
         return node_bind(n, 0, irb_matmul(&n->b, a, b, scaled(n, bias, beta)));
-    return node_bind(n, 0, irb_binary(&n->b, BFN_add, irb_matmul(&n->b, a, b, NULL), scaled(n, c, beta)));
+    return node_bind(n, 0,
+                     irb_binary(&n->b, BFN_add, irb_matmul(&n->b, a, b, NULL), scaled(n, c, beta)));
 }
 
 // A vector becomes a matrix of one row (operand 0) or one column (operand 1).
@@ -56,7 +62,8 @@ static struct ir_value *as_matrix(struct import_node *n, int i)
     int64_t extent = x->type.dim[0];
     if (x->type.rank > 1)
         return x;
-    return irb_reshape(&n->b, x, i == 0 ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+    return irb_reshape(&n->b, x,
+                       i == 0 ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
 }
 
 bool import_MatMul(struct import_node *n)

@@ -1,5 +1,5 @@
 // Operators that pick elements: Gather, Where, OneHot.
-#include "import_node.h"
+#include "import_util.h"
 
 bool import_Gather(struct import_node *n)
 {
@@ -35,9 +35,7 @@ bool import_OneHot(struct import_node *n)
         shape[i] = i == axis ? depth : 1;
         dim[i] = i == axis ? 1 : x->dim[from++];
     }
-    int64_t *steps = ARENA_ARRAY(n->arena, (size_t)depth, int64_t), zero = 0, one = 1;
-    for (int64_t i = 0; i < depth; i++)
-        steps[i] = i;
+    int64_t zero = 0, one = 1;
     struct ir_builder *b = &n->b;
     struct ir_value *index =
         irb_reshape(b, irb_convert(b, n->in[0], DT_I64, false), dim, x->rank + 1);
@@ -45,8 +43,8 @@ bool import_OneHot(struct import_node *n)
         irb_binary(b, BFN_add, index, irb_const_like(b, DT_I64, (double)depth));
     index =
         irb_select(b, irb_binary(b, BFN_lt, index, irb_const_like(b, DT_I64, 0)), from_end, index);
-    struct ir_value *hit = irb_binary(
-        b, BFN_eq, index, irb_reshape(b, irb_const_i64s(b, steps, (int)depth), shape, x->rank + 1));
+    struct ir_value *hit =
+        irb_binary(b, BFN_eq, index, irb_reshape(b, node_iota(n, depth, 1), shape, x->rank + 1));
     struct ir_value *off = irb_reshape(b, irb_slice(b, n->in[2], &zero, &one, &one), NULL, 0);
     struct ir_value *on = irb_reshape(b, irb_slice(b, n->in[2], &one, &one, &one), NULL, 0);
     return node_bind(n, 0, irb_select(b, hit, on, off));

@@ -1,4 +1,5 @@
-// QuantizeLinear and DequantizeLinear: scale and zero point per tensor, along an axis, or per block along one.
+// QuantizeLinear and DequantizeLinear: scale and zero point per tensor, along an axis, or per block
+// along one.
 #include "import_util.h"
 
 static const char *const role[] = {"x", "scale", "zero point"};
@@ -7,12 +8,16 @@ static const char *const role[] = {"x", "scale", "zero point"};
 static struct ir_value *over_blocks(struct import_node *n, int i, int64_t axis, int64_t size)
 {
     const struct ir_type *x = &n->in[0]->type, *v = &n->in[i]->type;
-    bool fits = size > 0 && size <= INT32_MAX && v->rank == x->rank && v->dim[axis] == (x->dim[axis] + size - 1) / size;
+    bool fits = size > 0 && size <= INT32_MAX && v->rank == x->rank &&
+                v->dim[axis] == (x->dim[axis] + size - 1) / size;
     for (int k = 0; fits && k < x->rank; k++)
         fits = k == axis || v->dim[k] == x->dim[k];
     if (!fits) {
-        node_error(n, DIAG_ONNX_SHAPE, "%s '%s' is %s and x is %s; with block_size %lld one number for every block along axis %lld is needed", role[i],
-                   node_input_name(n, i), node_type_text(n, i), node_type_text(n, 0), (long long)size, (long long)axis);
+        node_error(n, DIAG_ONNX_SHAPE,
+                   "%s '%s' is %s and x is %s; with block_size %lld one number for every block "
+                   "along axis %lld is needed",
+                   role[i], node_input_name(n, i), node_type_text(n, i), node_type_text(n, 0),
+                   (long long)size, (long long)axis);
         return NULL;
     }
     return irb_gather(&n->b, n->in[i], node_iota(n, x->dim[axis], size), axis);
@@ -31,8 +36,10 @@ static struct ir_value *over_axis(struct import_node *n, int i)
     if (block != 0)
         return over_blocks(n, i, axis, block);
     if (v->type.rank != 1 || v->type.dim[0] != x->dim[axis]) {
-        node_error(n, DIAG_ONNX_SHAPE, "%s '%s' is %s; one number, or one for each of %lld along axis %lld, is needed", role[i], node_input_name(n, i),
-                   node_type_text(n, i), (long long)x->dim[axis], (long long)axis);
+        node_error(n, DIAG_ONNX_SHAPE,
+                   "%s '%s' is %s; one number, or one for each of %lld along axis %lld, is needed",
+                   role[i], node_input_name(n, i), node_type_text(n, i), (long long)x->dim[axis],
+                   (long long)axis);
         return NULL;
     }
     return node_along_axis(n, v, x->rank, (int)axis);
@@ -41,31 +48,39 @@ static struct ir_value *over_axis(struct import_node *n, int i)
 static bool output_type(struct import_node *n, enum dtype *t)
 {
     int64_t onnx = node_int(n, "output_dtype", 0);
-    return onnx == 0 || dtype_by_onnx(onnx, t) || node_error(n, DIAG_ONNX_ATTR, "output_dtype %lld is no element type", (long long)onnx);
+    return onnx == 0 || dtype_by_onnx(onnx, t) ||
+           node_error(n, DIAG_ONNX_ATTR, "output_dtype %lld is no element type", (long long)onnx);
 }
 
 bool import_DequantizeLinear(struct import_node *n)
 {
     struct ir_value *x = n->in[0], *zero = NULL, *scale;
     enum dtype t = n->in[1]->type.dtype;
-    if (!output_type(n, &t) || !(scale = over_axis(n, 1)) || (node_in(n, 2) && !(zero = over_axis(n, 2))))
+    if (!output_type(n, &t) || !(scale = over_axis(n, 1)) ||
+        (node_in(n, 2) && !(zero = over_axis(n, 2))))
         return false;
     // Differences of integers are formed as integers.
     enum dtype sum = dtype_is_int(x->type.dtype) ? DT_I32 : DT_F32;
     if (zero)
         x = irb_binary(&n->b, BFN_sub, node_convert(n, x, sum), node_convert(n, zero, sum));
     enum dtype wide = node_wide_type(scale->type.dtype);
-    return node_bind(n, 0, node_convert(n, irb_binary(&n->b, BFN_mul, node_convert(n, x, wide), node_convert(n, scale, wide)), t));
+    return node_bind(n, 0,
+                     node_convert(n,
+                                  irb_binary(&n->b, BFN_mul, node_convert(n, x, wide),
+                                             node_convert(n, scale, wide)),
+                                  t));
 }
 
 bool import_QuantizeLinear(struct import_node *n)
 {
     struct ir_value *zero = NULL, *scale;
     enum dtype t = node_in(n, 2) ? n->in[2]->type.dtype : DT_U8;
-    if ((!node_in(n, 2) && !output_type(n, &t)) || !(scale = over_axis(n, 1)) || (node_in(n, 2) && !(zero = over_axis(n, 2))))
+    if ((!node_in(n, 2) && !output_type(n, &t)) || !(scale = over_axis(n, 1)) ||
+        (node_in(n, 2) && !(zero = over_axis(n, 2))))
         return false;
     enum dtype wide = node_wide_type(scale->type.dtype);
-    struct ir_value *x = irb_binary(&n->b, BFN_div, node_convert(n, n->in[0], wide), node_convert(n, scale, wide));
+    struct ir_value *x =
+        irb_binary(&n->b, BFN_div, node_convert(n, n->in[0], wide), node_convert(n, scale, wide));
     if (dtype_is_int(t))
         x = irb_unary(&n->b, UFN_round, x);
     if (zero)

@@ -164,6 +164,11 @@ const int64_t *node_const_ints(struct import_node *n, int i, int *count)
                    tensor_type_text(t->dtype, t->dim, t->rank, n->arena));
         return NULL;
     }
+    if (tensor_elems(t) > FOLD_ELEMS_MAX) {
+        node_error(n, DIAG_LIMIT, "input %d has %lld elements, at most %d are handled", i,
+                   (long long)tensor_elems(t), FOLD_ELEMS_MAX);
+        return NULL;
+    }
     *count = (int)tensor_elems(t);
     int64_t *v = ARENA_ARRAY(n->arena, (size_t)*count + 1, int64_t);
     for (int k = 0; k < *count; k++)

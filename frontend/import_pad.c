@@ -4,6 +4,9 @@
 
 #include "import_node.h"
 
+#define PAD_MAX (INT64_C(1) << 40)
+#define GATHER_MAX (INT64_C(1) << 24) // longer ones are no picture's dimension
+
 enum pad_mode { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_WRAP };
 
 struct pad_args {
@@ -58,6 +61,12 @@ static bool read_pad(struct import_node *n, struct pad_args *p)
         int64_t axis;
         if (!node_axis(n, axes ? axes[i] : i, rank, &axis))
             return false;
+        if (pads[i] < -PAD_MAX || pads[i] > PAD_MAX || pads[num_axes + i] < -PAD_MAX ||
+            pads[num_axes + i] > PAD_MAX)
+            return node_error(n, DIAG_LIMIT,
+                              "pads of %lld and %lld in dimension %lld, at most %lld are handled",
+                              (long long)pads[i], (long long)pads[num_axes + i], (long long)axis,
+                              (long long)PAD_MAX);
         p->before[axis] = pads[i];
         p->after[axis] = pads[num_axes + i];
     }
@@ -102,7 +111,7 @@ static struct ir_value *gather_dim(struct import_node *n, struct ir_value *x,
                                    const struct pad_args *p, int axis)
 {
     int64_t d = x->type.dim[axis], len = p->before[axis] + d + p->after[axis];
-    if (d == 0 || len > INT32_MAX) {
+    if (d == 0 || len > GATHER_MAX) {
         node_error(n, DIAG_ONNX_SHAPE, "dimension %d of extent %lld cannot be extended to %lld",
                    axis, (long long)d, (long long)len);
         return NULL;

@@ -15,14 +15,17 @@ static int64_t steps_to(int64_t start, int64_t step, int64_t bound)
 static int64_t taps_inside(const struct window *w, int i, int64_t o, int64_t from, int64_t to)
 {
     int64_t start = o * w->strides[i] - w->pads[i];
-    int64_t first = steps_to(start, w->dilations[i], from), end = steps_to(start, w->dilations[i], to);
+    int64_t first = steps_to(start, w->dilations[i], from),
+            end = steps_to(start, w->dilations[i], to);
     if (end > w->kernel[i])
         end = w->kernel[i];
     return first < end ? end - first : 0;
 }
 
-// How many elements every window averages, as a tensor that broadcasts over x; a scalar when they are equal.
-static struct ir_value *window_sizes(struct import_node *n, const struct window *w, const struct ir_value *y, bool with_pads)
+// How many elements every window averages, as a tensor that broadcasts over x; a scalar when they
+// are equal.
+static struct ir_value *window_sizes(struct import_node *n, const struct window *w,
+                                     const struct ir_value *y, bool with_pads)
 {
     const struct ir_type *x = &n->in[0]->type;
     int64_t dim[WINDOW_DIMS_MAX], *counts[WINDOW_DIMS_MAX], total = 1;
@@ -30,7 +33,8 @@ static struct ir_value *window_sizes(struct import_node *n, const struct window 
     for (int i = 0; i < w->spatial; i++) {
         dim[i] = y->type.dim[2 + i];
         if (dim[i] > EXTENT_MAX) {
-            node_error(n, DIAG_LIMIT, "%lld windows in a row, at most %d are handled", (long long)dim[i], EXTENT_MAX);
+            node_error(n, DIAG_LIMIT, "%lld windows in a row, at most %d are handled",
+                       (long long)dim[i], EXTENT_MAX);
             return NULL;
         }
         counts[i] = ARENA_ARRAY(n->arena, (size_t)dim[i], int64_t);
@@ -47,7 +51,8 @@ static struct ir_value *window_sizes(struct import_node *n, const struct window 
     // One factor per dimension; the products fold.
     struct ir_value *product = NULL;
     for (int i = 0; i < w->spatial; i++) {
-        struct ir_value *c = node_convert(n, irb_const_i64s(&n->b, counts[i], (int)dim[i]), y->type.dtype);
+        struct ir_value *c =
+            node_convert(n, irb_const_i64s(&n->b, counts[i], (int)dim[i]), y->type.dtype);
         c = node_along_axis(n, c, 2 + w->spatial, 2 + i);
         product = i ? irb_binary(&n->b, BFN_mul, product, c) : c;
     }
@@ -59,10 +64,12 @@ static bool pool_window(struct import_node *n, struct window *w)
     if (!node_check_rank(n, 0, 3, 5))
         return false;
     const struct ir_type *x = &n->in[0]->type;
-    return window_read(n, x->rank - 2, NULL, w) && window_place(n, w, x->dim + 2, node_int(n, "ceil_mode", 0) != 0);
+    return window_read(n, x->rank - 2, NULL, w) &&
+           window_place(n, w, x->dim + 2, node_int(n, "ceil_mode", 0) != 0);
 }
 
-static struct ir_value *pool(struct import_node *n, enum reduce_fn fn, struct ir_value *x, const struct window *w)
+static struct ir_value *pool(struct import_node *n, enum reduce_fn fn, struct ir_value *x,
+                             const struct window *w)
 {
     return irb_pool(&n->b, fn, x, w->spatial, w->kernel, w->strides, w->dilations, w->pads);
 }
@@ -84,7 +91,8 @@ bool import_MaxPool(struct import_node *n)
 {
     struct window w;
     if (node_has_output(n, 1))
-        return node_error(n, DIAG_ONNX_OP_UNSUPPORTED, "output 1 (Indices) is not supported; remove it from the model");
+        return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
+                          "output 1 (Indices) is not supported; remove it from the model");
     return pool_window(n, &w) && node_bind(n, 0, pool(n, RFN_max, n->in[0], &w));
 }
 
@@ -93,7 +101,8 @@ bool import_MaxPool(struct import_node *n)
 static bool read_p(struct import_node *n, int64_t *p)
 {
     *p = node_int(n, "p", 2);
-    return *p >= 1 || node_error(n, DIAG_ONNX_ATTR, "p is %lld, 1 or more is needed", (long long)*p);
+    return *p >= 1 ||
+           node_error(n, DIAG_ONNX_ATTR, "p is %lld, 1 or more is needed", (long long)*p);
 }
 
 static struct ir_value *to_power(struct import_node *n, struct ir_value *x, int64_t p)
@@ -144,7 +153,8 @@ bool import_GlobalAveragePool(struct import_node *n)
 
 bool import_GlobalMaxPool(struct import_node *n)
 {
-    return node_check_rank(n, 0, 2, IR_MAX_RANK) && node_bind(n, 0, reduce_spatial(n, RFN_max, n->in[0]));
+    return node_check_rank(n, 0, 2, IR_MAX_RANK) &&
+           node_bind(n, 0, reduce_spatial(n, RFN_max, n->in[0]));
 }
 
 bool import_GlobalLpPool(struct import_node *n)
@@ -154,5 +164,6 @@ bool import_GlobalLpPool(struct import_node *n)
         return false;
     enum dtype t = n->in[0]->type.dtype;
     struct ir_value *x = node_convert(n, n->in[0], node_wide_type(t));
-    return node_bind(n, 0, node_convert(n, root(n, reduce_spatial(n, RFN_sum, to_power(n, x, p)), p), t));
+    return node_bind(n, 0,
+                     node_convert(n, root(n, reduce_spatial(n, RFN_sum, to_power(n, x, p)), p), t));
 }

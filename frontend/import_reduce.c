@@ -1,12 +1,11 @@
 // Reductions: ReduceMean, Sum, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare, and ArgMax,
 // ArgMin.
-#include "import_node.h"
+#include "import_util.h"
 
 struct reduce_args {
     int64_t axes[IR_MAX_RANK];
     int num; // 0: nothing is reduced (noop_with_empty_axes)
     bool keep;
-    int64_t count; // elements of a result
 };
 
 // Axes are an attribute before opset 18 (13 for ReduceSum), then an input; none means all, or
@@ -19,7 +18,7 @@ static bool read_reduce(struct import_node *n, struct reduce_args *r)
     uint32_t mask = 0;
     if (node_in(n, 1) && !(axes = node_const_ints(n, 1, &given)))
         return false;
-    *r = (struct reduce_args){.keep = node_int(n, "keepdims", 1) != 0, .count = 1};
+    *r = (struct reduce_args){.keep = node_int(n, "keepdims", 1) != 0};
     for (int i = 0; i < given; i++) {
         int64_t axis;
         if (!node_axis(n, axes[i], x->rank, &axis))
@@ -29,10 +28,8 @@ static bool read_reduce(struct import_node *n, struct reduce_args *r)
     if (given == 0 && node_int(n, "noop_with_empty_axes", 0) == 0)
         mask = (1u << x->rank) - 1;
     for (int i = 0; i < x->rank; i++)
-        if (mask >> i & 1) {
+        if (mask >> i & 1)
             r->axes[r->num++] = i;
-            r->count *= x->dim[i];
-        }
     return true;
 }
 
@@ -45,6 +42,17 @@ static struct ir_value *reduce(struct import_node *n, enum reduce_fn fn, struct 
 static struct ir_value *square(struct import_node *n, struct ir_value *x)
 {
     return irb_binary(&n->b, BFN_mul, x, x);
+}
+
+// The operand in a type whose sums do not overflow where the result does not.
+static struct ir_value *wide(struct import_node *n)
+{
+    return node_convert(n, n->in[0], node_wide_type(n->in[0]->type.dtype));
+}
+
+static bool bind_narrow(struct import_node *n, struct ir_value *v)
+{
+    return node_bind(n, 0, node_convert(n, v, n->in[0]->type.dtype));
 }
 
 static bool reduce_plain(struct import_node *n, enum reduce_fn fn)
@@ -84,8 +92,9 @@ bool import_ReduceMean(struct import_node *n)
     struct reduce_args r;
     if (!read_reduce(n, &r))
         return false;
-    struct ir_value *count = irb_const_like(&n->b, n->in[0]->type.dtype, (double)r.count);
-    return node_bind(n, 0, irb_binary(&n->b, BFN_div, reduce(n, RFN_sum, n->in[0], &r), count));
+    if (r.num == 0)
+        return node_bind(n, 0, n->in[0]);
+    return bind_narrow(n, node_mean(n, wide(n), r.axes, r.num, r.keep));
 }
 
 bool import_ReduceL1(struct import_node *n)
@@ -99,16 +108,12 @@ bool import_ReduceL1(struct import_node *n)
 bool import_ReduceL2(struct import_node *n)
 {
     struct reduce_args r;
-    enum dtype t = n->in[0]->type.dtype;
     if (!read_reduce(n, &r))
         return false;
-    struct ir_value *sum = reduce(n, RFN_sum, square(n, n->in[0]), &r);
-    if (dtype_is_float(t))
-        return node_bind(n, 0, irb_unary(&n->b, UFN_sqrt, sum));
-    return node_bind(n, 0,
-                     irb_convert(&n->b,
-                                 irb_unary(&n->b, UFN_sqrt, irb_convert(&n->b, sum, DT_F64, false)),
-                                 t, false));
+    struct ir_value *sum = reduce(n, RFN_sum, square(n, wide(n)), &r);
+    if (!dtype_is_float(n->in[0]->type.dtype))
+        sum = node_convert(n, sum, DT_F64);
+    return bind_narrow(n, irb_unary(&n->b, UFN_sqrt, sum));
 }
 
 bool import_ReduceSumSquare(struct import_node *n)
@@ -121,7 +126,7 @@ bool import_ReduceLogSum(struct import_node *n)
 {
     struct reduce_args r;
     return read_reduce(n, &r) &&
-           node_bind(n, 0, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, n->in[0], &r)));
+           bind_narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, wide(n), &r)));
 }
 
 // log(sum(exp(x - m))) + m with m the largest, 0 where that is not finite, so that nothing
@@ -130,21 +135,21 @@ bool import_ReduceLogSumExp(struct import_node *n)
 {
     struct reduce_args r;
     struct ir_builder *b = &n->b;
-    enum dtype t = n->in[0]->type.dtype;
-    if (!read_reduce(n, &r))
+    struct ir_value *x = wide(n);
+    if (!x || !read_reduce(n, &r))
         return false;
     if (r.num == 0)
-        return node_bind(n, 0, irb_unary(b, UFN_log, irb_unary(b, UFN_exp, n->in[0])));
-    struct ir_value *zero = irb_const_like(b, t, 0);
-    struct ir_value *most = irb_reduce(b, RFN_max, n->in[0], r.axes, r.num, true);
+        return bind_narrow(n, irb_unary(b, UFN_log, irb_unary(b, UFN_exp, x)));
+    struct ir_value *zero = irb_const_like(b, x->type.dtype, 0);
+    struct ir_value *most = irb_reduce(b, RFN_max, x, r.axes, r.num, true);
     most = irb_select(b, irb_unary(b, UFN_isinf, most), zero, most);
     struct ir_value *sum =
-        reduce(n, RFN_sum, irb_unary(b, UFN_exp, irb_binary(b, BFN_sub, n->in[0], most)), &r);
+        reduce(n, RFN_sum, irb_unary(b, UFN_exp, irb_binary(b, BFN_sub, x, most)), &r);
     struct ir_value *log = irb_unary(b, UFN_log, sum);
     if (!log || !most)
         return false;
-    return node_bind(
-        n, 0, irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
+    return bind_narrow(
+        n, irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
 }
 
 // select_last_index: the last of equal elements is the first of the reversed operand.

@@ -110,13 +110,15 @@ static bool set_extents(struct import_node *n, struct resize *r, const int64_t *
     for (int i = 0; i < count; i++) {
         int64_t a = axes[i];
         double v = scales ? scales[i] : sizes[i];
-        if (!(v > 0) || !(v < 1e9) || x->dim[a] == 0)
+        if (!(v > 0) || !(v < 1e9) || x->dim[a] == 0 || x->dim[a] > INT32_MAX)
             return node_error(n, DIAG_ONNX_SHAPE, "%s %g for dimension %lld of extent %lld",
                               scales ? "scale" : "size", v, (long long)a, (long long)x->dim[a]);
-        r->size[a] =
-            scales ? (int64_t)floor((double)x->dim[a] * v *
-                                    (r->coord == COORD_TF_CROP ? r->roi_hi[a] - r->roi_lo[a] : 1))
-                   : (int64_t)v;
+        double part = r->coord == COORD_TF_CROP ? r->roi_hi[a] - r->roi_lo[a] : 1;
+        double size = floor(scales ? (double)x->dim[a] * v * part : v);
+        if (!(size >= 0 && size <= (double)INT32_MAX))
+            return node_error(n, DIAG_ONNX_SHAPE, "dimension %lld of extent %lld would become %g",
+                              (long long)a, (long long)x->dim[a], size);
+        r->size[a] = (int64_t)size;
         r->scale[a] = scales ? v : v / (double)x->dim[a];
     }
     if (sizes)
@@ -171,6 +173,7 @@ static double kernel_weight(const struct resize *r, double d)
 }
 
 #define TAPS_MAX 4096
+#define WEIGHTS_MAX (1 << 25)
 struct taps { // of one dimension
     int num;
     int64_t *index; // [num][size]
@@ -184,7 +187,7 @@ static bool make_taps(struct import_node *n, const struct resize *r, int a, stru
     double stretch = r->antialias && r->scale[a] < 1 ? r->scale[a] : 1;
     double radius = (r->mode == RESIZE_CUBIC ? 2 : 1) / stretch;
     double wanted = r->mode == RESIZE_NEAREST ? 1 : 2 * ceil(radius);
-    if (wanted > TAPS_MAX || size > INT32_MAX)
+    if (wanted > TAPS_MAX || wanted * (double)size > WEIGHTS_MAX)
         return node_error(n, DIAG_LIMIT, "dimension %d: %g taps for %lld results", a, wanted,
                           (long long)size);
     t->num = (int)wanted;
@@ -192,6 +195,10 @@ static bool make_taps(struct import_node *n, const struct resize *r, int a, stru
     t->weight = arena_array(n->arena, (size_t)size * (size_t)t->num, sizeof(float));
     for (int64_t i = 0; i < size; i++) {
         double x = original(r, a, i, in), sum = 0, w[TAPS_MAX];
+        if (!(fabs(x) < 1e15))
+            return node_error(n, DIAG_ONNX_SHAPE,
+                              "dimension %d: result %lld would come from position %g", a,
+                              (long long)i, x);
         int64_t first = r->mode == RESIZE_NEAREST ? (int64_t)nearest_position(r->nearest, x)
                                                   : (int64_t)floor(x) - t->num / 2 + 1;
         for (int k = 0; k < t->num; k++) {

@@ -84,13 +84,13 @@ bool import_Reshape(struct import_node *n)
 bool import_Flatten(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
-    int64_t axis = node_int(n, "axis", 1), dim[2] = {1, 1};
+    int64_t axis = node_int(n, "axis", 1), dim[2];
     if (axis < -x->rank || axis > x->rank)
         return node_error(n, DIAG_ONNX_ATTR, "axis %lld is outside [-%d, %d]", (long long)axis,
                           x->rank, x->rank);
     axis = axis < 0 ? axis + x->rank : axis;
-    for (int i = 0; i < x->rank; i++)
-        dim[i >= axis] *= x->dim[i];
+    dim[0] = dims_elems(x->dim, (int)axis);
+    dim[1] = dims_elems(x->dim + axis, x->rank - (int)axis);
     return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, 2));
 }
 
@@ -170,7 +170,7 @@ bool import_Split(struct import_node *n)
     if (!sizes)
         return false;
     for (int i = 0; i < count; i++)
-        sum = sizes[i] < 0 || sum < 0 || sizes[i] > extent ? -1 : sum + sizes[i];
+        sum = sizes[i] < 0 || sum < 0 || sizes[i] > extent - sum ? -1 : sum + sizes[i];
     if (count != n->num_out || sum != extent)
         return node_error(
             n, DIAG_ONNX_SHAPE,
@@ -333,6 +333,8 @@ bool import_Expand(struct import_node *n)
     return node_bind(n, 0, irb_broadcast(&n->b, n->in[0], dim, out_rank));
 }
 
+#define REPEATS_MAX (1 << 22)
+
 // x[d0, d1..] as [1, d0, 1, d1..] broadcast to [r0, d0, r1, d1..] and joined. Dimensions repeated
 // once take no place of their own.
 bool import_Tile(struct import_node *n)
@@ -347,7 +349,7 @@ bool import_Tile(struct import_node *n)
         return node_error(n, DIAG_ONNX_SHAPE, "%d repeats for %s", count,
                           ir_type_text(x, n->arena));
     for (int i = 0; i < x->rank; i++) {
-        if (repeats[i] < 0)
+        if (repeats[i] < 0 || repeats[i] > REPEATS_MAX)
             return node_error(n, DIAG_ONNX_SHAPE, "repeats[%d] = %lld", i, (long long)repeats[i]);
         if (repeats[i] != 1) {
             split[rank] = 1;
@@ -364,13 +366,15 @@ bool import_Tile(struct import_node *n)
     return node_bind(n, 0, irb_reshape(&n->b, v, out, x->rank));
 }
 
+#define BLOCK_MAX 2048 // its square times an extent stays in 64 bits
+
 static bool block_size(struct import_node *n, int64_t *out)
 {
     *out = node_int(n, "blocksize", 0);
     if (n->in[0]->type.rank != 4)
         return node_error(n, DIAG_ONNX_SHAPE, "the operand %s must have rank 4",
                           ir_type_text(&n->in[0]->type, n->arena));
-    return (*out > 0 && *out < 65536) ||
+    return (*out > 0 && *out <= BLOCK_MAX) ||
            node_error(n, DIAG_ONNX_ATTR, "blocksize = %lld", (long long)*out);
 }
 
@@ -385,7 +389,10 @@ bool import_DepthToSpace(struct import_node *n)
                           "%lld channels are no multiple of blocksize squared, %lld",
                           (long long)d[1], (long long)(b * b));
     int64_t c = d[1] / (b * b), out[4] = {d[0], c, d[2] * b, d[3] * b};
-    bool crd = strcmp(node_str(n, "mode", "DCR"), "CRD") == 0;
+    const char *mode = node_str(n, "mode", "DCR");
+    bool crd = strcmp(mode, "CRD") == 0;
+    if (!crd && strcmp(mode, "DCR") != 0)
+        return node_error(n, DIAG_ONNX_ATTR, "mode '%s'; DCR and CRD are known", mode);
     const int64_t dcr_split[6] = {d[0], b, b, c, d[2], d[3]},
                   crd_split[6] = {d[0], c, b, b, d[2], d[3]};
     const int64_t dcr_perm[6] = {0, 3, 4, 1, 5, 2}, crd_perm[6] = {0, 1, 4, 2, 5, 3};

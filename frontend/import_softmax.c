@@ -1,4 +1,5 @@
-// Softmax, LogSoftmax and Hardmax. Before opset 13 they run over all axes from `axis` on, taken as one; later along one axis.
+// Softmax, LogSoftmax and Hardmax. Before opset 13 they run over all axes from `axis` on, taken as
+// one; later along one axis.
 #include "import_util.h"
 
 // Axes of the node and x in the type sums are formed in; the number of axes, 0 after a report.
@@ -26,7 +27,8 @@ static bool softmax(struct import_node *n, bool flat)
     if (num == 0)
         return false;
     struct ir_value *e = irb_unary(&n->b, UFN_exp, minus_max(n, axes, num));
-    struct ir_value *y = irb_binary(&n->b, BFN_div, e, irb_reduce(&n->b, RFN_sum, e, axes, num, true));
+    struct ir_value *y =
+        irb_binary(&n->b, BFN_div, e, irb_reduce(&n->b, RFN_sum, e, axes, num, true));
     return node_bind(n, 0, node_convert(n, y, n->in[0]->type.dtype));
 }
 
@@ -37,7 +39,8 @@ static bool log_softmax(struct import_node *n, bool flat)
     if (num == 0)
         return false;
     struct ir_value *x = minus_max(n, axes, num);
-    struct ir_value *sum = irb_reduce(&n->b, RFN_sum, irb_unary(&n->b, UFN_exp, x), axes, num, true);
+    struct ir_value *sum =
+        irb_reduce(&n->b, RFN_sum, irb_unary(&n->b, UFN_exp, x), axes, num, true);
     struct ir_value *y = irb_binary(&n->b, BFN_sub, x, irb_unary(&n->b, UFN_log, sum));
     return node_bind(n, 0, node_convert(n, y, n->in[0]->type.dtype));
 }
@@ -67,9 +70,27 @@ static bool hardmax(struct import_node *n, bool flat)
     return node_bind(n, 0, node_convert(n, hit, n->in[0]->type.dtype));
 }
 
-bool import_Softmax(struct import_node *n) { return softmax(n, false); }
-bool import_SoftmaxFlat(struct import_node *n) { return softmax(n, true); }
-bool import_LogSoftmax(struct import_node *n) { return log_softmax(n, false); }
-bool import_LogSoftmaxFlat(struct import_node *n) { return log_softmax(n, true); }
-bool import_Hardmax(struct import_node *n) { return hardmax(n, false); }
-bool import_HardmaxFlat(struct import_node *n) { return hardmax(n, true); }
+bool import_Softmax(struct import_node *n)
+{
+    return softmax(n, false);
+}
+bool import_SoftmaxFlat(struct import_node *n)
+{
+    return softmax(n, true);
+}
+bool import_LogSoftmax(struct import_node *n)
+{
+    return log_softmax(n, false);
+}
+bool import_LogSoftmaxFlat(struct import_node *n)
+{
+    return log_softmax(n, true);
+}
+bool import_Hardmax(struct import_node *n)
+{
+    return hardmax(n, false);
+}
+bool import_HardmaxFlat(struct import_node *n)
+{
+    return hardmax(n, true);
+}

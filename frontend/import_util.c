@@ -5,12 +5,14 @@ struct ir_value *node_convert(struct import_node *n, struct ir_value *x, enum dt
     return !x || x->type.dtype == to ? x : irb_convert(&n->b, x, to, false);
 }
 
-struct ir_value *node_with_scalar(struct import_node *n, enum binary_fn fn, struct ir_value *x, double v)
+struct ir_value *node_with_scalar(struct import_node *n, enum binary_fn fn, struct ir_value *x,
+                                  double v)
 {
     return x ? irb_binary(&n->b, fn, x, irb_const_like(&n->b, x->type.dtype, v)) : NULL;
 }
 
-struct ir_value *node_scalar_with(struct import_node *n, enum binary_fn fn, double v, struct ir_value *x)
+struct ir_value *node_scalar_with(struct import_node *n, enum binary_fn fn, double v,
+                                  struct ir_value *x)
 {
     return x ? irb_binary(&n->b, fn, irb_const_like(&n->b, x->type.dtype, v), x) : NULL;
 }
@@ -30,13 +32,14 @@ int node_axes_from(int first, int rank, int64_t *axes)
 
 int64_t node_axes_elems(const struct ir_value *x, const int64_t *axes, int num)
 {
-    int64_t count = 1;
+    int64_t dim[IR_MAX_RANK];
     for (int i = 0; i < num; i++)
-        count *= x->type.dim[axes[i]];
-    return count;
+        dim[i] = x->type.dim[axes[i]];
+    return dims_elems(dim, num);
 }
 
-struct ir_value *node_mean(struct import_node *n, struct ir_value *x, const int64_t *axes, int num, bool keep)
+struct ir_value *node_mean(struct import_node *n, struct ir_value *x, const int64_t *axes, int num,
+                           bool keep)
 {
     if (!x)
         return NULL;
@@ -44,14 +47,17 @@ struct ir_value *node_mean(struct import_node *n, struct ir_value *x, const int6
     return node_with_scalar(n, BFN_div, irb_reduce(&n->b, RFN_sum, x, axes, num, keep), count);
 }
 
-struct ir_value *node_standardise(struct import_node *n, struct ir_value *x, const int64_t *axes, int num, double epsilon, struct ir_value **mean,
+struct ir_value *node_standardise(struct import_node *n, struct ir_value *x, const int64_t *axes,
+                                  int num, double epsilon, struct ir_value **mean,
                                   struct ir_value **inv_std)
 {
     struct ir_builder *b = &n->b;
     struct ir_value *m = node_mean(n, x, axes, num, true);
     struct ir_value *centred = irb_binary(b, BFN_sub, x, m);
-    struct ir_value *variance = node_mean(n, irb_binary(b, BFN_mul, centred, centred), axes, num, true);
-    struct ir_value *inv = irb_unary(b, UFN_reciprocal, irb_unary(b, UFN_sqrt, node_with_scalar(n, BFN_add, variance, epsilon)));
+    struct ir_value *variance =
+        node_mean(n, irb_binary(b, BFN_mul, centred, centred), axes, num, true);
+    struct ir_value *inv = irb_unary(
+        b, UFN_reciprocal, irb_unary(b, UFN_sqrt, node_with_scalar(n, BFN_add, variance, epsilon)));
     if (mean)
         *mean = m;
     if (inv_std)
@@ -65,7 +71,8 @@ struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int 
     if (!v)
         return NULL;
     if (v->type.rank != 1) {
-        node_error(n, DIAG_ONNX_SHAPE, "'%s' is %s, a vector is needed", v->name, ir_type_text(&v->type, n->arena));
+        node_error(n, DIAG_ONNX_SHAPE, "'%s' is %s, a vector is needed", v->name,
+                   ir_type_text(&v->type, n->arena));
         return NULL;
     }
     for (int i = axis + 1; i < rank; i++)
@@ -78,8 +85,9 @@ struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int 
 
 struct ir_value *node_iota(struct import_node *n, int64_t count, int64_t repeat)
 {
-    if (count > IOTA_MAX) {
-        node_error(n, DIAG_LIMIT, "%lld positions, at most %lld are handled", (long long)count, (long long)IOTA_MAX);
+    if (count < 0 || count > IOTA_MAX) {
+        node_error(n, DIAG_LIMIT, "%lld positions, at most %lld are handled", (long long)count,
+                   (long long)IOTA_MAX);
         return NULL;
     }
     struct tensor *t = tensor_create(n->arena, DT_I64, &count, 1);
@@ -99,14 +107,15 @@ bool node_check_rank(struct import_node *n, int input, int low, int high)
     int rank = n->in[input]->type.rank;
     if (rank >= low && rank <= high)
         return true;
-    return node_error(n, DIAG_ONNX_SHAPE, "input %d '%s' is %s; rank %d to %d is needed", input, node_input_name(n, input), node_type_text(n, input),
-                      low, high);
+    return node_error(n, DIAG_ONNX_SHAPE, "input %d '%s' is %s; rank %d to %d is needed", input,
+                      node_input_name(n, input), node_type_text(n, input), low, high);
 }
 
 bool node_scalar_value(const struct ir_value *v, double *out)
 {
     const struct tensor *t = v ? ir_const_data(v) : NULL;
-    if (!t || tensor_elems(t) != 1 || dtype_info[t->dtype].kind == DTK_S || dtype_info[t->dtype].kind == DTK_C)
+    if (!t || tensor_elems(t) != 1 || dtype_info[t->dtype].kind == DTK_S ||
+        dtype_info[t->dtype].kind == DTK_C)
         return false;
     *out = tensor_get_double(t, 0);
     return true;

@@ -3,9 +3,10 @@
 #include <string.h>
 
 // Bounds every number, so that products of two stay far inside 64 bits.
-#define WINDOW_MAX INT32_MAX
+#define WINDOW_MAX (1 << 20) // as the IR does
 
-bool window_ints(struct import_node *n, const char *name, int count, int64_t low, int64_t dflt, int64_t *out)
+bool window_ints(struct import_node *n, const char *name, int count, int64_t low, int64_t dflt,
+                 int64_t *out)
 {
     int num;
     const int64_t *v = node_ints(n, name, &num);
@@ -15,11 +16,13 @@ bool window_ints(struct import_node *n, const char *name, int count, int64_t low
         return true;
     }
     if (num != count)
-        return node_error(n, DIAG_ONNX_ATTR, "attribute '%s' has %d numbers, %d are needed", name, num, count);
+        return node_error(n, DIAG_ONNX_ATTR, "attribute '%s' has %d numbers, %d are needed", name,
+                          num, count);
     for (int i = 0; i < count; i++) {
         if (v[i] < low || v[i] > WINDOW_MAX)
-            return node_error(n, DIAG_ONNX_ATTR, "attribute '%s': number %d is %lld, not in %lld to %d", name, i, (long long)v[i], (long long)low,
-                              WINDOW_MAX);
+            return node_error(n, DIAG_ONNX_ATTR,
+                              "attribute '%s': number %d is %lld, not in %lld to %d", name, i,
+                              (long long)v[i], (long long)low, WINDOW_MAX);
         out[i] = v[i];
     }
     return true;
@@ -32,7 +35,8 @@ static bool read_auto_pad(struct import_node *n, struct window *w)
     w->same = w->upper || strcmp(s, "SAME_LOWER") == 0;
     w->automatic = w->same || strcmp(s, "VALID") == 0;
     if (!w->automatic && strcmp(s, "NOTSET") != 0 && *s)
-        return node_error(n, DIAG_ONNX_ATTR, "auto_pad is '%s'; NOTSET, VALID, SAME_UPPER and SAME_LOWER exist", s);
+        return node_error(n, DIAG_ONNX_ATTR,
+                          "auto_pad is '%s'; NOTSET, VALID, SAME_UPPER and SAME_LOWER exist", s);
     return true;
 }
 
@@ -44,9 +48,12 @@ static bool read_kernel(struct import_node *n, const int64_t *weights, struct wi
         return false;
     for (int i = 0; i < w->spatial; i++) {
         if (weights && w->kernel[i] != weights[i])
-            return node_error(n, DIAG_ONNX_SHAPE, "kernel_shape[%d] is %lld, the weights are %lld", i, (long long)w->kernel[i], (long long)weights[i]);
+            return node_error(n, DIAG_ONNX_SHAPE, "kernel_shape[%d] is %lld, the weights are %lld",
+                              i, (long long)w->kernel[i], (long long)weights[i]);
         if (w->kernel[i] < 1 || w->kernel[i] > WINDOW_MAX)
-            return node_error(n, DIAG_ONNX_SHAPE, "the kernel has extent %lld in spatial dimension %d", (long long)w->kernel[i], i);
+            return node_error(n, DIAG_ONNX_SHAPE,
+                              "the kernel has extent %lld in spatial dimension %d",
+                              (long long)w->kernel[i], i);
     }
     return true;
 }
@@ -54,7 +61,8 @@ static bool read_kernel(struct import_node *n, const int64_t *weights, struct wi
 bool window_read(struct import_node *n, int spatial, const int64_t *weights, struct window *w)
 {
     *w = (struct window){.spatial = spatial};
-    return read_auto_pad(n, w) && read_kernel(n, weights, w) && window_ints(n, "strides", spatial, 1, 1, w->strides) &&
+    return read_auto_pad(n, w) && read_kernel(n, weights, w) &&
+           window_ints(n, "strides", spatial, 1, 1, w->strides) &&
            window_ints(n, "dilations", spatial, 1, 1, w->dilations) &&
            // pads beside auto_pad mean nothing
            (w->automatic || window_ints(n, "pads", 2 * spatial, -WINDOW_MAX, 0, w->pads));
@@ -81,7 +89,8 @@ static void place_same(struct window *w, int i, int64_t extent)
     w->pads[w->spatial + i] = total - w->pads[i];
 }
 
-// One more window where the last stride leaves a rest, and none that would begin in the end padding.
+// One more window where the last stride leaves a rest, and none that would begin in the end
+// padding.
 static void place_ceil(struct window *w, int i, int64_t extent)
 {
     int64_t padded = extent + w->pads[i] + w->pads[w->spatial + i], span = padded - reach(w, i);
@@ -104,8 +113,9 @@ bool window_place(struct import_node *n, struct window *w, const int64_t *extent
         else if (ceil_mode)
             place_ceil(w, i, extent[i]);
         if (w->pads[i] > WINDOW_MAX || w->pads[w->spatial + i] > WINDOW_MAX)
-            return node_error(n, DIAG_ONNX_ATTR, "spatial dimension %d: kernel %lld with dilation %lld is too large", i, (long long)w->kernel[i],
-                              (long long)w->dilations[i]);
+            return node_error(n, DIAG_ONNX_ATTR,
+                              "spatial dimension %d: kernel %lld with dilation %lld is too large",
+                              i, (long long)w->kernel[i], (long long)w->dilations[i]);
     }
     return true;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "import.h"
+
 const struct onnx_op onnx_op[] = {
 #define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
     {#name, since, until, in_min, in_max, out_min, out_max, import_##body, doc},
@@ -37,15 +39,24 @@ static size_t lower_bound(const char *name)
     return lo;
 }
 
-const struct onnx_op *onnx_op_find(const char *name, int opset, bool *known)
+const struct onnx_op *onnx_op_find(const char *name, int opset)
 {
-    size_t i = lower_bound(name);
-    if (known)
-        *known = i < onnx_op_count && strcmp(onnx_op[i].name, name) == 0;
-    for (; i < onnx_op_count && strcmp(onnx_op[i].name, name) == 0; i++)
+    for (size_t i = lower_bound(name); i < onnx_op_count && strcmp(onnx_op[i].name, name) == 0; i++)
         if (covers(onnx_op[i].since, onnx_op[i].until, opset))
             return &onnx_op[i];
     return NULL;
+}
+
+bool onnx_op_range(const char *name, int *first, int *last)
+{
+    size_t i = lower_bound(name);
+    if (i == onnx_op_count || strcmp(onnx_op[i].name, name) != 0)
+        return false;
+    *first = onnx_op[i].since;
+    while (i + 1 < onnx_op_count && strcmp(onnx_op[i + 1].name, name) == 0)
+        i++;
+    *last = onnx_op[i].until ? onnx_op[i].until - 1 : ONNX_OPSET_MAX;
+    return true;
 }
 
 const struct onnx_attr *onnx_attr_find(const char *op, int opset, const char *name)

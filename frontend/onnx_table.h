@@ -43,9 +43,10 @@ extern const size_t onnx_op_count;
 extern const struct onnx_attr onnx_attr[];
 extern const size_t onnx_attr_count;
 
-// The row for an operator at an opset; NULL when there is none. *known (may be NULL) tells whether
-// the name exists at any opset.
-const struct onnx_op *onnx_op_find(const char *name, int opset, bool *known);
+// The row for an operator at an opset; NULL when there is none.
+const struct onnx_op *onnx_op_find(const char *name, int opset);
+// First and last opset of the operator; false when there is none of that name.
+bool onnx_op_range(const char *name, int *first, int *last);
 const struct onnx_attr *onnx_attr_find(const char *op, int opset, const char *name);
 
 #endif

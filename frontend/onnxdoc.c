@@ -1,4 +1,5 @@
-// Prints OPS.md from the table: the operators that are imported, their opsets, operands and attributes.
+// Prints OPS.md from the table: the operators that are imported, their opsets, operands and
+// attributes.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +13,14 @@
 static const char head[] =
     "# ONNX operators\n"
     "\n"
-    "Printed from `onnx_ops.def` by `onnxdoc`; do not edit. Operators of the default domain, opsets %d to %d, IR versions %d to %d.\n"
-    "An operator that is not here is refused with `onnx-op-unknown`, a use of one that is not supported with `onnx-op-unsupported`.\n"
+    "Printed from `onnx_ops.def` by `onnxdoc`; do not edit. Operators of the default domain, "
+    "opsets %d to %d, IR versions %d to %d.\n"
+    "An operator that is not here is refused with `onnx-op-unknown`, a use of one that is not "
+    "supported with `onnx-op-unsupported`.\n"
     "\n"
-    "Operands and results: `1-3` at least one, at most three. Attributes: **bold** required, else with the default;\n"
-    "`@11` from opset 11 on, `@6-10` from 6 to 10.\n"
+    "Operands and results: `1-3` at least one, at most three. Attributes: **bold** required, else "
+    "with the default;\n"
+    "`@11` from opset 11 on, `@7-8` in 7 and 8 only.\n"
     "\n"
     "| operator | opsets | operands | results | what it does | attributes |\n"
     "|---|---|---|---|---|---|\n";
@@ -40,7 +44,8 @@ static bool same_op(const struct onnx_op *op, const struct onnx_attr *a)
 {
     if (strcmp(op->name, a->op) != 0)
         return false;
-    bool before = op->until != 0 && a->since >= op->until, after = a->until != 0 && a->until <= first_opset(op->since);
+    bool before = op->until != 0 && a->since >= op->until,
+         after = a->until != 0 && a->until <= first_opset(op->since);
     return !before && !after;
 }
 
@@ -49,7 +54,8 @@ static void print_attr(FILE *f, const struct onnx_op *op, const struct onnx_attr
     fprintf(f, a->required ? "**%s**" : "%s", a->name);
     if (!a->required && *a->dflt)
         fprintf(f, " (%s)", a->dflt);
-    bool later = a->since > first_opset(op->since), sooner = a->until != 0 && (op->until == 0 || a->until < op->until);
+    bool later = a->since > first_opset(op->since),
+         sooner = a->until != 0 && (op->until == 0 || a->until < op->until);
     if (later || sooner)
         fprintf(f, " @%d", first_opset(a->since));
     if (sooner)
@@ -85,7 +91,8 @@ int main(int argc, char **argv)
     struct diag *d = diag_create(a, NULL);
     struct io_out *out = io_create(argv[1], a, d);
     if (out) {
-        fprintf(io_file(out), head, ONNX_OPSET_MIN, ONNX_OPSET_MAX, ONNX_IR_VERSION_MIN, ONNX_IR_VERSION_MAX);
+        fprintf(io_file(out), head, ONNX_OPSET_MIN, ONNX_OPSET_MAX, ONNX_IR_VERSION_MIN,
+                ONNX_IR_VERSION_MAX);
         for (size_t i = 0; i < onnx_op_count; i++)
             print_op(io_file(out), &onnx_op[i]);
     }

@@ -1,6 +1,6 @@
-// Which words of the weight buffer came from which words of .lanes, and which of those have already been in a PE: so that
-// statistics about weights count every stationary tile once, however often its layer brings it back. Counts only; no
-// instruction depends on it.
+// Which words of the weight buffer came from which words of .lanes, and which of those have already
+// been in a PE: so that statistics about weights count every stationary tile once, however often
+// its layer brings it back. Counts only; no instruction depends on it.
 #ifndef BITLET_SIM_FIRST_USE_H
 #define BITLET_SIM_FIRST_USE_H
 
@@ -12,8 +12,8 @@ struct first_use *first_use_create(const struct sim *s);
 void first_use_destroy(struct first_use *f); // NULL is fine
 // Bytes of the weight buffer at host address `to` were copied from machine address `from`.
 void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uint64_t bytes);
-// Whether the tile at this host address of the weight buffer has not been asked for before. One that did not come from
-// .lanes is new every time.
+// Whether the tile at this host address of the weight buffer has not been asked for before. One
+// that did not come from .lanes is new every time.
 bool first_use_take(void *f, const uint8_t *tile);
 
 #endif

@@ -13,7 +13,8 @@ static void keep(void *user, enum diag_severity sev, enum diag_id id, const char
     r->text = arena_printf(r->arena, "%s%s\n", r->text, message);
 }
 
-void rig_import_bytes(struct import_rig *r, struct onnx_bytes b, const struct onnx_import_options *o)
+void rig_import_bytes(struct import_rig *r, struct onnx_bytes b,
+                      const struct onnx_import_options *o)
 {
     *r = (struct import_rig){.arena = arena_create(), .text = ""};
     r->locs = loc_table_create(r->arena);
@@ -62,7 +63,8 @@ static void count_up(struct tensor *t)
 const struct tensor *rig_evaluate(struct import_rig *r)
 {
     const struct ir_graph *g = r->module->main;
-    const struct tensor **in = ARENA_ARRAY(r->arena, (size_t)g->num_inputs + 1, const struct tensor *);
+    const struct tensor **in =
+        ARENA_ARRAY(r->arena, (size_t)g->num_inputs + 1, const struct tensor *);
     struct tensor **out = ARENA_ARRAY(r->arena, (size_t)g->num_outputs + 1, struct tensor *);
     for (int i = 0; i < g->num_inputs; i++) {
         const struct ir_type *t = &g->inputs[i]->type;

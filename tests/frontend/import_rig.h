@@ -16,7 +16,8 @@ struct import_rig {
     int errors;
 };
 // options may be NULL.
-void rig_import_bytes(struct import_rig *r, struct onnx_bytes b, const struct onnx_import_options *o);
+void rig_import_bytes(struct import_rig *r, struct onnx_bytes b,
+                      const struct onnx_import_options *o);
 void rig_import_text(struct import_rig *r, const char *text, const struct onnx_import_options *o);
 void rig_end(struct import_rig *r);
 // The module's first output for inputs 1, 2, 3 .. ; NULL when evaluation fails.

@@ -88,7 +88,8 @@ static int split(char *s, char **word, int max)
 }
 
 // Calls put for every item of a comma-separated list; an empty last item does not count.
-static bool each_item(const char *list, bool (*put)(void *user, const char *item, size_t len), void *user)
+static bool each_item(const char *list, bool (*put)(void *user, const char *item, size_t len),
+                      void *user)
 {
     while (*list) {
         size_t len = strcspn(list, ",");
@@ -156,7 +157,8 @@ static void put_element(struct buf *raw, enum dtype t, double v)
     put_bytes(raw, &u, dtype_bytes(t)); // integers: the low bytes
 }
 
-static bool build_tensor(struct model *m, struct buf *out, const char *name, const char *type, const char *shape, const char *list)
+static bool build_tensor(struct model *m, struct buf *out, const char *name, const char *type,
+                         const char *shape, const char *list)
 {
     enum dtype t;
     struct dims d = {.rank = 0};
@@ -164,7 +166,8 @@ static bool build_tensor(struct model *m, struct buf *out, const char *name, con
     struct buf raw = {.a = m->a};
     if (!dtype_by_text(type, strlen(type), &t) || (dtype_is_float(t) && t != DT_F32 && t != DT_F64))
         return fail(m, "element type", type);
-    if ((strcmp(shape, "-") != 0 && !each_item(shape, put_extent, &d)) || (list && !each_item(list, put_value, &v)))
+    if ((strcmp(shape, "-") != 0 && !each_item(shape, put_extent, &d)) ||
+        (list && !each_item(list, put_value, &v)))
         return fail(m, "numbers", shape);
     for (int i = 0; i < d.rank; i++)
         put_int(out, 1, d.dim[i]);
@@ -204,7 +207,8 @@ static bool put_dimension(void *user, const char *item, size_t len)
     return true;
 }
 
-static void put_value_info(struct model *m, int field, const char *name, int64_t type, const char *shape)
+static void put_value_info(struct model *m, int field, const char *name, int64_t type,
+                           const char *shape)
 {
     struct buf dims = {.a = m->a}, tensor = {.a = m->a}, any = {.a = m->a}, info = {.a = m->a};
     put_int(&tensor, 1, type);

@@ -1,4 +1,5 @@
-// onnx-text FILE -o MODEL.onnx: writes the model that a text describes (onnx_text.h), for golden tests.
+// onnx-text FILE -o MODEL.onnx: writes the model that a text describes (onnx_text.h), for golden
+// tests.
 #include <string.h>
 
 #include "cli.h"

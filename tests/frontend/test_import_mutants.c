@@ -1,5 +1,6 @@
-// Damaged models: 10,000 seeded mutations of files and 10,000 of model texts, which stay well-formed and hit deeper. Each is
-// refused with a message or gives a module that verifies and, when it is small, evaluates; the sanitizers look on.
+// Damaged models: 10,000 seeded mutations of files and 10,000 of model texts, which stay
+// well-formed and hit deeper. Each is refused with a message or gives a module that verifies and,
+// when it is small, evaluates; the sanitizers look on.
 #include <stdlib.h>
 
 #include "check.h"
@@ -9,20 +10,31 @@
 enum { MUTANTS = 10000, ROOM = 1 << 16 };
 
 static const char *const models[] = {
-    "in x f32 1,2,5; init w f32 2,1,3; init b f32 2; node Conv x w b -> c group=2 pads=1,1 strides=2, dilations=1,; node Relu c -> y; out y",
-    "in x f32 1,2,4; init w f32 2,1,3; node ConvTranspose x w -> c strides=2, output_padding=1, output_shape=9,; node LeakyRelu c -> y alpha=0.1f; out y",
-    "in x f32 1,2,4,4; node AveragePool x -> a kernel_shape=3,3 strides=2,2 pads=1,1,0,0 ceil_mode=1; node MaxPool a -> m kernel_shape=2,2 auto_pad=SAME_LOWER; "
+    "in x f32 1,2,5; init w f32 2,1,3; init b f32 2; node Conv x w b -> c group=2 pads=1,1 "
+    "strides=2, dilations=1,; node Relu c -> y; out y",
+    "in x f32 1,2,4; init w f32 2,1,3; node ConvTranspose x w -> c strides=2, output_padding=1, "
+    "output_shape=9,; node LeakyRelu c -> y alpha=0.1f; out y",
+    "in x f32 1,2,4,4; node AveragePool x -> a kernel_shape=3,3 strides=2,2 pads=1,1,0,0 "
+    "ceil_mode=1; node MaxPool a -> m kernel_shape=2,2 auto_pad=SAME_LOWER; "
     "node GlobalAveragePool m -> g; node Flatten g -> y axis=1; out y",
-    "opset 11; in x f32 2,6; init s i64 3 = 2,-1,3; node Reshape x s -> r; node Transpose r -> t perm=2,0,1; node Softmax t -> y axis=1; out y",
-    "in x f32 2,3; init w f32 4,3; init c f32 4; node Gemm x w c -> g transB=1 alpha=0.5f; node Clip g _ c0 -> k; init c0 f32 -; node LRN k -> y size=3; out y",
-    "in x f32 1,4,2; init p f32 4; node BatchNormalization x p p p p -> b; node InstanceNormalization b p p -> i; node ReduceMean i -> y axes=1,2 keepdims=0; out y",
-    "opset 18; in x f32 1,1,3,3; init r f32 0; init s f32 4 = 1,1,2,2; node Resize x r s -> z mode=cubic coordinate_transformation_mode=align_corners; "
+    "opset 11; in x f32 2,6; init s i64 3 = 2,-1,3; node Reshape x s -> r; node Transpose r -> t "
+    "perm=2,0,1; node Softmax t -> y axis=1; out y",
+    "in x f32 2,3; init w f32 4,3; init c f32 4; node Gemm x w c -> g transB=1 alpha=0.5f; node "
+    "Clip g _ c0 -> k; init c0 f32 -; node LRN k -> y size=3; out y",
+    "in x f32 1,4,2; init p f32 4; node BatchNormalization x p p p p -> b; node "
+    "InstanceNormalization b p p -> i; node ReduceMean i -> y axes=1,2 keepdims=0; out y",
+    "opset 18; in x f32 1,1,3,3; init r f32 0; init s f32 4 = 1,1,2,2; node Resize x r s -> z "
+    "mode=cubic coordinate_transformation_mode=align_corners; "
     "init q i64 8 = 0,0,1,1,0,0,1,1; node Pad z q -> y mode=reflect; out y",
-    "in x f32 2,8; init a i64 2 = 0,1; init b i64 2 = 2,7; init i i64 2 = 1,-1; node Slice x a b _ i -> s; node Split x -> u v axis=1; node Concat u v s -> y axis=1; out y",
-    "opset 21; in x f32 2,4; init s f32 2,2; node QuantizeLinear x s -> q block_size=2 axis=1 output_dtype=3; node DequantizeLinear q s -> y block_size=2; out y",
-    "in x f32 2,4,4; init i i64 2 = 0,-1; node Gather x i -> g axis=2; node Shape g -> h; node ConstantOfShape h -> k value=t:f32:1:2; node Expand g h -> e; node Where_ e -> n; "
+    "in x f32 2,8; init a i64 2 = 0,1; init b i64 2 = 2,7; init i i64 2 = 1,-1; node Slice x a b _ "
+    "i -> s; node Split x -> u v axis=1; node Concat u v s -> y axis=1; out y",
+    "opset 21; in x f32 2,4; init s f32 2,2; node QuantizeLinear x s -> q block_size=2 axis=1 "
+    "output_dtype=3; node DequantizeLinear q s -> y block_size=2; out y",
+    "in x f32 2,4,4; init i i64 2 = 0,-1; node Gather x i -> g axis=2; node Shape g -> h; node "
+    "ConstantOfShape h -> k value=t:f32:1:2; node Expand g h -> e; node Where_ e -> n; "
     "node Add e k -> y; out y",
-    "in x f32 1,8,2,2; node DepthToSpace x -> d blocksize=2 mode=CRD; node SpaceToDepth d -> p blocksize=2; init t i64 4 = 1,1,2,1; node Tile p t -> q; "
+    "in x f32 1,8,2,2; node DepthToSpace x -> d blocksize=2 mode=CRD; node SpaceToDepth d -> p "
+    "blocksize=2; init t i64 4 = 1,1,2,1; node Tile p t -> q; "
     "node ArgMax q -> a axis=1; node Cast a -> y to=1; out y",
 };
 enum { MODELS = sizeof(models) / sizeof(models[0]) };
@@ -126,9 +138,15 @@ static void damaged_files(void)
 
 // ---- Texts
 
-static const char *const words[] = {"0",   "1",   "-1",  "2",   "7",    "2147483647", "-2147483648", "9223372036854775807", "0.5f", "f32", "i64",   "u8",
-                                    "x",   "w",   "s",   "_",   "0,0",  "1,2,3",      "-",           "1,",                  ",",    "Add", "Conv",  "Reshape",
-                                    "Pad", "Mul", "axis", "N",  "bool", "SAME_UPPER", "i8",          "inf",                 "1,1",  "Gemm", "Resize", "t:f32:1:0"};
+static const char *const words[] = {"0",    "1",          "-1",          "2",
+                                    "7",    "2147483647", "-2147483648", "9223372036854775807",
+                                    "0.5f", "f32",        "i64",         "u8",
+                                    "x",    "w",          "s",           "_",
+                                    "0,0",  "1,2,3",      "-",           "1,",
+                                    ",",    "Add",        "Conv",        "Reshape",
+                                    "Pad",  "Mul",        "axis",        "N",
+                                    "bool", "SAME_UPPER", "i8",          "inf",
+                                    "1,1",  "Gemm",       "Resize",      "t:f32:1:0"};
 
 // The edges of the words and numbers of a text.
 static size_t find_tokens(const char *s, size_t *begin, size_t *end, size_t max)
@@ -152,7 +170,8 @@ static const char *mutate_text(const char *s, struct arena *a)
         const char *with = words[below(sizeof(words) / sizeof(words[0]))];
         if (next_random() % 2)
             with = arena_strndup(a, s + begin[k], end[k] - begin[k]);
-        s = arena_printf(a, "%.*s%s%s", (int)begin[i], s, next_random() % 8 ? with : "", s + end[i]);
+        s = arena_printf(a, "%.*s%s%s", (int)begin[i], s, next_random() % 8 ? with : "",
+                         s + end[i]);
     }
     return s;
 }
