@@ -130,9 +130,14 @@ static void read_conv(const struct ir_op *op, struct conv_shape *s)
     s->taps = row_major(s->kernel, s->spatial, s->kernel_step);
 }
 
-// Groups that share a problem.
-static int64_t groups_per_problem(const struct conv_shape *s, int64_t group, int64_t pes)
+// Groups that share a problem. Weights that are computed get a problem for each: packing at run
+// time has no diagonal.
+static int64_t groups_per_problem(const struct mac_plan *plan, const struct conv_shape *s,
+                                  int64_t group, int64_t pes)
 {
+    const struct ir_op *w = plan->stationary->def;
+    if (!w || w->op != IR_OP_CONST)
+        return 1;
     int64_t k = s->in_per_group * s->taps, by_k = k > 0 ? group / k : 0;
     int64_t by_oc = s->out_per_group > 0 ? pes / s->out_per_group : 0;
     int64_t b = by_k < by_oc ? by_k : by_oc;
@@ -181,7 +186,7 @@ static bool plan_conv(struct mac_plan *plan, int64_t group, int64_t pes, struct 
 {
     struct conv_shape s = {0};
     read_conv(plan->op, &s);
-    int64_t per = groups_per_problem(&s, group, pes), block = s.in_per_group * s.taps;
+    int64_t per = groups_per_problem(plan, &s, group, pes), block = s.in_per_group * s.taps;
     struct mac_problem *p = add_problems(plan, ceil_div(s.group, per), a, d);
     if (!p)
         return false;
@@ -266,7 +271,7 @@ static bool plan_conv_transpose(struct mac_plan *plan, int64_t group, int64_t pe
     read_conv(plan->op, &s);
     // w[C, M/group, kernel]: with one input channel a group, consecutive output channels are
     // equally far apart in w even across groups; with more they are not, and groups stay apart.
-    int64_t per = s.in_per_group == 1 ? groups_per_problem(&s, group, pes) : 1;
+    int64_t per = s.in_per_group == 1 ? groups_per_problem(plan, &s, group, pes) : 1;
     int64_t blocks = ceil_div(s.group, per), phases = 1, num_phases[SPATIAL_MAX];
     for (int i = 0; i < s.spatial; i++) {
         num_phases[i] = s.strides[i] < s.out[i] ? s.strides[i] : s.out[i];

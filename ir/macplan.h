@@ -6,7 +6,7 @@
 // element offset in x (and in w, or in the result) by its stride and may move a coordinate along a
 // spatial axis, which must stay inside [0, limit) or the activation is zero.
 //   conv: one problem per block of channel groups (small groups share a problem, their weights on
-//     the diagonal: see `diag`);
+//     the diagonal, see `diag`, when those are constant);
 //   conv_transpose: one problem per stride phase and block of groups, an ordinary convolution with
 //     part of the kernel, written with stride;
 //   matmul: one problem per batch element; one for all when the stationary operand is the same for

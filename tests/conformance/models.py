@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""The float models of ../shared/models against their reference outputs, by the reference evaluator.
+"""The float models of ../shared/models against their reference outputs.
 
-    models.py --bin BUILD/bin [-k NAME] [-j N]
+    models.py --bin BUILD/bin [--tool eval|sim] [-k NAME] [-j N]
 
-A dimension or an input the tools ask for is given as in conform.py. Ends with "N passed, N failed"; status 77 without ../shared.
+The tools, and what they ask for, as in conform.py. Ends with "N passed, N failed"; status 77 without ../shared.
 """
 import argparse
 import concurrent.futures
 import os
 import sys
+import tempfile
 import time
 
 import conform
@@ -20,29 +21,30 @@ NAMES = ("mnist_cnn", "resnet8_cifar", "mobilenetv2_nsfw", "inceptionv3_nsfw", "
          "tbefn_180x320", "lapsrn_x2", "super_resolution_10", "fast_style_udnie_224", "meshnet3d_gwm", "cct_2_32")
 
 
-def run(options, name):
+def run(options, index, name):
     case = conform.Case(os.path.join(MODELS, name), name)
-    manifest = conform.Manifest(os.devnull, "eval")
+    manifest = conform.Manifest(os.devnull, options.tool)
     manifest.tolerance[name] = (LOOSE.get(name, "1e-3"), "1e-4")
     start = time.monotonic()
-    status, output, command = conform.Runner(options, manifest, None).run(0, case)
+    status, output, command = conform.Runner(options, manifest, options.scratch).run(index, case)
     return name, status, output, " ".join(command), time.monotonic() - start
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="folder of the tools")
+    parser.add_argument("--tool", choices=("eval", "sim"), default="eval")
     parser.add_argument("-k", metavar="NAME", default="", help="only models whose name contains NAME")
     parser.add_argument("-j", metavar="N", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    options.tool, options.rtol, options.atol, options.timeout = "eval", "1e-3", "1e-4", 600
+    options.rtol, options.atol, options.precision, options.timeout = "1e-3", "1e-4", None, 1200
     if not os.path.isdir(MODELS):
         print("skipped: %s is not there" % MODELS)
         return conform.SKIPPED
     names = [n for n in NAMES if options.k in n]
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
-        for name, status, output, command, seconds in pool.map(lambda n: run(options, n), names):
+    with tempfile.TemporaryDirectory() as options.scratch, concurrent.futures.ThreadPoolExecutor(options.j) as pool:
+        for name, status, output, command, seconds in pool.map(lambda i: run(options, i, names[i]), range(len(names))):
             failed += status != 0
             print("%-6s %-22s %5.1f s" % ("ok" if status == 0 else "FAILED", name, seconds))
             print("".join("    %s\n" % line for line in output.splitlines()[:20]), end="")

@@ -1,5 +1,6 @@
-// onnx-eval: imports an ONNX model, runs it with the IR's reference evaluator and compares the results with expected ones. The same options as
-// bitletc and bitlet-isa-sim where they mean the same, so that one script drives both.
+// onnx-eval: imports an ONNX model, runs it with the IR's reference evaluator and compares the
+// results with expected ones. The same options as bitletc and bitlet-isa-sim where they mean the
+// same, so that one script drives both.
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -16,25 +17,40 @@ static const char help[] =
     "usage: onnx-eval MODEL.onnx [options]\n"
     "Runs a model with the reference evaluator and prints a line for each output.\n"
     "\n"
-    "  -i, --inputs DIR|FILE     folder with input_K.pb (or .npy), or the file of the next input; may be repeated;\n"
+    "  -i, --inputs DIR|FILE     folder with input_K.pb (or .npy), or the file of the next input; "
+    "may be repeated;\n"
     "                            without it inputs are seeded random numbers\n"
     "      --expect DIR          compare with output_K.pb (or .npy): |a - b| <= atol + rtol * |b|\n"
     "      --rtol X, --atol X    default 1e-3 and 1e-5\n"
     "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension\n"
     "      --fix NAME=FILE       makes the input NAME a constant\n"
-    "      --bitlet-float        sums of float products as the machine forms them, over groups of --group N (default 64)\n"
+    "      --bitlet-float        sums of float products as the machine forms them, over groups of "
+    "--group N (default 64)\n"
     "      --print-ir            print the imported module instead of running it\n"
     "      --help, --version\n"
     "\n"
     "exit status: 0 fine, 1 the model is at fault or results differ, 2 usage, 70 a bug of ours\n";
 
-enum { OPT_EXPECT = 256, OPT_RTOL, OPT_ATOL, OPT_SHAPE, OPT_FIX, OPT_FLOAT, OPT_GROUP, OPT_PRINT, OPT_VERSION, OPT_HELP };
+enum {
+    OPT_EXPECT = 256,
+    OPT_RTOL,
+    OPT_ATOL,
+    OPT_SHAPE,
+    OPT_FIX,
+    OPT_FLOAT,
+    OPT_GROUP,
+    OPT_PRINT,
+    OPT_VERSION,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
-    {"inputs", required_argument, NULL, 'i'},         {"expect", required_argument, NULL, OPT_EXPECT}, {"rtol", required_argument, NULL, OPT_RTOL},
-    {"atol", required_argument, NULL, OPT_ATOL},      {"shape", required_argument, NULL, OPT_SHAPE},   {"fix", required_argument, NULL, OPT_FIX},
-    {"bitlet-float", no_argument, NULL, OPT_FLOAT},   {"group", required_argument, NULL, OPT_GROUP},   {"print-ir", no_argument, NULL, OPT_PRINT},
-    {"version", no_argument, NULL, OPT_VERSION},      {"help", no_argument, NULL, OPT_HELP},           {NULL, 0, NULL, 0},
+    {"inputs", required_argument, NULL, 'i'},       {"expect", required_argument, NULL, OPT_EXPECT},
+    {"rtol", required_argument, NULL, OPT_RTOL},    {"atol", required_argument, NULL, OPT_ATOL},
+    {"shape", required_argument, NULL, OPT_SHAPE},  {"fix", required_argument, NULL, OPT_FIX},
+    {"bitlet-float", no_argument, NULL, OPT_FLOAT}, {"group", required_argument, NULL, OPT_GROUP},
+    {"print-ir", no_argument, NULL, OPT_PRINT},     {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},          {NULL, 0, NULL, 0},
 };
 
 struct run {
@@ -66,7 +82,8 @@ static int add_fixed(struct run *r, const char *text)
     if (!eq || eq == text || !eq[1])
         return cli_usage(TOOL, "--fix %s: NAME=FILE is expected", text);
     const struct tensor *value = tensor_read(eq + 1, r->arena, r->diag);
-    o->fixed[o->num_fixed++] = (struct onnx_fixed_input){arena_strndup(r->arena, text, (size_t)(eq - text)), value, false};
+    o->fixed[o->num_fixed++] =
+        (struct onnx_fixed_input){arena_strndup(r->arena, text, (size_t)(eq - text)), value, false};
     return value ? CLI_OK : CLI_INPUT;
 }
 
@@ -78,7 +95,10 @@ static int apply_option(struct run *r, int opt, const char *arg)
     case OPT_EXPECT: r->expect = arg; return CLI_OK;
     case OPT_RTOL: return number(arg, &r->rtol) ? CLI_OK : cli_usage(TOOL, "--rtol %s", arg);
     case OPT_ATOL: return number(arg, &r->atol) ? CLI_OK : cli_usage(TOOL, "--atol %s", arg);
-    case OPT_SHAPE: return onnx_parse_shape(arg, &r->import.shapes[r->import.num_shapes++], r->arena, r->diag) ? CLI_OK : CLI_USAGE;
+    case OPT_SHAPE:
+        return onnx_parse_shape(arg, &r->import.shapes[r->import.num_shapes++], r->arena, r->diag)
+                   ? CLI_OK
+                   : CLI_USAGE;
     case OPT_FIX: return add_fixed(r, arg);
     case OPT_FLOAT: r->eval.bitlet_float = true; return CLI_OK;
     case OPT_GROUP:
@@ -123,7 +143,8 @@ static struct tensor *read_numbered(struct run *r, const char *dir, const char *
         if (io_exists(path))
             return tensor_read(path, r->arena, r->diag);
     }
-    diag_report(r->diag, LOC_NONE, DIAG_IO_READ, "%s: there is no %s_%d.pb or .npy", dir, prefix, k);
+    diag_report(r->diag, LOC_NONE, DIAG_IO_READ, "%s: there is no %s_%d.pb or .npy", dir, prefix,
+                k);
     return NULL;
 }
 
@@ -139,7 +160,9 @@ static bool load_inputs(struct run *r, const struct ir_graph *g, const struct te
         else if (next < r->num_inputs)
             in[k] = tensor_read(r->inputs[next++], r->arena, r->diag);
         else
-            return diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH, "%zu inputs are given, the model takes %d", r->num_inputs, g->num_inputs);
+            return diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH,
+                               "%zu inputs are given, the model takes %d", r->num_inputs,
+                               g->num_inputs);
         if (!in[k])
             return false;
     }
@@ -173,13 +196,15 @@ static bool compare_element(double x, double y, double rtol, double atol, struct
     return error <= atol + rtol * fabs(y);
 }
 
-static void compare_numbers(const struct run *run, const struct tensor *a, const struct tensor *b, struct difference *r)
+static void compare_numbers(const struct run *run, const struct tensor *a, const struct tensor *b,
+                            struct difference *r)
 {
     for (int64_t i = 0; i < r->elems; i++) {
         double y = tensor_get_double(b, i);
         r->squares += isfinite(y) ? y * y : 0;
         bool same = dtype_is_int(a->dtype) && tensor_get_int(a, i) == tensor_get_int(b, i);
-        if (!same && !compare_element(tensor_get_double(a, i), y, run->rtol, run->atol, r) && r->differing++ == 0)
+        if (!same && !compare_element(tensor_get_double(a, i), y, run->rtol, run->atol, r) &&
+            r->differing++ == 0)
             r->first = i;
     }
 }
@@ -203,24 +228,30 @@ static const char *element_text(const struct run *r, const struct tensor *t, int
     return arena_printf(r->arena, "%.9g", tensor_get_double(t, i));
 }
 
-static bool compare(const struct run *r, int k, const struct tensor *out, const struct tensor *expected)
+static bool compare(const struct run *r, int k, const struct tensor *out,
+                    const struct tensor *expected)
 {
     struct tensor a = real_parts(out), b = real_parts(expected);
     const char *type = tensor_type_text(out->dtype, out->dim, out->rank, r->arena);
     const char *wanted = tensor_type_text(expected->dtype, expected->dim, expected->rank, r->arena);
     struct difference diff = {.elems = tensor_elems(out) * (a.dtype == out->dtype ? 1 : 2)};
     if (strcmp(type, wanted) != 0)
-        return diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH, "output %d '%s' is %s, the expected one is %s", k, out->name, type, wanted);
+        return diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH,
+                           "output %d '%s' is %s, the expected one is %s", k, out->name, type,
+                           wanted);
     if (a.dtype == DT_STR)
         compare_strings(&a, &b, &diff);
     else
         compare_numbers(r, &a, &b, &diff);
-    printf("output %d '%s' %s: max abs error %.3g, relative L2 error %.3g\n", k, out->name, type, diff.max_abs,
-           diff.error_squares > 0 ? sqrt(diff.error_squares / diff.squares) : 0.0);
+    printf("output %d '%s' %s: max abs error %.3g, relative L2 error %.3g\n", k, out->name, type,
+           diff.max_abs, diff.error_squares > 0 ? sqrt(diff.error_squares / diff.squares) : 0.0);
     if (diff.differing == 0)
         return true;
-    return diag_report(r->diag, LOC_NONE, DIAG_MISMATCH, "output %d '%s': %" PRId64 " of %" PRId64 " elements differ; first at %" PRId64 ": %s, expected %s", k,
-                       out->name, diff.differing, diff.elems, diff.first, element_text(r, &a, diff.first), element_text(r, &b, diff.first));
+    return diag_report(r->diag, LOC_NONE, DIAG_MISMATCH,
+                       "output %d '%s': %" PRId64 " of %" PRId64
+                       " elements differ; first at %" PRId64 ": %s, expected %s",
+                       k, out->name, diff.differing, diff.elems, diff.first,
+                       element_text(r, &a, diff.first), element_text(r, &b, diff.first));
 }
 
 static bool compare_all(struct run *r, struct tensor *const *out, int num)
@@ -233,22 +264,38 @@ static bool compare_all(struct run *r, struct tensor *const *out, int num)
         else if (r->expect)
             ok = false;
         else
-            printf("output %d '%s' %s\n", k, out[k]->name, tensor_type_text(out[k]->dtype, out[k]->dim, out[k]->rank, r->arena));
+            printf("output %d '%s' %s\n", k, out[k]->name,
+                   tensor_type_text(out[k]->dtype, out[k]->dim, out[k]->rank, r->arena));
     }
     return ok;
+}
+
+// The number format of the array for every product of floats, as the compiler sets it.
+static void set_modes(struct ir_module *m)
+{
+    for (struct ir_op *op = m->main->first; op; op = op->next) {
+        enum dtype t = ir_is_mac(op) ? op->in[0]->type.dtype : DT_BOOL;
+        if (t == DT_F32 || t == DT_F16)
+            ir_set_int(op, IR_A_mode, t == DT_F16 ? IR_MODE_FP16 : IR_MODE_FP32);
+    }
 }
 
 static bool run_model(struct run *r)
 {
     struct io_map map = {0};
     struct ir_module *m = onnx_import(r->model, &r->import, &map, r->arena, r->locs, r->diag);
+    if (m && r->eval.bitlet_float)
+        set_modes(m);
     bool ok = m && ir_verify(m, r->diag);
     if (ok && r->print) {
         ir_print(m, stdout, NULL);
     } else if (ok) {
-        const struct tensor **in = ARENA_ARRAY(r->arena, (size_t)m->main->num_inputs + 1, const struct tensor *);
-        struct tensor **out = ARENA_ARRAY(r->arena, (size_t)m->main->num_outputs + 1, struct tensor *);
-        ok = load_inputs(r, m->main, in) && ir_eval(m, in, &r->eval, out, r->arena, r->diag) && compare_all(r, out, m->main->num_outputs);
+        const struct tensor **in =
+            ARENA_ARRAY(r->arena, (size_t)m->main->num_inputs + 1, const struct tensor *);
+        struct tensor **out =
+            ARENA_ARRAY(r->arena, (size_t)m->main->num_outputs + 1, struct tensor *);
+        ok = load_inputs(r, m->main, in) && ir_eval(m, in, &r->eval, out, r->arena, r->diag) &&
+             compare_all(r, out, m->main->num_outputs);
     }
     io_unmap(&map);
     return ok;
