@@ -50,6 +50,12 @@ bool ir_eval_op(const struct ir_op *op, const struct tensor *const *in,
     return ok;
 }
 
+bool eval_no_arithmetic(const struct eval_call *c, enum dtype t, const char *fn)
+{
+    return diag_report(c->diag, c->op->loc, DIAG_IR_TYPE, "%s %s has no meaning for %s",
+                       ir_op_info[c->op->op].text, fn, dtype_text(t));
+}
+
 bool eval_op_CONST(const struct eval_call *c)
 {
     if (tensor_bytes(c->out[0]))

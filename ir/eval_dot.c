@@ -16,7 +16,7 @@ struct dot_space {
     double *line;    // one row or one weight vector
 };
 
-struct dot_space *dot_space_create(struct arena *a)
+struct dot_space *eval_dot_space_create(struct arena *a)
 {
     struct dot_space *s = ARENA_NEW(a, struct dot_space);
     s->panel = arena_alloc_aligned(a, sizeof(double) * POSITIONS * DEPTH, 64);
@@ -113,7 +113,7 @@ static void multiply_block(const struct dot *d, struct dot_space *s, int64_t kn,
         }
 }
 
-void dot_run(const struct dot *d, struct dot_space *s)
+void eval_dot_run(const struct dot *d, struct dot_space *s)
 {
     for (int64_t o0 = 0; o0 < d->outs; o0 += OUTS) {
         int64_t on = d->outs - o0 < OUTS ? d->outs - o0 : OUTS,

@@ -120,7 +120,7 @@ static void unary_f64(enum unary_fn fn, int64_t n, const double *x, double *y)
     case UFN_sign: EACH(sign_of(x[i])); break;
     case UFN_floor: EACH(floor(x[i])); break;
     case UFN_ceil: EACH(ceil(x[i])); break;
-    case UFN_round: EACH(num_round_even(x[i])); break;
+    case UFN_round: EACH(eval_round_even(x[i])); break;
     case UFN_trunc: EACH(trunc(x[i])); break;
     case UFN_sqrt: EACH(sqrt(x[i])); break;
     case UFN_reciprocal: EACH(1.0 / x[i]); break;
@@ -173,12 +173,6 @@ static bool unary_i64(enum unary_fn fn, bool is_unsigned, int64_t n, const int64
     }
 }
 
-static bool no_arithmetic(const struct eval_call *c, enum dtype t, const char *fn)
-{
-    return diag_report(c->diag, c->op->loc, DIAG_IR_TYPE, "%s %s has no meaning for %s",
-                       ir_op_info[c->op->op].text, fn, dtype_text(t));
-}
-
 bool eval_op_UNARY(const struct eval_call *c)
 {
     enum unary_fn fn = (enum unary_fn)ir_int(c->op, IR_A_fn_unary, 0);
@@ -188,23 +182,23 @@ bool eval_op_UNARY(const struct eval_call *c)
     int64_t xi[BLOCK], yi[BLOCK], total = tensor_elems(x);
     bool is_float = dtype_is_float(x->dtype);
     if ((!is_float && !dtype_is_int(x->dtype)) || (is_float && (fn == UFN_not || fn == UFN_bitnot)))
-        return no_arithmetic(c, x->dtype, unary_fn_info[fn].name);
+        return eval_no_arithmetic(c, x->dtype, unary_fn_info[fn].name);
     for (int64_t at = 0; at < total; at += BLOCK) {
         int64_t n = total - at < BLOCK ? total - at : BLOCK;
         if (!is_float) {
-            num_load_i64(x->dtype, x->data, at, 1, n, xi);
-            if (!unary_i64(fn, num_is_unsigned(x->dtype), n, xi, yi))
-                return no_arithmetic(c, x->dtype, unary_fn_info[fn].name);
-            num_store_i64(y->dtype, y->data, at, n, yi);
+            eval_load_i64(x->dtype, x->data, at, 1, n, xi);
+            if (!unary_i64(fn, eval_is_unsigned(x->dtype), n, xi, yi))
+                return eval_no_arithmetic(c, x->dtype, unary_fn_info[fn].name);
+            eval_store_i64(y->dtype, y->data, at, n, yi);
             continue;
         }
-        num_load_f64(x->dtype, x->data, at, 1, n, xf);
+        eval_load_f64(x->dtype, x->data, at, 1, n, xf);
         if (unary_fn_gives_bool(fn)) {
             unary_bool(fn, n, xf, yi);
-            num_store_i64(y->dtype, y->data, at, n, yi);
+            eval_store_i64(y->dtype, y->data, at, n, yi);
         } else {
             unary_f64(fn, n, xf, yf);
-            num_store_f64(y->dtype, y->data, at, n, yf);
+            eval_store_f64(y->dtype, y->data, at, n, yf);
         }
     }
     return true;
@@ -320,7 +314,7 @@ static bool less(int64_t a, int64_t b, bool u)
 static bool binary_i64(enum binary_fn fn, enum dtype t, int64_t n, const int64_t *a,
                        const int64_t *b, int64_t *y)
 {
-    bool u = num_is_unsigned(t);
+    bool u = eval_is_unsigned(t);
     int bits = dtype_info[t].bits;
     switch (fn) {
     case BFN_add: EACH(wrap((uint64_t)a[i] + (uint64_t)b[i])); return true;
@@ -358,24 +352,24 @@ static bool binary_block(const struct eval_call *c, enum binary_fn fn, const int
     double af[BLOCK], bf[BLOCK], yf[BLOCK];
     bool ok;
     if (dtype_is_int(a->dtype)) {
-        num_load_i64(a->dtype, a->data, at[0], step[0], n, ai);
-        num_load_i64(b->dtype, b->data, at[1], step[1], n, bi);
+        eval_load_i64(a->dtype, a->data, at[0], step[0], n, ai);
+        eval_load_i64(b->dtype, b->data, at[1], step[1], n, bi);
         ok = binary_i64(fn, a->dtype, n, ai, bi, yi);
         if (ok)
-            num_store_i64(y->dtype, y->data, dst, n, yi);
+            eval_store_i64(y->dtype, y->data, dst, n, yi);
         return ok;
     }
-    num_load_f64(a->dtype, a->data, at[0], step[0], n, af);
-    num_load_f64(b->dtype, b->data, at[1], step[1], n, bf);
+    eval_load_f64(a->dtype, a->data, at[0], step[0], n, af);
+    eval_load_f64(b->dtype, b->data, at[1], step[1], n, bf);
     if (binary_fn_gives_bool(fn)) {
         ok = compare_f64(fn, n, af, bf, yi);
         if (ok)
-            num_store_i64(y->dtype, y->data, dst, n, yi);
+            eval_store_i64(y->dtype, y->data, dst, n, yi);
         return ok;
     }
     ok = binary_f64(fn, n, af, bf, yf);
     if (ok)
-        num_store_f64(y->dtype, y->data, dst, n, yf);
+        eval_store_f64(y->dtype, y->data, dst, n, yf);
     return ok;
 }
 
@@ -387,14 +381,14 @@ bool eval_op_BINARY(const struct eval_call *c)
     if (r.total == 0)
         return true;
     if (t != c->in[1]->dtype || (!dtype_is_float(t) && !dtype_is_int(t)))
-        return no_arithmetic(c, t, binary_fn_info[fn].name);
+        return eval_no_arithmetic(c, t, binary_fn_info[fn].name);
     int64_t length = runs_length(&r), step[2] = {runs_step(&r, 0), runs_step(&r, 1)};
     do {
         for (int64_t i = 0; i < length; i += BLOCK) {
             int64_t n = length - i < BLOCK ? length - i : BLOCK;
             int64_t at[2] = {r.at[0] + i * step[0], r.at[1] + i * step[1]};
             if (!binary_block(c, fn, at, step, r.dst + i, n))
-                return no_arithmetic(c, t, binary_fn_info[fn].name);
+                return eval_no_arithmetic(c, t, binary_fn_info[fn].name);
         }
     } while (runs_next(&r));
     return true;
@@ -416,149 +410,5 @@ bool eval_op_SELECT(const struct eval_call *c)
             memcpy(dst + (size_t)(r.dst + i) * bytes, from[k] + (size_t)at * bytes, bytes);
         }
     } while (runs_next(&r));
-    return true;
-}
-
-// ---- Changes of type
-
-enum { ROUND_ZERO, ROUND_EVEN, ROUND_FLOOR, ROUND_CEIL };
-
-static double to_whole(double v, int64_t how)
-{
-    switch (how) {
-    case ROUND_EVEN: return num_round_even(v);
-    case ROUND_FLOOR: return floor(v);
-    case ROUND_CEIL: return ceil(v);
-    default: return trunc(v);
-    }
-}
-
-// For f8e8m0, which holds powers of two only: the next one in the direction asked for, if any.
-static double to_power(double v, int64_t how)
-{
-    int exp;
-    if (!(v > 0) || isinf(v) || (how != ROUND_FLOOR && how != ROUND_CEIL))
-        return v;
-    double frac = frexp(v, &exp); // in [0.5, 1)
-    return ldexp(0.5, exp + (how == ROUND_CEIL && frac > 0.5));
-}
-
-static void store_float(const struct eval_call *c, int64_t at, int64_t n, double *v, bool saturate)
-{
-    struct tensor *y = c->out[0];
-    for (int64_t i = 0; i < n && y->dtype == DT_F8E8M0; i++)
-        v[i] = to_power(v[i], ir_int(c->op, IR_A_round, ROUND_ZERO));
-    if (saturate)
-        num_store_f64_saturated(y->dtype, y->data, at, n, v);
-    else
-        num_store_f64(y->dtype, y->data, at, n, v);
-}
-
-// A whole double modulo 2^64; infinities give 0.
-static int64_t whole_modulo(double v)
-{
-    if (v != v || v - v != 0)
-        return 0;
-    double m = fmod(v, 18446744073709551616.0);
-    return m < 0 ? wrap(0 - (uint64_t)-m) : wrap((uint64_t)m);
-}
-
-static int64_t whole_to_int(double v, enum dtype to, bool saturate)
-{
-    if (v != v)
-        return 0;
-    if (!saturate)
-        return whole_modulo(v);
-    if (v <= (double)num_int_min(to))
-        return num_int_min(to);
-    if (v >= (double)num_int_max(to))
-        return wrap(num_int_max(to));
-    return v < 0 ? (int64_t)v : wrap((uint64_t)v);
-}
-
-static void convert_from_float(const struct eval_call *c, int64_t at, int64_t n, bool saturate)
-{
-    const struct tensor *x = c->in[0];
-    struct tensor *y = c->out[0];
-    double v[BLOCK];
-    int64_t w[BLOCK], round = ir_int(c->op, IR_A_round, ROUND_ZERO);
-    num_load_f64(x->dtype, x->data, at, 1, n, v);
-    if (dtype_is_float(y->dtype)) {
-        store_float(c, at, n, v, saturate);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        w[i] = y->dtype == DT_BOOL ? v[i] != 0
-                                   : whole_to_int(to_whole(v[i], round), y->dtype, saturate);
-    num_store_i64(y->dtype, y->data, at, n, w);
-}
-
-static void convert_from_int(const struct eval_call *c, int64_t at, int64_t n, bool saturate)
-{
-    const struct tensor *x = c->in[0];
-    struct tensor *y = c->out[0];
-    bool u = num_is_unsigned(x->dtype);
-    double v[BLOCK];
-    int64_t w[BLOCK];
-    num_load_i64(x->dtype, x->data, at, 1, n, w);
-    if (y->dtype == DT_F64) {
-        for (int64_t i = 0; i < n; i++)
-            v[i] = u ? (double)(uint64_t)w[i] : (double)w[i];
-        num_store_f64(DT_F64, y->data, at, n, v);
-    } else if (dtype_is_float(y->dtype)) {
-        for (int64_t i = 0; i < n; i++)
-            v[i] = num_int_to_odd(w[i], u);
-        store_float(c, at, n, v, saturate);
-    } else {
-        if (saturate && y->dtype != DT_BOOL)
-            for (int64_t i = 0; i < n; i++)
-                w[i] = num_clamp_int(w[i], u, y->dtype);
-        num_store_i64(y->dtype, y->data, at, n, w);
-    }
-}
-
-static bool is_number(enum dtype t)
-{
-    return dtype_is_float(t) || dtype_is_int(t);
-}
-
-bool eval_op_CONVERT(const struct eval_call *c)
-{
-    const struct tensor *x = c->in[0];
-    struct tensor *y = c->out[0];
-    int64_t total = tensor_elems(x);
-    bool saturate = ir_int(c->op, IR_A_saturate, 0) != 0;
-    if (x->dtype == y->dtype) {
-        if (total)
-            memcpy(y->data, x->data, tensor_bytes(x));
-        return true;
-    }
-    if (!is_number(x->dtype) || !is_number(y->dtype))
-        return no_arithmetic(c, is_number(x->dtype) ? y->dtype : x->dtype, dtype_text(y->dtype));
-    for (int64_t at = 0; at < total; at += BLOCK) {
-        int64_t n = total - at < BLOCK ? total - at : BLOCK;
-        if (dtype_is_float(x->dtype))
-            convert_from_float(c, at, n, saturate);
-        else
-            convert_from_int(c, at, n, saturate);
-    }
-    return true;
-}
-
-bool eval_op_QUANTIZE(const struct eval_call *c)
-{
-    const struct tensor *x = c->in[0];
-    struct tensor *y = c->out[0];
-    float q = (float)ir_float(c->op, IR_A_q, 1);
-    int bits = (int)ir_int(c->op, IR_A_bits, 8);
-    int64_t total = tensor_elems(x), w[BLOCK];
-    double v[BLOCK];
-    for (int64_t at = 0; at < total; at += BLOCK) {
-        int64_t n = total - at < BLOCK ? total - at : BLOCK;
-        num_load_f64(x->dtype, x->data, at, 1, n, v);
-        for (int64_t i = 0; i < n; i++)
-            w[i] = num_quantize((float)v[i] * q, bits);
-        num_store_i64(y->dtype, y->data, at, n, w);
-    }
     return true;
 }

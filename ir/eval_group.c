@@ -34,7 +34,7 @@ static struct number split(const struct format *f, const struct tensor *t, int64
         memcpy(&bits, (const float *)t->data + i, sizeof bits);
     else
         bits = ((const uint16_t *)t->data)[i];
-    num_load_f64(t->dtype, t->data, i, 1, 1, &value);
+    eval_load_f64(t->dtype, t->data, i, 1, 1, &value);
     int exp_bits = f->fraction == 10 ? 5 : 8;
     int32_t exp = (int32_t)(bits >> f->fraction & ((1u << exp_bits) - 1));
     uint32_t fraction = bits & ((1u << f->fraction) - 1);
@@ -201,13 +201,13 @@ static void eval_problem(const struct eval_call *c, const struct mac_plan *plan,
         split_acts(&q, at);
         for (int64_t oc = 0; oc < p->noc; oc++) {
             double sum = (double)psum(&q, oc);
-            mac_finish_row(f, offset + oc * p->o_oc, 1, &sum, p->channel0 + oc, 0);
+            eval_finish_row(f, offset + oc * p->o_oc, 1, &sum, p->channel0 + oc, 0);
         }
     }
     arena_destroy(a);
 }
 
-bool mac_eval_groups(const struct eval_call *c, const struct mac_finish *f, enum ir_mode mode)
+bool eval_mac_groups(const struct eval_call *c, const struct mac_finish *f, enum ir_mode mode)
 {
     enum { PES = 32 }; // how problems share PEs does not change a sum
     struct mac_plan plan;

@@ -18,7 +18,7 @@ static void finish_raw(const struct mac_finish *f, int64_t at, const void *sum, 
         v = (int64_t) * (const double *)sum;
     if (f->bias)
         v = (int64_t)((uint64_t)v + (uint64_t)(int64_t)f->bias[channel]);
-    num_store_i64(f->y->dtype, f->y->data, at, 1, &v);
+    eval_store_i64(f->y->dtype, f->y->data, at, 1, &v);
 }
 
 static double clamp(const struct mac_finish *f, double v)
@@ -34,7 +34,7 @@ static double clamp(const struct mac_finish *f, double v)
 static void finish_f64(const struct mac_finish *f, int64_t at, double sum, int64_t channel)
 {
     double v = clamp(f, sum + (f->bias ? f->bias[channel] : 0));
-    num_store_f64(DT_F64, f->y->data, at, 1, &v);
+    eval_store_f64(DT_F64, f->y->data, at, 1, &v);
 }
 
 static void finish_f32(const struct mac_finish *f, int64_t at, float v, int64_t channel)
@@ -45,16 +45,16 @@ static void finish_f32(const struct mac_finish *f, int64_t at, float v, int64_t 
         v = v + (float)f->bias[channel];
     v = (float)clamp(f, (double)v);
     if (f->qbits) {
-        int64_t i = num_quantize(v * f->q, f->qbits);
-        num_store_i64(f->y->dtype, f->y->data, at, 1, &i);
+        int64_t i = eval_quantize(v * f->q, f->qbits);
+        eval_store_i64(f->y->dtype, f->y->data, at, 1, &i);
     } else {
         double d = (double)v;
-        num_store_f64(f->y->dtype, f->y->data, at, 1, &d);
+        eval_store_f64(f->y->dtype, f->y->data, at, 1, &d);
     }
 }
 
-void mac_finish_row(const struct mac_finish *f, int64_t at, int64_t n, const void *sums,
-                    int64_t channel, int64_t channel_step)
+void eval_finish_row(const struct mac_finish *f, int64_t at, int64_t n, const void *sums,
+                     int64_t channel, int64_t channel_step)
 {
     const double *sum = sums;
     for (int64_t i = 0; i < n; i++, channel += channel_step) {
@@ -74,15 +74,20 @@ void mac_finish_row(const struct mac_finish *f, int64_t at, int64_t n, const voi
 
 // ---- Before the sum
 
+// An upper bound: of a type's values for small types, of those that occur for wide ones.
 static double largest_magnitude(const struct tensor *t)
 {
     int64_t v[256], n = tensor_elems(t);
     double top = 0;
+    if (dtype_info[t->dtype].bits <= 16)
+        return 65536;
     for (int64_t at = 0; at < n; at += 256) {
         int64_t m = n - at < 256 ? n - at : 256;
-        num_load_i64(t->dtype, t->data, at, 1, m, v);
-        for (int64_t i = 0; i < m; i++)
-            top = fmax(top, fabs(t->dtype == DT_U64 ? (double)(uint64_t)v[i] : (double)v[i]));
+        eval_load_i64(t->dtype, t->data, at, 1, m, v);
+        for (int64_t i = 0; i < m; i++) {
+            double x = fabs(t->dtype == DT_U64 ? (double)(uint64_t)v[i] : (double)v[i]);
+            top = x > top ? x : top;
+        }
     }
     return top;
 }
@@ -94,18 +99,43 @@ static bool needs_int64(const struct tensor *x, const struct tensor *w, int64_t 
            largest_magnitude(x) * largest_magnitude(w) * (double)k >= 9007199254740992.0;
 }
 
+// The usual integers to doubles without a stop at int64.
+static bool load_small(const struct tensor *t, int64_t first, int64_t stride, int64_t n, double *to)
+{
+    const int8_t *i8 = (const int8_t *)t->data + first;
+    const uint8_t *u8 = (const uint8_t *)t->data + first;
+    const int16_t *i16 = (const int16_t *)t->data + first;
+    switch (t->dtype) {
+    case DT_I8:
+        for (int64_t i = 0; i < n; i++)
+            to[i] = i8[i * stride];
+        return true;
+    case DT_U8:
+        for (int64_t i = 0; i < n; i++)
+            to[i] = u8[i * stride];
+        return true;
+    case DT_I16:
+        for (int64_t i = 0; i < n; i++)
+            to[i] = i16[i * stride];
+        return true;
+    default: return false;
+    }
+}
+
 static void load(const struct tensor *t, bool wide, int64_t first, int64_t stride, int64_t n,
                  void *out)
 {
     int64_t v[256];
     double *to = out;
     if (dtype_is_float(t->dtype)) {
-        num_load_f64(t->dtype, t->data, first, stride, n, to);
+        eval_load_f64(t->dtype, t->data, first, stride, n, to);
         return;
     }
+    if (!wide && load_small(t, first, stride, n, to))
+        return;
     for (int64_t at = 0; at < n; at += 256) {
         int64_t m = n - at < 256 ? n - at : 256;
-        num_load_i64(t->dtype, t->data, first + at * stride, stride, m, v);
+        eval_load_i64(t->dtype, t->data, first + at * stride, stride, m, v);
         if (wide)
             memcpy(to + at, v, (size_t)m * sizeof *v);
         else
@@ -152,7 +182,7 @@ static bool mac_start(struct mac *m, const struct eval_call *c, int64_t k)
         .q = (float)ir_float(op, IR_A_q, 0),
     };
     m->finish.raw = !m->finish.qbits && dtype_is_int(c->out[0]->dtype);
-    m->space = dot_space_create(c->scratch);
+    m->space = eval_dot_space_create(c->scratch);
     return true;
 }
 
@@ -254,7 +284,7 @@ static void conv_done(const void *user, int64_t o0, int64_t on, int64_t p0, int6
     for (int64_t o = 0; o < on; o++) {
         int64_t channel = g->group * g->outs + o0 + o;
         int64_t at = (g->image * g->m.c->out[0]->dim[1] + channel) * g->out_plane + p0;
-        mac_finish_row(&g->m.finish, at, pn, (const double *)sums + o * ld, channel, 0);
+        eval_finish_row(&g->m.finish, at, pn, (const double *)sums + o * ld, channel, 0);
     }
 }
 
@@ -269,12 +299,12 @@ bool eval_op_CONV(const struct eval_call *c)
     if (!mac_start(&g.m, c, g.channels * g.taps))
         return false;
     if (wants_groups(c, &mode))
-        return mac_eval_groups(c, &g.m.finish, mode);
+        return eval_mac_groups(c, &g.m.finish, mode);
     struct dot d = {g.outs,   g.channels * g.taps, g.out_plane, g.m.finish.wide, conv_weights,
                     conv_row, conv_done,           &g};
     for (g.image = 0; g.image < c->in[0]->dim[0]; g.image++)
         for (g.group = 0; g.group < groups; g.group++)
-            dot_run(&d, g.m.space);
+            eval_dot_run(&d, g.m.space);
     return true;
 }
 
@@ -339,11 +369,11 @@ static void transpose_block(struct conv *g, int64_t count)
     struct dot d = {count * g->taps, g->channels, g->in_plane,  g->m.finish.wide,
                     scatter_weights, scatter_row, scatter_done, g};
     memset(g->block, 0, (size_t)(count * g->out_plane) * sizeof *g->block);
-    dot_run(&d, g->m.space);
+    eval_dot_run(&d, g->m.space);
     for (int64_t o = 0; o < count; o++) {
         int64_t channel = g->group * g->outs + g->m0 + o;
         int64_t at = (g->image * g->m.c->out[0]->dim[1] + channel) * g->out_plane;
-        mac_finish_row(&g->m.finish, at, g->out_plane, g->block + o * g->out_plane, channel, 0);
+        eval_finish_row(&g->m.finish, at, g->out_plane, g->block + o * g->out_plane, channel, 0);
     }
 }
 
@@ -359,7 +389,7 @@ bool eval_op_CONV_TRANSPOSE(const struct eval_call *c)
     if (!mac_start(&g.m, c, g.channels * g.taps))
         return false;
     if (wants_groups(c, &mode))
-        return mac_eval_groups(c, &g.m.finish, mode);
+        return eval_mac_groups(c, &g.m.finish, mode);
     if (tensor_elems(c->out[0]) == 0)
         return true;
     int64_t block = BLOCK_ELEMS / g.out_plane;
@@ -398,8 +428,8 @@ static void product_done(const void *user, int64_t o0, int64_t on, int64_t p0, i
 {
     const struct product *g = user;
     for (int64_t o = 0; o < on; o++)
-        mac_finish_row(&g->m.finish, g->y0 + (o0 + o) * g->cols + p0, pn,
-                       (const double *)sums + o * ld, g->by_row ? o0 + o : p0, g->by_row ? 0 : 1);
+        eval_finish_row(&g->m.finish, g->y0 + (o0 + o) * g->cols + p0, pn,
+                        (const double *)sums + o * ld, g->by_row ? o0 + o : p0, g->by_row ? 0 : 1);
 }
 
 // First element of the matrix that batch element `index` of the result takes from t.
@@ -427,7 +457,7 @@ bool eval_op_MATMUL(const struct eval_call *c)
     if (!mac_start(&g.m, c, x->dim[x->rank - 1]))
         return false;
     if (wants_groups(c, &mode))
-        return mac_eval_groups(c, &g.m.finish, mode);
+        return eval_mac_groups(c, &g.m.finish, mode);
     if (tensor_elems(y) == 0)
         return true;
     g.rows = y->dim[y->rank - 2];
@@ -440,7 +470,7 @@ bool eval_op_MATMUL(const struct eval_call *c)
         g.x0 = batch_offset(x, y, b);
         g.w0 = batch_offset(w, y, b);
         g.y0 = b * g.rows * g.cols;
-        dot_run(&d, g.m.space);
+        eval_dot_run(&d, g.m.space);
     }
     return true;
 }

@@ -16,11 +16,11 @@ struct mac_finish {
     float q;
 };
 // n sums to y's elements at, at + 1, ..; their channels are channel, channel + channel_step, ..
-void mac_finish_row(const struct mac_finish *f, int64_t at, int64_t n, const void *sums,
-                    int64_t channel, int64_t channel_step);
+void eval_finish_row(const struct mac_finish *f, int64_t at, int64_t n, const void *sums,
+                     int64_t channel, int64_t channel_step);
 
 // The machine's float arithmetic, group by group.
-BITLET_MUST_USE bool mac_eval_groups(const struct eval_call *c, const struct mac_finish *f,
+BITLET_MUST_USE bool eval_mac_groups(const struct eval_call *c, const struct mac_finish *f,
                                      enum ir_mode mode);
 
 // sums[o][p] = sum over k, in its order, of weight[o][k] * row[k][p]; elements are double, or int64
@@ -36,7 +36,7 @@ struct dot {
     const void *user;
 };
 struct dot_space;
-struct dot_space *dot_space_create(struct arena *a); // serves any number of products
-void dot_run(const struct dot *d, struct dot_space *s);
+struct dot_space *eval_dot_space_create(struct arena *a); // serves any number of products
+void eval_dot_run(const struct dot *d, struct dot_space *s);
 
 #endif

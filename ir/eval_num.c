@@ -47,7 +47,7 @@ static double decode_e8m0(uint32_t bits)
     return bits == 255 ? NAN : ldexp(1.0, (int)bits - 127);
 }
 
-double num_decode(enum dtype t, uint32_t bits)
+double eval_decode(enum dtype t, uint32_t bits)
 {
     if (t == DT_F8E8M0)
         return decode_e8m0(bits & 255);
@@ -131,7 +131,7 @@ static uint64_t round_pattern(const struct layout *l, uint64_t magnitude)
     return kept + (e < lowest ? 0 : (uint64_t)(e - lowest) << l->man_bits);
 }
 
-uint32_t num_encode(enum dtype t, double v, bool saturate)
+uint32_t eval_encode(enum dtype t, double v, bool saturate)
 {
     if (t == DT_F8E8M0)
         return encode_e8m0(v, saturate);
@@ -155,8 +155,8 @@ static uint32_t small_bits(enum dtype t, const void *data, int64_t i)
     return ((const uint8_t *)data)[i];
 }
 
-void num_load_f64(enum dtype t, const void *data, int64_t first, int64_t stride, int64_t n,
-                  double *out)
+void eval_load_f64(enum dtype t, const void *data, int64_t first, int64_t stride, int64_t n,
+                   double *out)
 {
     if (t == DT_F32) {
         const float *p = (const float *)data + first;
@@ -172,7 +172,7 @@ void num_load_f64(enum dtype t, const void *data, int64_t first, int64_t stride,
             out[i] = p[i * stride];
     } else {
         for (int64_t i = 0; i < n; i++)
-            out[i] = num_decode(t, small_bits(t, data, first + i * stride));
+            out[i] = eval_decode(t, small_bits(t, data, first + i * stride));
     }
 }
 
@@ -187,19 +187,19 @@ static void store_f64(enum dtype t, void *data, int64_t first, int64_t n, const 
         memcpy((double *)data + first, v, (size_t)n * sizeof *v);
     } else if (dtype_bytes(t) == 2) {
         for (int64_t i = 0; i < n; i++)
-            ((uint16_t *)data)[first + i] = (uint16_t)num_encode(t, v[i], false);
+            ((uint16_t *)data)[first + i] = (uint16_t)eval_encode(t, v[i], false);
     } else {
         for (int64_t i = 0; i < n; i++)
-            ((uint8_t *)data)[first + i] = (uint8_t)num_encode(t, v[i], saturate);
+            ((uint8_t *)data)[first + i] = (uint8_t)eval_encode(t, v[i], saturate);
     }
 }
 
-void num_store_f64(enum dtype t, void *data, int64_t first, int64_t n, const double *v)
+void eval_store_f64(enum dtype t, void *data, int64_t first, int64_t n, const double *v)
 {
     store_f64(t, data, first, n, v, false);
 }
 
-void num_store_f64_saturated(enum dtype t, void *data, int64_t first, int64_t n, const double *v)
+void eval_store_f64_saturated(enum dtype t, void *data, int64_t first, int64_t n, const double *v)
 {
     store_f64(t, data, first, n, v, true);
 }
@@ -208,8 +208,8 @@ void num_store_f64_saturated(enum dtype t, void *data, int64_t first, int64_t n,
     for (int64_t i = 0; i < n; i++)                                                                \
     out[i] = (int64_t)((const type *)data)[first + i * stride]
 
-void num_load_i64(enum dtype t, const void *data, int64_t first, int64_t stride, int64_t n,
-                  int64_t *out)
+void eval_load_i64(enum dtype t, const void *data, int64_t first, int64_t stride, int64_t n,
+                   int64_t *out)
 {
     const uint8_t *bytes = data;
     switch (t) {
@@ -245,7 +245,7 @@ void num_load_i64(enum dtype t, const void *data, int64_t first, int64_t stride,
     for (int64_t i = 0; i < n; i++)                                                                \
     ((type *)data)[first + i] = (type)v[i]
 
-void num_store_i64(enum dtype t, void *data, int64_t first, int64_t n, const int64_t *v)
+void eval_store_i64(enum dtype t, void *data, int64_t first, int64_t n, const int64_t *v)
 {
     uint8_t *bytes = (uint8_t *)data + first;
     switch (t) {
@@ -277,31 +277,23 @@ void num_store_i64(enum dtype t, void *data, int64_t first, int64_t n, const int
     }
 }
 
-bool num_is_unsigned(enum dtype t)
+bool eval_is_unsigned(enum dtype t)
 {
     return dtype_info[t].kind != DTK_I;
 }
 
-int64_t num_int_min(enum dtype t)
+int64_t eval_int_min(enum dtype t)
 {
-    return num_is_unsigned(t) ? 0 : -(int64_t)(UINT64_C(1) << (dtype_info[t].bits - 1) >> 1) * 2;
+    return eval_is_unsigned(t) ? 0 : -(int64_t)(UINT64_C(1) << (dtype_info[t].bits - 1) >> 1) * 2;
 }
 
-uint64_t num_int_max(enum dtype t)
+uint64_t eval_int_max(enum dtype t)
 {
-    int magnitude_bits = dtype_info[t].bits - (num_is_unsigned(t) ? 0 : 1);
+    int magnitude_bits = dtype_info[t].bits - (eval_is_unsigned(t) ? 0 : 1);
     return UINT64_MAX >> (64 - magnitude_bits);
 }
 
-int64_t num_clamp_int(int64_t v, bool from_unsigned, enum dtype t)
-{
-    if (!from_unsigned && v < 0)
-        return v < num_int_min(t) ? num_int_min(t) : v;
-    uint64_t u = (uint64_t)v, top = num_int_max(t);
-    return (int64_t)(u > top ? top : u);
-}
-
-double num_int_to_odd(int64_t v, bool is_unsigned)
+double eval_int_to_odd(int64_t v, bool is_unsigned)
 {
     bool negative = !is_unsigned && v < 0;
     uint64_t magnitude = negative ? 0 - (uint64_t)v : (uint64_t)v;
@@ -313,23 +305,19 @@ double num_int_to_odd(int64_t v, bool is_unsigned)
     return negative ? -d : d;
 }
 
-double num_round_even(double v)
+double eval_round_even(double v)
 {
-    if (!(fabs(v) < 4503599627370496.0)) // 2^52: an integer already, or NaN
-        return v;
-    double down = floor(v), rest = v - down;
-    double even = 2.0 * floor(down * 0.5) == down ? down : down + 1.0;
-    double r = rest < 0.5 ? down : rest > 0.5 ? down + 1.0 : even;
-    return copysign(r, v);
+    const double magic = 0x1.8p52; // from here on a double has no fraction: the addition rounds
+    return fabs(v) < 0x1p51 ? copysign((v + magic) - magic, v) : v;
 }
 
-int64_t num_quantize(float v, int bits)
+int64_t eval_quantize(float v, int bits)
 {
     if (v != v)
         return 0;
     if (bits == 1)
         return v < 0 ? -1 : 1;
-    double top = ldexp(1.0, bits - 1), r = num_round_even((double)v);
+    double top = ldexp(1.0, bits - 1), r = eval_round_even((double)v);
     if (r < -top)
         return (int64_t)-top;
     return (int64_t)(r > top - 1 ? top - 1 : r);

@@ -20,6 +20,9 @@ struct eval_call {
     bool eval_op_##ENUM(const struct eval_call *c);
 #include "ops.def"
 
+// Reports that fn does not exist for the type; false.
+bool eval_no_arithmetic(const struct eval_call *c, enum dtype t, const char *fn);
+
 // Row-major strides of dense extents.
 static inline void eval_strides(const int64_t *dim, int rank, int64_t *stride)
 {

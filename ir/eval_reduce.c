@@ -29,7 +29,7 @@ static struct acc acc_start(enum reduce_fn fn, enum dtype t)
     if (lowest || highest)
         a.f = lowest ? -INFINITY : INFINITY;
     if (dtype_is_int(t) && (lowest || highest))
-        a.i = lowest ? num_int_min(t) : (int64_t)num_int_max(t);
+        a.i = lowest ? eval_int_min(t) : (int64_t)eval_int_max(t);
     return a;
 }
 
@@ -80,11 +80,11 @@ static void store(const struct acc *a, enum reduce_fn fn, enum dtype from, struc
                   int64_t at)
 {
     if (is_arg(fn))
-        num_store_i64(y->dtype, y->data, at, 1, &a->where);
+        eval_store_i64(y->dtype, y->data, at, 1, &a->where);
     else if (dtype_is_float(from) && dtype_is_float(y->dtype))
-        num_store_f64(y->dtype, y->data, at, 1, &a->f);
+        eval_store_f64(y->dtype, y->data, at, 1, &a->f);
     else
-        num_store_i64(y->dtype, y->data, at, 1, &a->i);
+        eval_store_i64(y->dtype, y->data, at, 1, &a->i);
 }
 
 static bool check_number(const struct eval_call *c)
@@ -133,13 +133,13 @@ static void take_run(const struct tensor *x, enum reduce_fn fn, struct acc *acc,
 {
     double f[BLOCK];
     int64_t w[BLOCK];
-    bool is_float = dtype_is_float(x->dtype), u = num_is_unsigned(x->dtype);
+    bool is_float = dtype_is_float(x->dtype), u = eval_is_unsigned(x->dtype);
     for (int64_t i = 0; i < n; i += BLOCK) {
         int64_t m = n - i < BLOCK ? n - i : BLOCK;
         if (is_float)
-            num_load_f64(x->dtype, x->data, from + i, 1, m, f);
+            eval_load_f64(x->dtype, x->data, from + i, 1, m, f);
         else
-            num_load_i64(x->dtype, x->data, from + i, 1, m, w);
+            eval_load_i64(x->dtype, x->data, from + i, 1, m, w);
         for (int64_t k = 0; k < m; k++) {
             struct acc *a = &acc[(i + k) * to_step];
             if (is_float)
@@ -286,10 +286,10 @@ bool eval_op_POOL(const struct eval_call *c)
         v = ARENA_ARRAY(c->scratch, (size_t)size + 1, int64_t);
     for (int64_t q = 0; q < planes; q++) {
         if (f)
-            num_load_f64(x->dtype, x->data, q * size, 1, size, f);
+            eval_load_f64(x->dtype, x->data, q * size, 1, size, f);
         else
-            num_load_i64(x->dtype, x->data, q * size, 1, size, v);
-        struct plane p = {f, v, num_is_unsigned(x->dtype)};
+            eval_load_i64(x->dtype, x->data, q * size, 1, size, v);
+        struct plane p = {f, v, eval_is_unsigned(x->dtype)};
         pool_plane(&w, fn, &p, x->dtype, y, q * positions);
     }
     return true;

@@ -158,9 +158,9 @@ static void fill(struct tensor *t, double value)
     if (n == 0)
         return;
     if (dtype_is_float(t->dtype)) {
-        num_store_f64(t->dtype, t->data, 0, 1, &value);
+        eval_store_f64(t->dtype, t->data, 0, 1, &value);
     } else if (dtype_is_int(t->dtype)) {
-        num_store_i64(t->dtype, t->data, 0, 1, &whole);
+        eval_store_i64(t->dtype, t->data, 0, 1, &whole);
     } else if (t->dtype == DT_STR) {
         const char *s = empty;
         memcpy(t->data, &s, sizeof s);
@@ -212,7 +212,7 @@ bool eval_op_GATHER(const struct eval_call *c)
     if (outer * inner * count == 0)
         return true;
     int64_t *at = ARENA_ARRAY(c->scratch, (size_t)count, int64_t);
-    num_load_i64(idx->dtype, idx->data, 0, 1, count, at);
+    eval_load_i64(idx->dtype, idx->data, 0, 1, count, at);
     for (int64_t k = 0; k < count; k++) {
         if (at[k] < -extent || at[k] >= extent)
             return diag_report(

@@ -54,34 +54,35 @@ static void unravel(const int64_t *dim, int n, int64_t i, int64_t *at)
     }
 }
 
-// Result element (image, channel, position) by definition: over all operand positions and kernel
-// elements that meet there.
+// One plane of the result element: over all operand positions and kernel elements that meet at pos.
+static double meet_plane(const struct shape *s, bool transposed, const struct tensor *x, int64_t xi,
+                         const struct tensor *w, int64_t wi, int axis, const int64_t *pos)
+{
+    if (axis == s->spatial)
+        return tensor_get_double(x, xi) * tensor_get_double(w, wi);
+    double sum = 0;
+    for (int64_t k = 0; k < s->kernel[axis]; k++)
+        for (int64_t i = 0; i < s->in[axis]; i++) {
+            int64_t read = transposed ? pos[axis] : i, at = transposed ? i : pos[axis];
+            if (at * s->stride[axis] - s->pad[axis] + k * s->dilation[axis] == read)
+                sum += meet_plane(s, transposed, x, xi * s->in[axis] + i, w,
+                                  wi * s->kernel[axis] + k, axis + 1, pos);
+        }
+    return sum;
+}
+
+// Result element (image, channel, position) by definition.
 static double meet(const struct shape *s, bool transposed, const struct tensor *x,
                    const struct tensor *w, int64_t image, int64_t channel, const int64_t *pos)
 {
-    int64_t inputs = volume(s->in, s->spatial), taps = volume(s->kernel, s->spatial),
-            g = channel / s->outs, i[3], k[3];
+    int64_t g = channel / s->outs;
     double sum = 0;
-    for (int64_t c = 0; c < s->channels; c++)
-        for (int64_t t = 0; t < taps; t++)
-            for (int64_t p = 0; p < inputs; p++) {
-                unravel(s->in, s->spatial, p, i);
-                unravel(s->kernel, s->spatial, t, k);
-                bool hit = true;
-                for (int a = 0; a < s->spatial; a++)
-                    hit = hit &&
-                          (transposed
-                               ? i[a] * s->stride[a] - s->pad[a] + k[a] * s->dilation[a] == pos[a]
-                               : pos[a] * s->stride[a] - s->pad[a] + k[a] * s->dilation[a] == i[a]);
-                if (!hit)
-                    continue;
-                int64_t wi = transposed
-                                 ? ((g * s->channels + c) * s->outs + channel % s->outs) * taps + t
-                                 : (channel * s->channels + c) * taps + t;
-                sum +=
-                    tensor_get_double(x, ((image * s->group + g) * s->channels + c) * inputs + p) *
-                    tensor_get_double(w, wi);
-            }
+    for (int64_t c = 0; c < s->channels; c++) {
+        int64_t wi = transposed ? (g * s->channels + c) * s->outs + channel % s->outs
+                                : channel * s->channels + c;
+        sum +=
+            meet_plane(s, transposed, x, (image * s->group + g) * s->channels + c, w, wi, 0, pos);
+    }
     return sum;
 }
 

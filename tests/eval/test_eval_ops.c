@@ -85,6 +85,18 @@ static void conversions(void)
     CHECK_VALUES(m, irb_convert(&m->b, x, DT_BOOL, false), 1, 1, 1, 1, 1, 1);
     CHECK_VALUES(m, irb_convert(&m->b, irb_convert(&m->b, x, DT_F8E4M3FN, true), DT_F32, false),
                  -1.5, 2.5, 288, -288, NAN, 448);
+    struct ir_value *narrow = irb_convert(&m->b, x, DT_I8, false);
+    ir_set_int(narrow->def, IR_A_bits, 5);
+    CHECK_VALUES(m, narrow, -1, 2, 15, -16, 0, 15);
+    ir_set_int(narrow->def, IR_A_bits, 1);
+    CHECK_VALUES(m, narrow, -1, 1, 1, -1, 0, 1);
+    struct ir_value *power =
+        irb_convert(&m->b, maker_vector(m, DT_F32, 3, VALUES(1.25, 1.5, 4)), DT_F8E8M0, false);
+    CHECK_VALUES(m, power, 1, 2, 4);
+    ir_set_int(power->def, IR_A_round, 2);
+    CHECK_VALUES(m, power, 1, 1, 4);
+    ir_set_int(power->def, IR_A_round, 3);
+    CHECK_VALUES(m, power, 2, 2, 4);
     struct ir_value *i = maker_vector(m, DT_I64, 3, VALUES(-1, 200, 16777217));
     CHECK_VALUES(m, irb_convert(&m->b, i, DT_U8, true), 0, 200, 255);
     CHECK_VALUES(m, irb_convert(&m->b, i, DT_U8, false), 255, 200, 1);
