@@ -120,8 +120,14 @@ static struct body copy_body(const struct body *b)
 static void scale_outputs(struct body *b, const struct affine *c)
 {
     need_weights(b);
-    for (int64_t i = 0; i < b->num_w; i++)
-        b->w[i] *= per_channel(c->scale, c->n, mac_weight_channel(b->op, &b->weights->type, i));
+    struct mac_layout l = mac_weight_layout(b->op, &b->weights->type);
+    double *w = b->w;
+    for (int64_t o = 0; o < l.outer; o++)
+        for (int64_t m = 0; m < l.mid; m++, w += l.inner) {
+            double s = per_channel(c->scale, c->n, mac_layout_channel(&l, o) + m);
+            for (int64_t i = 0; i < l.inner; i++)
+                w[i] *= s;
+        }
     for (int64_t i = 0; i < b->channels; i++)
         b->bias[i] *= per_channel(c->scale, c->n, i);
 }
@@ -161,6 +167,21 @@ static bool reads_no_padding(const struct ir_op *op)
     return op->op == IR_OP_CONV;
 }
 
+// The shift of an input channel reaches every output that its weights reach.
+static void scale_inputs(struct body *b, const struct affine *c)
+{
+    struct mac_layout l = mac_weight_layout(b->op, &b->weights->type);
+    int64_t at = 0;
+    for (int64_t o = 0; o < l.outer; o++)
+        for (int64_t m = 0; m < l.mid; m++)
+            for (int64_t i = 0; i < l.inner; i++, at++) {
+                int64_t source = mac_weight_source(b->op, &b->weights->type, at);
+                b->bias[mac_layout_channel(&l, o) + m] +=
+                    b->w[at] * per_channel(c->shift, c->n, source);
+                b->w[at] *= per_channel(c->scale, c->n, source);
+            }
+}
+
 // One op that makes the moving operand.
 static bool absorb_producer(struct body *b)
 {
@@ -171,12 +192,7 @@ static bool absorb_producer(struct body *b)
         return false;
     struct body tried = copy_body(b);
     need_weights(&tried);
-    for (int64_t i = 0; i < b->num_w; i++) {
-        int64_t source = mac_weight_source(b->op, &b->weights->type, i);
-        tried.bias[mac_weight_channel(b->op, &b->weights->type, i)] +=
-            tried.w[i] * per_channel(c.shift, c.n, source);
-        tried.w[i] *= per_channel(c.scale, c.n, source);
-    }
+    scale_inputs(&tried, &c);
     tried.new_bias |= c.shifts;
     if (!body_fits(&tried))
         return false;

@@ -110,10 +110,27 @@ static struct ir_value *products_at(struct pass_ctx *ctx, struct ir_builder *b, 
                       irb_const_like(b, op->out[0]->type.dtype, LIMB_BITS * place));
 }
 
+// A wide constant whose numbers are small is one limb.
+static struct ir_value *narrowed(struct pass_ctx *ctx, struct ir_builder *b, struct ir_value *v)
+{
+    const struct tensor *t = ir_const_data(v);
+    int64_t n = t && limb_count(v) > 1 ? tensor_elems(t) : 0;
+    for (int64_t i = 0; i < n; i++)
+        if (tensor_get_double(t, i) < INT16_MIN || tensor_get_double(t, i) > INT16_MAX)
+            return v;
+    return n ? fold_result(ctx, irb_convert(b, v, DT_I16, false)) : v;
+}
+
 static bool split_op(struct pass_ctx *ctx, struct ir_op *op)
 {
     struct ir_builder b = {.graph = op->graph, .before = op, .loc = op->loc, .diag = ctx->diag};
     struct ir_value *x[LIMBS_MAX], *w[LIMBS_MAX], *sum = NULL;
+    for (int i = 0; i < 2; i++) {
+        struct ir_value *v = narrowed(ctx, &b, op->in[i]);
+        if (!v)
+            return false;
+        ir_op_set_operand(op, i, v);
+    }
     int nx = limb_count(op->in[0]), nw = limb_count(op->in[1]);
     int places = dtype_info[op->out[0]->type.dtype].bits / LIMB_BITS;
     for (int i = 0; i < nx; i++)
@@ -128,8 +145,10 @@ static bool split_op(struct pass_ctx *ctx, struct ir_op *op)
         if (!sum)
             return false;
     }
+    const char *name = arena_strdup(ctx->scratch, op->out[0]->name);
     ir_value_replace(op->out[0], sum);
     ir_op_erase(op);
+    ir_value_rename(sum, sum->graph, name);
     return true;
 }
 

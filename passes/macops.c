@@ -30,17 +30,21 @@ static int64_t taps_of(const struct ir_type *w)
     return taps;
 }
 
-int64_t mac_weight_channel(const struct ir_op *op, const struct ir_type *w, int64_t i)
+struct mac_layout mac_weight_layout(const struct ir_op *op, const struct ir_type *w)
 {
-    if (op->op == IR_OP_MATMUL) {
-        int64_t cols = w->dim[w->rank - 1], rows = w->dim[w->rank - 2];
-        return mac_stationary_index(op) ? i % cols : i / cols % rows;
-    }
-    int64_t taps = taps_of(w);
+    int64_t elems = ir_type_elems(w), rows = w->dim[w->rank - 2], cols = w->dim[w->rank - 1];
+    struct mac_layout l;
     if (op->op == IR_OP_CONV)
-        return i / taps / w->dim[1];
-    int64_t per_group = w->dim[0] / ir_int(op, IR_A_group, 1);
-    return i / taps / w->dim[1] / per_group * w->dim[1] + i / taps % w->dim[1];
+        l = (struct mac_layout){1, w->dim[0], w->dim[0] ? elems / w->dim[0] : 0, 1};
+    else if (op->op == IR_OP_CONV_TRANSPOSE)
+        l = (struct mac_layout){w->dim[0], w->dim[1], taps_of(w),
+                                w->dim[0] / ir_int(op, IR_A_group, 1)};
+    else if (mac_stationary_index(op))
+        l = (struct mac_layout){cols ? elems / cols : 0, cols, 1, elems};
+    else
+        l = (struct mac_layout){rows && cols ? elems / rows / cols : 0, rows, cols, elems};
+    l.per_group = l.per_group ? l.per_group : 1;
+    return l;
 }
 
 int64_t mac_weight_source(const struct ir_op *op, const struct ir_type *w, int64_t i)

@@ -8,8 +8,17 @@
 int mac_stationary_index(const struct ir_op *op); // operand held in the PEs, 0 or 1
 int mac_channel_dim(const struct ir_op *op);      // of the result
 int64_t mac_channel_count(const struct ir_op *op);
-// Output channel of element i of the stationary operand, whose type is w.
-int64_t mac_weight_channel(const struct ir_op *op, const struct ir_type *w, int64_t i);
+// The stationary operand, of type w, as [outer][mid][inner]: the output channel of an element is
+// its mid index plus, where channel groups lie along `outer`, `mid` for every `per_group` outer
+// ones.
+struct mac_layout {
+    int64_t outer, mid, inner, per_group;
+};
+struct mac_layout mac_weight_layout(const struct ir_op *op, const struct ir_type *w);
+static inline int64_t mac_layout_channel(const struct mac_layout *l, int64_t outer)
+{
+    return outer / l->per_group * l->mid;
+}
 // Channel of the moving operand that element i meets; of conv, conv_transpose and matmul alike.
 int64_t mac_weight_source(const struct ir_op *op, const struct ir_type *w, int64_t i);
 int mac_source_dim(const struct ir_op *op); // dimension of those channels in the moving operand

@@ -301,38 +301,64 @@ static struct ir_value *quantised_held(struct quantize *q, struct ir_op *user, s
 
 // ---- Weights
 
-// Value of one step, for each of n channels. One bit: the mean magnitude.
-static void weight_steps(const struct ir_op *op, const struct ir_type *type, const double *w,
-                         int bits, bool per_tensor, double *step, int64_t n)
+struct magnitudes { // of a channel or of all weights
+    double top, sum;
+    int64_t count;
+};
+
+static void add_magnitudes(struct magnitudes *m, const double *w, int64_t n)
 {
-    int64_t elems = ir_type_elems(type), per_channel = n ? elems / n : 0;
-    double top = 0, sum = 0;
-    for (int64_t i = 0; i < elems; i++) {
-        double m = fabs(w[i]), *s = &step[mac_weight_channel(op, type, i)];
-        *s = bits == 1 ? *s + m : fmax(*s, m);
-        top = fmax(top, m);
-        sum += m;
+    double top = m->top, sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = fabs(w[i]);
+        top = v > top ? v : top;
+        sum += v;
     }
-    for (int64_t c = 0; c < n; c++) {
-        double all = bits == 1 ? sum / (double)elems : top;
-        double own = bits == 1 ? step[c] / (double)per_channel : step[c];
-        double v = (per_tensor ? all : own) / top_step(bits);
-        step[c] = v > 0 ? v : 1;
-    }
+    m->top = top;
+    m->sum += sum;
+    m->count += n;
 }
 
+// One bit: the mean magnitude. No magnitude at all: one.
+static double step_for(const struct magnitudes *m, int bits)
+{
+    double v = bits == 1 ? m->sum / (double)m->count : m->top / top_step(bits);
+    return v > 0 ? v : 1;
+}
+
+// Value of one step, for each output channel. False: a weight is infinite or no number.
+static bool weight_steps(const struct mac_layout *l, const double *w, int bits, bool per_tensor,
+                         double *step, int64_t channels, struct arena *a)
+{
+    struct magnitudes *own = ARENA_ARRAY(a, (size_t)channels + 1, struct magnitudes), all = {0};
+    for (int64_t o = 0; o < l->outer; o++)
+        for (int64_t m = 0; m < l->mid; m++)
+            add_magnitudes(&own[mac_layout_channel(l, o) + m], w + (o * l->mid + m) * l->inner,
+                           l->inner);
+    for (int64_t c = 0; c < channels; c++) {
+        all.top = own[c].top > all.top ? own[c].top : all.top;
+        all.sum += own[c].sum;
+        all.count += own[c].count;
+    }
+    for (int64_t c = 0; c < channels; c++)
+        step[c] = step_for(per_tensor ? &all : &own[c], bits);
+    return isfinite(all.sum); // a NaN has no part in a maximum
+}
+
+// Rounds to even what is well below 2^51, by the rounding of the addition.
 static double round_half_even(double v)
 {
-    double down = floor(v), rest = v - down;
-    return rest > 0.5 || (rest == 0.5 && fmod(down, 2) != 0) ? down + 1 : down;
+    const double magic = 0x1.8p52;
+    return (v + magic) - magic;
 }
 
-static bool all_finite(const double *w, int64_t n)
+static void round_weights(double *w, int64_t n, double step, int bits)
 {
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(w[i]))
-            return false;
-    return true;
+    double top = top_step(bits);
+    for (int64_t i = 0; i < n; i++) {
+        double v = round_half_even(w[i] / step);
+        w[i] = bits == 1 ? (w[i] < 0 ? -1 : 1) : v > top ? top : v < -top ? -top : v;
+    }
 }
 
 // Ops with equal keys have their channels at the same places of the weights.
@@ -353,19 +379,19 @@ static struct ir_value *quantised_weights(struct quantize *q, struct ir_op *op, 
         *step = made->step;
         return made->value;
     }
-    int64_t n = ir_type_elems(&v->type), channels = mac_channel_count(op);
-    double *w = const_numbers(v, a), top = top_step(bits),
+    int64_t channels = mac_channel_count(op);
+    struct mac_layout l = mac_weight_layout(op, &v->type);
+    double *w = const_numbers(v, a),
            *s = ARENA_ARRAY(q->ctx->scratch, (size_t)channels + 1, double);
-    if (!all_finite(w, n)) {
+    if (!weight_steps(&l, w, bits, q->ctx->opt->per_tensor_scales, s, channels, a)) {
         diag_report(q->ctx->diag, op->loc, DIAG_PRECISION,
                     "weights %%%s hold an infinity or a NaN and have no fixed point", v->name);
         return NULL;
     }
-    weight_steps(op, &v->type, w, bits, q->ctx->opt->per_tensor_scales, s, channels);
-    for (int64_t i = 0; i < n; i++) {
-        double whole = round_half_even(w[i] / s[mac_weight_channel(op, &v->type, i)]);
-        w[i] = bits == 1 ? (w[i] < 0 ? -1 : 1) : fmax(-top, fmin(top, whole));
-    }
+    for (int64_t o = 0; o < l.outer; o++)
+        for (int64_t m = 0; m < l.mid; m++)
+            round_weights(w + (o * l.mid + m) * l.inner, l.inner, s[mac_layout_channel(&l, o) + m],
+                          bits);
     *step = s;
     struct ir_value *c = const_make(q->ctx, op, ir_int_storage(bits), v->type.dim, v->type.rank, w,
                                     arena_printf(a, "%s.q", v->name));
