@@ -98,6 +98,15 @@ struct ir_value *irb_convert(struct ir_builder *b, struct ir_value *x, enum dtyp
 
 // ---- Reductions and windows --------------------------------------------------------------------
 
+struct ir_value *irb_bitcast(struct ir_builder *b, struct ir_value *x, enum dtype to)
+{
+    struct ir_op *op = start1(b, IR_OP_BITCAST, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_to, to);
+    return finish(b, op);
+}
+
 struct ir_value *irb_reduce(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,
                             const int64_t *axes, int n, bool keep)
 {
