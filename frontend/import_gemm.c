@@ -55,15 +55,25 @@ bool import_Gemm(struct import_node *n)
                      irb_binary(&n->b, BFN_add, irb_matmul(&n->b, a, b, NULL), scaled(n, c, beta)));
 }
 
-// A vector becomes a matrix of one row (operand 0) or one column (operand 1).
-static struct ir_value *as_matrix(struct import_node *n, int i)
+struct ir_value *node_as_matrix(struct import_node *n, struct ir_value *x, bool first)
 {
-    struct ir_value *x = n->in[i];
-    int64_t extent = x->type.dim[0];
-    if (x->type.rank > 1)
+    if (!x || x->type.rank > 1)
         return x;
+    int64_t extent = x->type.dim[0];
     return irb_reshape(&n->b, x,
-                       i == 0 ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+                       first ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+}
+
+struct ir_value *node_from_matrix(struct import_node *n, struct ir_value *y, bool row, bool col)
+{
+    if (!y || (!row && !col))
+        return y;
+    int64_t dim[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < y->type.rank; i++)
+        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1))
+            dim[rank++] = y->type.dim[i];
+    return irb_reshape(&n->b, y, dim, rank);
 }
 
 bool import_MatMul(struct import_node *n)
@@ -71,13 +81,7 @@ bool import_MatMul(struct import_node *n)
     if (!node_check_rank(n, 0, 1, IR_MAX_RANK) || !node_check_rank(n, 1, 1, IR_MAX_RANK))
         return false;
     bool row = n->in[0]->type.rank == 1, col = n->in[1]->type.rank == 1;
-    struct ir_value *y = irb_matmul(&n->b, as_matrix(n, 0), as_matrix(n, 1), NULL);
-    if (!y || (!row && !col))
-        return node_bind(n, 0, y);
-    int64_t dim[IR_MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < y->type.rank; i++)
-        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1))
-            dim[rank++] = y->type.dim[i];
-    return node_bind(n, 0, irb_reshape(&n->b, y, dim, rank));
+    struct ir_value *y = irb_matmul(&n->b, node_as_matrix(n, n->in[0], true),
+                                    node_as_matrix(n, n->in[1], false), NULL);
+    return node_bind(n, 0, node_from_matrix(n, y, row, col));
 }
