@@ -476,6 +476,8 @@ static bool make_op(struct quantize *q, struct ir_op *op)
     struct pass_precision p = precision_of(q, op);
     if (dtype_is_int(op->in[0]->type.dtype))
         return limbs_lower(q->ctx, op);
+    if (p.mode == IR_MODE_FP32 && op->in[0]->type.dtype == DT_F64)
+        return limbs_lower_f64(q->ctx, op);
     if (p.mode != IR_MODE_FIXED)
         return make_float(q, op, p.mode);
     struct arena *a = arena_create();
