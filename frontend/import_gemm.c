@@ -32,6 +32,26 @@ static bool check_addend(struct import_node *n, const struct ir_value *c, const 
                               (long long)y->dim[1]);
 }
 
+// alpha and beta that an integer type does not hold: the product is exact modulo the type, the rest
+// is computed in double and truncated.
+static bool bind_fractions(struct import_node *n, struct ir_value *a, struct ir_value *b,
+                           struct ir_value *c, double alpha, double beta)
+{
+    struct ir_value *y = irb_matmul(&n->b, a, b, NULL);
+    if (!y)
+        return false;
+    enum dtype t = y->type.dtype;
+    y = scaled(n, node_convert(n, y, DT_F64), alpha);
+    if (c && beta != 0)
+        y = irb_binary(&n->b, BFN_add, y, scaled(n, node_convert(n, c, DT_F64), beta));
+    return node_bind(n, 0, node_convert(n, y, t));
+}
+
+static bool is_whole(double v)
+{
+    return v >= INT32_MIN && v <= INT32_MAX && v == (double)(int32_t)v;
+}
+
 bool import_Gemm(struct import_node *n)
 {
     double alpha = node_float(n, "alpha", 1), beta = node_float(n, "beta", 1);
@@ -41,10 +61,15 @@ bool import_Gemm(struct import_node *n)
                     *c = node_in(n, 2);
     if (!a || !b)
         return false;
+    struct ir_type y = {.known = true, .rank = 2, .dim = {a->type.dim[0], b->type.dim[1]}};
+    if (c && !check_addend(n, c, &y))
+        return false;
+    bool is_unsigned = dtype_info[a->type.dtype].kind == DTK_U;
+    if (!dtype_is_float(a->type.dtype) && (!is_whole(alpha) || (c && !is_whole(beta)) ||
+                                           (is_unsigned && (alpha < 0 || (c && beta < 0)))))
+        return bind_fractions(n, a, b, c, alpha, beta);
     // Weights are constants as a rule, so that their factor folds away.
-    b = scaled(n, b, alpha);
-    struct ir_type y = {.known = true, .rank = 2, .dim = {a->type.dim[0], b ? b->type.dim[1] : 0}};
-    if (!b || (c && !check_addend(n, c, &y)))
+    if (!(b = scaled(n, b, alpha)))
         return false;
     if (!c || beta == 0)
         return node_bind(n, 0, irb_matmul(&n->b, a, b, NULL));

@@ -50,6 +50,12 @@ static struct ir_value *wide(struct import_node *n)
     return node_convert(n, n->in[0], node_wide_type(n->in[0]->type.dtype));
 }
 
+// The operand in a float type; integers become doubles, and results are truncated.
+static struct ir_value *real(struct import_node *n)
+{
+    return dtype_is_float(n->in[0]->type.dtype) ? wide(n) : node_convert(n, n->in[0], DT_F64);
+}
+
 static bool bind_narrow(struct import_node *n, struct ir_value *v)
 {
     return node_bind(n, 0, node_convert(n, v, n->in[0]->type.dtype));
@@ -126,7 +132,7 @@ bool import_ReduceLogSum(struct import_node *n)
 {
     struct reduce_args r;
     return read_reduce(n, &r) &&
-           bind_narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, wide(n), &r)));
+           bind_narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, real(n), &r)));
 }
 
 // log(sum(exp(x - m))) + m with m the largest, 0 where that is not finite, so that nothing
@@ -135,7 +141,7 @@ bool import_ReduceLogSumExp(struct import_node *n)
 {
     struct reduce_args r;
     struct ir_builder *b = &n->b;
-    struct ir_value *x = wide(n);
+    struct ir_value *x = real(n);
     if (!x || !read_reduce(n, &r))
         return false;
     if (r.num == 0)
