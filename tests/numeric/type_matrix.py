@@ -3,7 +3,8 @@
 
     type_matrix.py --bin BUILD/bin [-k NAME] [-v]
 
-The expected values come from numpy; integers must be equal. bfloat16 is reached through Cast from and to float. Ends with
+The expected values come from numpy; integers must be equal. Types that numpy has not
+are reached through Cast. Ends with
 "N passed, N failed"; status 77 without numpy.
 """
 import argparse
@@ -30,6 +31,12 @@ FLOATS = ("float16", "float32", "float64", "bfloat16")
 NUMBERS = INTS + FLOATS
 WIDE = WIDE_INTS + FLOATS
 TOLERANCE = {"float16": 4e-3, "float32": 1e-5, "float64": 1e-12, "bfloat16": 3e-2}
+# Types that numpy has not: the type of the interface, and ONNX's number.
+THROUGH = {"bfloat16": ("float32", ow.BFLOAT16), "float8e4m3fn": ("float32", ow.FLOAT8E4M3FN), "float8e5m2": ("float32", ow.FLOAT8E5M2),
+           "float8e4m3fnuz": ("float32", ow.FLOAT8E4M3FNUZ), "float8e5m2fnuz": ("float32", ow.FLOAT8E5M2FNUZ),
+           "float4e2m1": ("float32", ow.FLOAT4E2M1), "int4": ("int8", ow.INT4), "uint4": ("uint8", ow.UINT4), "int2": ("int8", ow.INT2),
+           "uint2": ("uint8", ow.UINT2)}
+NARROW = tuple(t for t in THROUGH if t != "bfloat16")
 RNG = np.random.default_rng(11)
 
 
@@ -37,6 +44,8 @@ def small(t, shape, low=-6, high=6):
     """Numbers small enough that sums and squares of a few do not wrap."""
     if t == "bool":
         return RNG.integers(0, 2, shape).astype(bool)
+    if t in NARROW:  # what two bits and every small float hold
+        return RNG.integers(-2 if t == "int2" else 0, 1 if t == "int2" else 3, shape, endpoint=True).astype(THROUGH[t][0])
     if t in FLOATS:
         values = np.round(RNG.uniform(low, high, shape) * 8) / 8
         return values.astype("float32" if t == "bfloat16" else t)
@@ -67,7 +76,7 @@ def wide_of(t):
 class Case:
     """A node `op` on `inputs`; reference(*inputs) in double for floats, in the type itself for integers."""
 
-    def __init__(self, op, types, inputs, reference, opset=22, tag="", **attrs):
+    def __init__(self, op, types, inputs, reference, opset=25, tag="", **attrs):
         self.op, self.types, self.inputs, self.reference = op, types, inputs, reference
         self.opset, self.tag, self.attrs = opset, tag, attrs
 
@@ -147,7 +156,7 @@ def cases():
     yield Case("Shrink", NUMBERS, one(), lambda x: np.where(x < -1.0, x + 1, np.where(x > 1, x - 1, 0)).astype(x.dtype), lambd=1.0, bias=1.0)
     yield Case("Clip", NUMBERS, lambda t: [whole_range(t, (3, 5)), positive(t, ()), np.asarray(9).astype("float32" if t == "bfloat16" else t)], np.clip)
     yield Case("PRelu", WIDE, two(small, positive), lambda x, s: np.where(x < 0, x * s, x))
-    yield Case("Where", NUMBERS + ("bool",), lambda t: [small("bool", (4, 5)), whole_range(t, (3, 1, 5)), small(t, (4, 1))], np.where)
+    yield Case("Where", NUMBERS + ("bool",) + NARROW, lambda t: [small("bool", (4, 5)), small(t, (3, 1, 5)), small(t, (4, 1))], np.where)
     for op, f in (("Ceil", np.ceil), ("Floor", np.floor), ("Round", np.round), ("Exp", np.exp), ("Sin", np.sin), ("Tanh", np.tanh),
                   ("Softsign", lambda x: x / (1 + np.abs(x))), ("Sigmoid", lambda x: 1 / (1 + np.exp(-x))), ("LeakyRelu", lambda x: np.where(x < 0, 0.01 * x, x)),
                   ("HardSigmoid", lambda x: np.clip(0.2 * x + 0.5, 0, 1)), ("Softplus", lambda x: np.log1p(np.exp(x))),
@@ -194,13 +203,19 @@ def cases():
                lambda x, w, b: np.einsum("ncp,mc->nmp", x, w[..., 0]) + b[:, None])
     yield Case("ConvTranspose", FLOATS, lambda t: [small(t, (2, 4, 6)), small(t, (4, 3, 1)), small(t, (3,))],
                lambda x, w, b: np.einsum("ncp,cm->nmp", x, w[..., 0]) + b[:, None])
-    every = NUMBERS + ("bool",)
+    every = NUMBERS + ("bool",) + NARROW
     yield Case("Pad", every, lambda t: [small(t, (3, 4)), np.array([1, 0, 0, 2], "int64"), small(t, ())],
                lambda x, _, v: np.pad(x, ((1, 0), (0, 2)), constant_values=v))
     yield Case("Transpose", every, one(), np.transpose)
     yield Case("Tile", every, lambda t: [small(t, (3, 4)), np.array([2, 3], "int64")], np.tile)
     yield Case("Gather", every, lambda t: [small(t, (3, 4)), np.array([2, -3], "int64")], lambda x, i: x[i])
     yield Case("Concat", every, lambda t: [small(t, (3, 4)), small(t, (2, 4))], lambda a, b: np.concatenate((a, b)), axis=0)
+    yield Case("Slice", every, lambda t: [small(t, (3, 7)), np.array([5], "int64"), np.array([0], "int64"), np.array([1], "int64"), np.array([-2], "int64")],
+               lambda x, *_: x[:, 5:0:-2])
+    yield Case("Expand", every, lambda t: [small(t, (3, 1)), np.array([2, 1, 4], "int64")], lambda x, _: np.broadcast_to(x, (2, 3, 4)))
+    yield Case("DepthToSpace", every, one(small, (1, 4, 2, 3)), lambda x: x.reshape(1, 2, 2, 1, 2, 3).transpose(0, 3, 4, 1, 5, 2).reshape(1, 1, 4, 6),
+               blocksize=2)
+    yield Case("Split", every, one(small, (4, 3)), lambda x: x, axis=0, num_outputs=1)
     yield Case("Resize", every, lambda t: [small(t, (1, 1, 2, 3)), None, np.array([1, 1, 2, 2], "float32")],
                lambda x, _, s: x.repeat(2, 2).repeat(2, 3), mode="nearest")
 
@@ -214,17 +229,17 @@ def expected(case, t, inputs):
         y = np.asarray(case.reference(*[a if a is None or a.dtype.kind not in "f" else a.astype("float64") for a in inputs]))
     if y.dtype == bool or str(y.dtype) == "int64" and case.op.startswith("Arg"):
         return y
-    return y.astype("float32" if t == "bfloat16" else t)
+    return y.astype(THROUGH.get(t, (t,))[0])
 
 
 def build(case, t, inputs, y):
-    """The model; arguments named c.. are constants, what is bfloat16 stands between two casts."""
+    """The model; arguments named c.. are constants, what numpy has no type for stands between two casts."""
     names, feeds, constants, nodes = [], [], {}, []
     for i, a in enumerate(inputs):
         if a is None:
             names.append("")
             continue
-        constant = a.dtype == np.int64 and t != "int64" and i > 0 or case.op in ("Tile", "Pad", "Gather", "Resize") and i > 0
+        constant = a.dtype == np.int64 and t != "int64" and i > 0 or case.op in ("Expand", "Gather", "Pad", "Resize", "Slice", "Tile") and i > 0
         constant = constant or case.op.startswith("Reduce") and i > 0
         name = ("c%d" if constant else "x%d") % i
         names.append(name)
@@ -232,13 +247,13 @@ def build(case, t, inputs, y):
             constants[name] = a
         else:
             feeds.append((name, code(a.dtype), a.shape))
-        if t == "bfloat16" and a.dtype == np.float32 and not (case.op == "Resize" and i > 0):
-            nodes.append(ow.node("Cast", [name], ["b" + name], to=ow.BFLOAT16))
+        if t in THROUGH and a.dtype == THROUGH[t][0] and not (case.op == "Resize" and i > 0):
+            nodes.append(ow.node("Cast", [name], ["b" + name], to=THROUGH[t][1]))
             names[-1] = "b" + name
-    cast = t == "bfloat16" and y.dtype == np.float32
+    cast = t in THROUGH and y.dtype == THROUGH[t][0]
     nodes.append(ow.node(case.op, names, ["z" if cast else "y"], **case.attrs))
     if cast:
-        nodes.append(ow.node("Cast", ["z"], ["y"], to=ow.FLOAT))
+        nodes.append(ow.node("Cast", ["z"], ["y"], to=code(y.dtype)))
     return ow.model(nodes, feeds, [("y", code(y.dtype), y.shape)], constants, opset=case.opset), [f[0] for f in feeds]
 
 
@@ -255,7 +270,7 @@ def run(options, scratch, number, case, t, inputs):
     for i, name in enumerate(feeds):
         np.save(path("input_%d.npy" % i), by_name[name])
     np.save(path("output_0.npy"), y)
-    bound = str(0 if y.dtype.kind in "iub" else TOLERANCE[t])
+    bound = str(0 if y.dtype.kind in "iub" else TOLERANCE.get(t, 0))
     checks = ["--inputs", folder, "--expect", folder, "--rtol", bound, "--atol", bound]
     tool = lambda name: os.path.join(options.bin, name)
     for command in ([tool("onnx-eval"), path("m.onnx")] + checks, [tool("bitletc"), path("m.onnx"), "-o", path("m.blt")],
