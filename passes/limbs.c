@@ -104,12 +104,22 @@ static struct ir_value *limb(struct pass_ctx *ctx, struct ir_builder *b, struct 
     return fold_result(ctx, irb_convert(b, v, top_signed ? DT_I16 : DT_U16, false));
 }
 
-static bool set_fixed(struct pass_ctx *ctx, struct ir_op *op, enum dtype result)
+void limbs_set_bits(struct ir_op *op)
 {
     int held = mac_stationary_index(op);
     ir_set_int(op, IR_A_mode, IR_MODE_FIXED);
     ir_set_int(op, IR_A_wbits, magnitude_width(op->in[held]));
     ir_set_int(op, IR_A_abits, width_of(op->in[1 - held]));
+}
+
+bool limbs_fit_array(const struct ir_value *held, const struct ir_value *moving)
+{
+    return magnitude_width(held) <= ARRAY_BITS && width_of(moving) <= ARRAY_BITS;
+}
+
+static bool set_fixed(struct pass_ctx *ctx, struct ir_op *op, enum dtype result)
+{
+    limbs_set_bits(op);
     if (result != DT_I32)
         ir_set_int(op, IR_A_to, result);
     return ir_infer(op, ctx->diag);
@@ -243,7 +253,7 @@ bool limbs_lower(struct pass_ctx *ctx, struct ir_op *op)
     int held = mac_stationary_index(op);
     if (!move_bias_out(ctx, op))
         return false;
-    if (magnitude_width(op->in[held]) <= ARRAY_BITS && width_of(op->in[1 - held]) <= ARRAY_BITS)
+    if (limbs_fit_array(op->in[held], op->in[1 - held]))
         return set_fixed(ctx, op, result);
     return split_op(ctx, op);
 }

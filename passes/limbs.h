@@ -13,7 +13,12 @@ BITLET_MUST_USE bool limbs_lower(struct pass_ctx *ctx, struct ir_op *op);
 // which hold what lies within 2^-65 of the largest element.
 BITLET_MUST_USE bool limbs_lower_f64(struct pass_ctx *ctx, struct ir_op *op);
 
-// Of the two above. A MAC op before `like`, of the same geometry, its type not inferred.
+// Whether the array takes integers with the ranges of these operands as they are.
+bool limbs_fit_array(const struct ir_value *held, const struct ir_value *moving);
+// Mode fixed for a MAC op on such integers, as many bits as their ranges need.
+void limbs_set_bits(struct ir_op *op);
+
+// Of the two lowerings. A MAC op before `like`, of the same geometry, its type not inferred.
 struct ir_op *limbs_product(struct ir_op *like, struct ir_value *x, struct ir_value *w);
 // y plus op's bias, if there is one, built with b.
 struct ir_value *limbs_add_bias(struct pass_ctx *ctx, struct ir_builder *b, const struct ir_op *op,
