@@ -18,7 +18,7 @@ manifest.txt says what is not expected to pass, one line a case:
     tolerance NAME RTOL ATOL REASON
     eval xfail NAME REASON  only with that tool (eval or sim)
 
-A case whose operators (or types of inputs) are in no row of frontend/onnx_ops.def is `unsupported`: it is not run; the operators that are
+A case whose operators (or types of inputs) are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
 missing are counted. Ends with "N passed, N failed[, N skipped]"; skipped are expected failures and unsupported cases.
 """
 import argparse
@@ -34,6 +34,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEFAULT_FOLDERS = ("/usr/share/libonnx-testdata/data", os.path.join(os.path.dirname(ROOT), "shared", "onnx-node-tests"))
+TABLES = {"": "onnx_ops.def", "ai.onnx.ml": "onnx_ml_ops.def", "ai.onnx.preview.training": "onnx_training_ops.def"}  # by domain
 MANIFEST = os.path.join(HERE, "manifest.txt")
 SKIPPED = 77
 RETRIES = 4
@@ -107,7 +108,12 @@ class Case:
         self.opsets = {text(o, 1): (children(o, 2) or [0])[-1] for o in children(model, 8)}
         graph = children(model, 7)[-1]
         self.operators = set()
-        self.collect_operators(graph)
+        self.collect_operators(graph, 1)
+        functions = children(model, 25)
+        for function in functions:
+            self.collect_operators(function, 7)
+            self.opsets.update({text(o, 1): (children(o, 2) or [0])[-1] for o in children(function, 9) if text(o, 1) not in self.opsets})
+        self.operators -= {(text(f, 10) + "." if text(f, 10) else "") + text(f, 1) for f in functions}
         initializers = {text(t, 8) for t in children(graph, 5)}
         inputs = [i for i in children(graph, 11) if text(i, 1) not in initializers]
         self.inputs = [text(i, 1) for i in inputs]
@@ -116,23 +122,30 @@ class Case:
     def model(self):
         return os.path.join(self.folder, "model.onnx")
 
-    def collect_operators(self, graph):
-        for node in children(graph, 1):
+    def collect_operators(self, graph, field):
+        """Of the nodes in a field of a graph or function."""
+        for node in children(graph, field):
             domain = text(node, 7)
             self.operators.add((domain + "." if domain not in ("", "ai.onnx") else "") + text(node, 4))
             for attribute in children(node, 5):
                 for number in (6, 11):  # g, graphs
                     for graph in children(attribute, number):
-                        self.collect_operators(graph)
+                        self.collect_operators(graph, 1)
 
-    def opset(self):
-        return self.opsets.get("", self.opsets.get("ai.onnx", 0))
+    def opset(self, domain):
+        return self.opsets.get(domain, self.opsets.get("ai.onnx", 0) if not domain else 0)
+
+    def lacks(self, operator, table):
+        """The operator, with the opset when it is only that which has no row."""
+        if operator not in table:
+            return operator
+        opset = self.opset(operator.rpartition(".")[0])
+        fits = any(since <= opset and (not until or opset < until) for since, until in table[operator])
+        return None if fits else "%s-%d" % (operator, opset)
 
     def missing(self, table):
         """What keeps the case from being tried: operators without a row, or inputs that are no tensors."""
-        opset = self.opset()
-        found = [o for o in self.operators if o not in table]
-        found += ["%s-%d" % (o, opset) for o in self.operators if o in table and not any(since <= opset and (not until or opset < until) for since, until in table[o])]
+        found = [lack for lack in (self.lacks(o, table) for o in self.operators) if lack]
         return sorted(found) or ([] if self.only_tensors else ["(sequences and optionals)"])
 
     def input_file(self, name):
@@ -149,12 +162,13 @@ def find_cases(folders):
 
 
 def read_table():
-    """{operator: [(since, until)]} of the default domain."""
-    with open(os.path.join(ROOT, "frontend", "onnx_ops.def"), encoding="utf-8") as f:
-        rows = re.findall(r"^ONNX_OP\((\w+),\s*(\d+),\s*(\d+),", f.read(), flags=re.M)
+    """{operator: [(since, until)]}; the domain goes before the name, as in ai.onnx.ml.Scaler."""
     table = collections.defaultdict(list)
-    for name, since, until in rows:
-        table[name].append((int(since), int(until)))
+    for domain, name in TABLES.items():
+        with open(os.path.join(ROOT, "frontend", name), encoding="utf-8") as f:
+            rows = re.findall(r"^ONNX_OP\((\w+),\s*(\d+),\s*(\d+),", f.read(), flags=re.M)
+        for operator, since, until in rows:
+            table[(domain + "." if domain else "") + operator].append((int(since), int(until)))
     return table
 
 
