@@ -585,7 +585,10 @@ static bool check_versions(struct importer *imp)
                            (long long)m->ir_version, ONNX_IR_VERSION_MIN, ONNX_IR_VERSION_MAX);
     int64_t opset = importer_opset(imp, "");
     // Without the default domain a model can still use others, or functions that bring it.
-    if (opset < 0 || opset > ONNX_OPSET_MAX || (opset == 0 && m->n_opset_import == 0))
+    if (m->n_opset_import == 0)
+        return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION, "%s: no opset is imported",
+                           imp->path);
+    if (opset < 0 || opset > ONNX_OPSET_MAX)
         return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION,
                            "%s: opset %lld of the default domain, supported are %d to %d",
                            imp->path, (long long)opset, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
