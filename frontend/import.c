@@ -480,10 +480,11 @@ static bool find_row(struct import_node *n)
     int first, last;
     if (!find_domain(n))
         return false;
-    n->row = onnx_op_find(n->domain, op, n->opset);
-    if (n->row)
-        return true;
-    if (onnx_op_range(n->domain, op, &first, &last))
+    const struct onnx_domain *known = n->domain;
+    for (; n->domain; n->domain = onnx_domain_next(n->domain))
+        if ((n->row = onnx_op_find(n->domain, op, n->opset)))
+            return true;
+    if (onnx_op_range(known, op, &first, &last))
         return node_error(
             n, DIAG_ONNX_OP_UNSUPPORTED,
             "the operator exists in opsets %d to %d, the model has %d; convert the model", first,

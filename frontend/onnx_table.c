@@ -19,6 +19,14 @@ static const struct onnx_attr default_attrs[] = {
 #define ONNX_ATTR ATTR_ROW
 #include "onnx_ops.def"
 };
+static const struct onnx_op old_ops[] = {
+#define ONNX_OP OP_ROW
+#include "onnx_old_ops.def"
+};
+static const struct onnx_attr old_attrs[] = {
+#define ONNX_ATTR ATTR_ROW
+#include "onnx_old_ops.def"
+};
 static const struct onnx_op ml_ops[] = {
 #define ONNX_OP OP_ROW
 #include "onnx_ml_ops.def"
@@ -44,6 +52,7 @@ static const struct onnx_attr training_attrs[] = {
 
 const struct onnx_domain onnx_domain[] = {
     DOMAIN("", ONNX_OPSET_MAX, default),
+    DOMAIN("", ONNX_OPSET_MAX, old),
     DOMAIN("ai.onnx.ml", ONNX_ML_OPSET_MAX, ml),
     DOMAIN("ai.onnx.preview.training", ONNX_TRAINING_OPSET_MAX, training),
 };
@@ -62,6 +71,12 @@ const struct onnx_domain *onnx_domain_find(const char *name)
         if (strcmp(onnx_domain[i].name, name) == 0)
             return &onnx_domain[i];
     return NULL;
+}
+
+const struct onnx_domain *onnx_domain_next(const struct onnx_domain *d)
+{
+    bool more = d + 1 < onnx_domain + onnx_domain_count && strcmp(d[1].name, d->name) == 0;
+    return more ? d + 1 : NULL;
 }
 
 // First row of a sorted table whose name is `name` or follows it.

@@ -1,5 +1,6 @@
-// The operators of ONNX that the importer knows, expanded from one table a domain: onnx_ops.def,
-// onnx_ml_ops.def, onnx_training_ops.def.
+// The operators of ONNX that the importer knows, expanded from one table a domain (onnx_ops.def,
+// onnx_ml_ops.def, onnx_training_ops.def) and onnx_old_ops.def, the default domain's before
+// opset 7.
 #ifndef BITLET_ONNX_TABLE_H
 #define BITLET_ONNX_TABLE_H
 
@@ -23,6 +24,9 @@ struct import_node;
 #define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
     bool import_##body(struct import_node *n);
 #include "onnx_ops.def"
+#define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
+    bool import_##body(struct import_node *n);
+#include "onnx_old_ops.def"
 #define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
     bool import_##body(struct import_node *n);
 #include "onnx_ml_ops.def"
@@ -53,11 +57,14 @@ struct onnx_domain {
     const struct onnx_attr *attrs;
     size_t num_attrs;
 };
-extern const struct onnx_domain onnx_domain[]; // the default domain first
+extern const struct onnx_domain onnx_domain[]; // the default domain first; tables of one domain
+                                               // follow each other
 extern const size_t onnx_domain_count;
 
-// "" and "ai.onnx" name the default domain; NULL when the domain is not known.
+// "" and "ai.onnx" name the default domain; NULL when the domain is not known. The first
+// of its tables; onnx_domain_next gives the one after d, or NULL.
 const struct onnx_domain *onnx_domain_find(const char *name);
+const struct onnx_domain *onnx_domain_next(const struct onnx_domain *d);
 // The row for an operator at an opset of its domain; NULL when there is none.
 const struct onnx_op *onnx_op_find(const struct onnx_domain *d, const char *name, int opset);
 // First and last opset of the operator; false when there is none of that name.

@@ -89,6 +89,8 @@ static void print_domain(FILE *f, const struct onnx_domain *d)
 {
     if (*d->name)
         fprintf(f, "\n## Domain `%s`, opsets %d to %d\n", d->name, ONNX_OPSET_MIN, d->newest);
+    else if (d != onnx_domain)
+        fputs("\n## Default domain, forms that ended with opset 6 or before\n", f);
     else
         fprintf(f, "\n## Default domain, opsets %d to %d\n", ONNX_OPSET_MIN, d->newest);
     fputs(columns, f);

@@ -34,7 +34,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEFAULT_FOLDERS = ("/usr/share/libonnx-testdata/data", os.path.join(os.path.dirname(ROOT), "shared", "onnx-node-tests"))
-TABLES = {"": "onnx_ops.def", "ai.onnx.ml": "onnx_ml_ops.def", "ai.onnx.preview.training": "onnx_training_ops.def"}  # by domain
+TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview.training", "onnx_training_ops.def"))
 MANIFEST = os.path.join(HERE, "manifest.txt")
 SKIPPED = 77
 RETRIES = 4
@@ -164,7 +164,7 @@ def find_cases(folders):
 def read_table():
     """{operator: [(since, until)]}; the domain goes before the name, as in ai.onnx.ml.Scaler."""
     table = collections.defaultdict(list)
-    for domain, name in TABLES.items():
+    for domain, name in TABLES:
         with open(os.path.join(ROOT, "frontend", name), encoding="utf-8") as f:
             rows = re.findall(r"^ONNX_OP\((\w+),\s*(\d+),\s*(\d+),", f.read(), flags=re.M)
         for operator, since, until in rows:
