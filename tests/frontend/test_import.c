@@ -182,7 +182,7 @@ static const struct {
     const char *words[4];
 } refusals[] = {
     {"opset 0; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"opset 0"}},
-    {"opset 3; in x f32 1; node Acos x -> y; out y", DIAG_ONNX_OP_UNSUPPORTED, {"opsets 6 to", "3"}},
+    {"opset 3; in x f32 1; node Acos x -> y; out y", DIAG_ONNX_OP_UNSUPPORTED, {"opsets 7 to", "3"}},
     {"opset 99; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"opset 99"}},
     {"opset -1; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"no opset"}},
     {"ir 2; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"IR version 2"}},
