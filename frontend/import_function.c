@@ -98,6 +98,7 @@ static bool check_attributes(struct import_node *n, const Onnx__FunctionProto *f
 // ---- Calls
 
 #define CALL_DEPTH_MAX 64
+#define INLINED_MAX (1 << 18) // functions that call others twice grow beyond every file's size
 
 static bool check_call(struct import_node *n, const Onnx__FunctionProto *f)
 {
@@ -108,6 +109,10 @@ static bool check_call(struct import_node *n, const Onnx__FunctionProto *f)
     if (depth > CALL_DEPTH_MAX)
         return node_error(n, DIAG_LIMIT, "calls of functions are nested more than %d deep",
                           CALL_DEPTH_MAX);
+    n->imp->inlined += f->n_node;
+    if (n->imp->inlined > INLINED_MAX)
+        return node_error(n, DIAG_LIMIT, "the bodies of all calls have more than %d nodes",
+                          INLINED_MAX);
     if (n->proto->n_input > f->n_input || n->proto->n_output > f->n_output)
         return node_error(n, DIAG_ONNX_ARITY,
                           "%zu inputs and %zu outputs, function '%s' has at most %zu and %zu",

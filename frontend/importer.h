@@ -33,6 +33,7 @@ struct importer {
     struct ir_graph *graph;
     int opset; // of the default domain in the model, 0: none is imported
     struct import_scope *scope;
+    size_t inlined; // nodes of functions imported so far, bounded
 };
 
 // The value of a tensor name, or NULL.
