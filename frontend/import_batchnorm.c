@@ -120,9 +120,11 @@ bool import_BatchNormalization(struct import_node *n)
             return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
                               "output %d exists in training only; set training_mode to 1", i);
     p[0] = node_convert(n, n->in[0], wide);
+    bool ok = p[0] != NULL;
     for (int i = 1; i < 5; i++)
-        if (!(p[i] = node_convert(n, parameter(n, i), wide)))
-            return false;
+        ok = (p[i] = node_convert(n, parameter(n, i), wide)) && ok;
+    if (!ok)
+        return false;
     if (training)
         return train(n, p);
     return node_bind(n, 0, node_convert(n, normalised(n, p[0], p[1], p[2], p[3], p[4]), x->dtype));
