@@ -60,8 +60,9 @@ bool import_Elu(struct import_node *n)
 
 bool import_Selu(struct import_node *n)
 {
-    double alpha = node_float(n, "alpha", 1.67326319217681884765625),
-           gamma = node_float(n, "gamma", 1.05070102214813232421875);
+    bool old = n->opset < 6;
+    double alpha = node_float(n, "alpha", old ? 1.6732F : 1.67326319217681884765625),
+           gamma = node_float(n, "gamma", old ? 1.0507F : 1.05070102214813232421875);
     return node_bind(
         n, 0, node_with_scalar(n, BFN_mul, unless_negative(n, exponential(n, alpha, 1)), gamma));
 }

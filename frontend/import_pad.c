@@ -45,8 +45,8 @@ static bool read_value(struct import_node *n, double *out)
 static bool read_pad(struct import_node *n, struct pad_args *p)
 {
     int rank = n->in[0]->type.rank, count, num_axes = rank;
-    const int64_t *pads =
-                      node_in(n, 1) ? node_const_ints(n, 1, &count) : node_ints(n, "pads", &count),
+    const int64_t *pads = node_in(n, 1) ? node_const_ints(n, 1, &count)
+                                        : node_ints(n, n->opset < 2 ? "paddings" : "pads", &count),
                   *axes = NULL;
     memset(p, 0, sizeof(*p));
     if (!read_mode(n, &p->mode) || !read_value(n, &p->value))
