@@ -35,6 +35,14 @@ bool node_scalar_value(const struct ir_value *v, double *out);
 // 0, 1, 2 .. count - 1 divided by `repeat`, as an i64 vector. Reports limit for more than a
 // dimension of a real model has.
 struct ir_value *node_iota(struct import_node *n, int64_t count, int64_t repeat);
+// Indices as i64, those below 0 counted from the end of `extent`.
+struct ir_value *node_index(struct import_node *n, struct ir_value *v, int64_t extent);
+// A tensor that holds v everywhere.
+struct ir_value *node_filled(struct import_node *n, enum dtype t, double v, const int64_t *dim,
+                             int rank);
+// A constant f32 or f64 tensor of computed numbers.
+struct ir_value *node_numbers(struct import_node *n, enum dtype t, const double *v,
+                              const int64_t *dim, int rank);
 const char *node_type_text(struct import_node *n, int input);
 
 #endif

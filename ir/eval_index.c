@@ -89,7 +89,7 @@ bool eval_op_GATHER_ELEMENTS(const struct eval_call *c)
     eval_strides(x->dim, x->rank, along);
     for (int64_t i = 0; i < n; i++, walk_next(&w)) {
         int64_t at;
-        num_load_i64(idx->dtype, idx->data, i, 1, 1, &at);
+        eval_load_i64(idx->dtype, idx->data, i, 1, 1, &at);
         if (!check_index(c, &at, x->dim[axis], i))
             return false;
         memcpy(element(c->out[0], i), element(x, w.offset[0] + at * along[axis]),
@@ -128,16 +128,16 @@ static void combine(struct tensor *y, int64_t to, const struct tensor *u, int64_
         memcpy(element(y, to), element(u, from), dtype_bytes(t));
     } else if (dtype_is_float(t)) {
         double a, b;
-        num_load_f64(t, y->data, to, 1, 1, &a);
-        num_load_f64(t, u->data, from, 1, 1, &b);
+        eval_load_f64(t, y->data, to, 1, 1, &a);
+        eval_load_f64(t, u->data, from, 1, 1, &b);
         a = fold_f64((enum reduce_fn)fn, a, b);
-        num_store_f64(t, y->data, to, 1, &a);
+        eval_store_f64(t, y->data, to, 1, &a);
     } else {
         int64_t a, b;
-        num_load_i64(t, y->data, to, 1, 1, &a);
-        num_load_i64(t, u->data, from, 1, 1, &b);
-        a = fold_i64((enum reduce_fn)fn, num_is_unsigned(t), a, b);
-        num_store_i64(t, y->data, to, 1, &a);
+        eval_load_i64(t, y->data, to, 1, 1, &a);
+        eval_load_i64(t, u->data, from, 1, 1, &b);
+        a = fold_i64((enum reduce_fn)fn, eval_is_unsigned(t), a, b);
+        eval_store_i64(t, y->data, to, 1, &a);
     }
 }
 
@@ -155,7 +155,7 @@ bool eval_op_SCATTER(const struct eval_call *c)
     eval_strides(y->dim, y->rank, along);
     for (int64_t i = 0; i < n; i++, walk_next(&w)) {
         int64_t at;
-        num_load_i64(idx->dtype, idx->data, w.offset[1], 1, 1, &at);
+        eval_load_i64(idx->dtype, idx->data, w.offset[1], 1, 1, &at);
         if (!check_index(c, &at, y->dim[axis], i))
             return false;
         combine(y, w.offset[0] + at * along[axis], u, i, fn);
@@ -176,8 +176,8 @@ static struct running identity(enum reduce_fn fn, enum dtype t)
     switch (fn) {
     case RFN_prod:
     case RFN_and: return (struct running){1, 1};
-    case RFN_max: return (struct running){-INFINITY, is_int ? num_int_min(t) : 0};
-    case RFN_min: return (struct running){INFINITY, is_int ? (int64_t)num_int_max(t) : 0};
+    case RFN_max: return (struct running){-INFINITY, is_int ? eval_int_min(t) : 0};
+    case RFN_min: return (struct running){INFINITY, is_int ? (int64_t)eval_int_max(t) : 0};
     default: return (struct running){0, 0};
     }
 }
@@ -186,12 +186,12 @@ static void scan_step(enum reduce_fn fn, struct running *r, const struct tensor 
 {
     if (dtype_is_float(x->dtype)) {
         double v;
-        num_load_f64(x->dtype, x->data, at, 1, 1, &v);
+        eval_load_f64(x->dtype, x->data, at, 1, 1, &v);
         r->f = fold_f64(fn, r->f, v);
     } else {
         int64_t v;
-        num_load_i64(x->dtype, x->data, at, 1, 1, &v);
-        r->i = fold_i64(fn, num_is_unsigned(x->dtype), r->i, v);
+        eval_load_i64(x->dtype, x->data, at, 1, 1, &v);
+        r->i = fold_i64(fn, eval_is_unsigned(x->dtype), r->i, v);
     }
 }
 
@@ -209,9 +209,9 @@ bool eval_op_SCAN(const struct eval_call *c)
             if (!exclusive)
                 scan_step(fn, &acc, x, at);
             if (dtype_is_float(x->dtype))
-                num_store_f64(y->dtype, y->data, at, 1, &acc.f);
+                eval_store_f64(y->dtype, y->data, at, 1, &acc.f);
             else
-                num_store_i64(y->dtype, y->data, at, 1, &acc.i);
+                eval_store_i64(y->dtype, y->data, at, 1, &acc.i);
             if (exclusive)
                 scan_step(fn, &acc, x, at);
         }
@@ -252,22 +252,22 @@ bool eval_op_SORT(const struct eval_call *c)
     const struct tensor *x = c->in[0];
     struct rows r = rows_of(x, ir_int(c->op, IR_A_axis, 0));
     struct item *it = ARENA_ARRAY(c->scratch, (size_t)r.length + 1, struct item);
-    int kind = dtype_is_float(x->dtype) ? 0 : num_is_unsigned(x->dtype) ? 2 : 1;
+    int kind = dtype_is_float(x->dtype) ? 0 : eval_is_unsigned(x->dtype) ? 2 : 1;
     bool falls = ir_int(c->op, IR_A_descending, 0) != 0;
     for (int64_t row = 0; row < r.outer * r.inner; row++) {
         int64_t start = row_start(&r, row);
         for (int64_t k = 0; k < r.length; k++) {
             it[k] = (struct item){.from = k, .kind = kind, .falls = falls};
             if (kind == 0)
-                num_load_f64(x->dtype, x->data, start + k * r.inner, 1, 1, &it[k].f);
+                eval_load_f64(x->dtype, x->data, start + k * r.inner, 1, 1, &it[k].f);
             else
-                num_load_i64(x->dtype, x->data, start + k * r.inner, 1, 1, &it[k].i);
+                eval_load_i64(x->dtype, x->data, start + k * r.inner, 1, 1, &it[k].i);
         }
         qsort(it, (size_t)r.length, sizeof *it, compare);
         for (int64_t k = 0; k < r.length; k++) {
             memcpy(element(c->out[0], start + k * r.inner),
                    element(x, start + it[k].from * r.inner), dtype_bytes(x->dtype));
-            num_store_i64(DT_I64, c->out[1]->data, start + k * r.inner, 1, &it[k].from);
+            eval_store_i64(DT_I64, c->out[1]->data, start + k * r.inner, 1, &it[k].from);
         }
     }
     return true;

@@ -80,6 +80,5 @@ bool ir_infer_SORT(struct infer *in)
         return false;
     if (!dtype_is_float(x->dtype) && !dtype_is_int(x->dtype))
         return infer_bad_type(in, "there is no order on %s", infer_text(in, 0));
-    return infer_set(in, 0, x->dtype, x->dim, x->rank) &&
-           infer_set(in, 1, DT_I64, x->dim, x->rank);
+    return infer_set(in, 0, x->dtype, x->dim, x->rank) && infer_set(in, 1, DT_I64, x->dim, x->rank);
 }
