@@ -192,8 +192,8 @@ bool select_GATHER(struct emit *e, const struct ir_op *op)
     return true;
 }
 
-// Results first, then operands, as t0 ..; integer arguments, then the bits of double arguments, as
-// x10 ...
+// Results first, then operands, as t0 ..; the bits of double arguments, then integer arguments, as
+// x10 ..., the order in which the signatures of kernels name them.
 bool select_HOST(struct emit *e, const struct ir_op *op)
 {
     int ni = 0, nf = 0;
@@ -210,10 +210,10 @@ bool select_HOST(struct emit *e, const struct ir_op *op)
         struct emit_view v = view_of(i < op->num_out ? op->out[i] : op->in[i - op->num_out]);
         emit_view(e, i, &v);
     }
-    for (int i = 0; i < ni; i++)
-        EMIT(e, LI, LI, .rd = 10 + i, .imm = ints[i]);
     for (int i = 0; i < nf; i++)
-        EMIT(e, LI, LI, .rd = 10 + ni + i, .imm = (int64_t)io_get64(&fs->fs[i]));
+        EMIT(e, LI, LI, .rd = 10 + i, .imm = (int64_t)io_get64(&fs->fs[i]));
+    for (int i = 0; i < ni; i++)
+        EMIT(e, LI, LI, .rd = 10 + nf + i, .imm = ints[i]);
     EMIT(e, HCALL, HCALL, .kernel = emit_host(e, ir_attr_find(op, IR_A_kernel_name)->s), .nt = nt,
          .nx = ni + nf);
     return true;

@@ -16,6 +16,7 @@ manifest.txt says what is not expected to pass, one line a case:
 
     xfail NAME REASON       fails; when it passes, the run fails, so that the line goes
     tolerance NAME RTOL ATOL REASON
+    random NAME REASON      element types and extents of the outputs are compared, not the elements
     eval xfail NAME REASON  only with that tool (eval or sim)
 
 A case whose operators (or types of inputs) are in no row of frontend/onnx_ops.def is `unsupported`: it is not run; the operators that are
@@ -80,18 +81,25 @@ def text(message, number):
 
 def tensor_dims(path):
     """The extents of a TensorProto."""
+    return tensor_type(path)[1]
+
+
+def tensor_type(path):
+    """(element type, extents) of a TensorProto."""
     with open(path, "rb") as f:
         data = f.read()
-    dims = []
+    element, dims = 0, []
     for number, value in fields(data):
-        if number == 1 and isinstance(value, int):
+        if number == 2:
+            element = value
+        elif number == 1 and isinstance(value, int):
             dims.append(value)
         elif number == 1:
             at = 0
             while at < len(value):
                 dim, at = varint(value, at)
                 dims.append(dim)
-    return dims
+    return element, dims
 
 
 # ---- Cases
@@ -164,7 +172,7 @@ class Manifest:
     """Expected failures and tolerances, by the last part of a case's name."""
 
     def __init__(self, path, tool):
-        self.xfail, self.tolerance, self.problems = {}, {}, []
+        self.xfail, self.tolerance, self.random, self.problems = {}, {}, {}, []
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
                 self.read_line(number, line.split("#")[0].split(), tool)
@@ -179,6 +187,8 @@ class Manifest:
             self.xfail[words[1]] = " ".join(words[2:])
         elif words[0] == "tolerance" and len(words) > 4:
             self.tolerance[words[1]] = (words[2], words[3])
+        elif words[0] == "random" and len(words) > 2:
+            self.random[words[1]] = " ".join(words[2:])
         else:
             self.problems.append("manifest.txt:%d: what does this mean: %s" % (number, " ".join(words)))
 
@@ -207,7 +217,21 @@ class Runner:
         compile_line = [self.tool("bitletc"), case.model(), "-o", binary] + given
         if self.options.precision:
             compile_line += ["-p", self.options.precision]
+        if self.is_random(case):
+            checks = ["--outputs", binary + ".out"]
         return [compile_line, [self.tool("bitlet-isa-sim"), binary] + feeds + checks]
+
+    def is_random(self, case):
+        return self.options.tool == "sim" and os.path.basename(case.name) in self.manifest.random
+
+    def compare_types(self, case, index):
+        """(status, output) of a case with random outputs."""
+        expected = sorted(f for f in os.listdir(case.data) if re.match(r"output_\d+\.pb$", f))
+        for name in expected:
+            want, got = tensor_type(os.path.join(case.data, name)), tensor_type(os.path.join(self.binary(index) + ".out", name))
+            if want != got:
+                return 1, "%s has element type %d and extents %s, expected %d and %s\n" % (name, got[0], got[1], want[0], want[1])
+        return (0, "") if expected else (1, "no expected outputs\n")
 
     def try_once(self, case, hints, index):
         """(status, output, command) of the first command that fails, or of the last one."""
@@ -240,6 +264,8 @@ class Runner:
             result = self.try_once(case, hints, index)
             if result[0] != 1 or not self.learn(case, result[1], hints):
                 break
+        if result[0] == 0 and self.is_random(case):
+            result = self.compare_types(case, index) + (result[2],)
         if self.options.tool == "sim" and os.path.exists(self.binary(index)):
             os.remove(self.binary(index))
         return result
@@ -296,7 +322,7 @@ class Report:
 def unknown_names(manifest, cases):
     """Manifest lines for cases that do not exist; only worth a look when all default folders are there."""
     known = {os.path.basename(c.name) for c in cases}
-    return ["manifest.txt: there is no case %s" % n for n in sorted(set(manifest.xfail) | set(manifest.tolerance)) if n not in known]
+    return ["manifest.txt: there is no case %s" % n for n in sorted(set(manifest.xfail) | set(manifest.tolerance) | set(manifest.random)) if n not in known]
 
 
 def parse_args(argv):
