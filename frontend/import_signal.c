@@ -266,46 +266,82 @@ bool import_BlackmanWindow(struct import_node *n)
     return cosine_window(n, 0.42, 0.5, 0.08);
 }
 
-static double mel_of(double hertz)
+#define MEL_FACTOR 2595.0 // mel = 2595 log10(1 + hertz / 700)
+#define MEL_HERTZ 700.0
+
+// Operand i, one number, as a double of rank 0.
+static struct ir_value *number(struct import_node *n, int i)
 {
-    return 2595 * log10(1 + hertz / 700);
+    struct ir_value *v = n->in[i];
+    if (ir_type_elems(&v->type) != 1) {
+        node_error(n, DIAG_ONNX_SHAPE, "input %d is %s, one number is needed", i,
+                   node_type_text(n, i));
+        return NULL;
+    }
+    return irb_reshape(&n->b, node_convert(n, v, DT_F64), NULL, 0);
+}
+
+static struct ir_value *mel_of(struct import_node *n, struct ir_value *hertz)
+{
+    struct ir_value *x = node_with_scalar(n, BFN_div, hertz, MEL_HERTZ);
+    x = irb_unary(&n->b, UFN_log, node_with_scalar(n, BFN_add, x, 1));
+    return node_with_scalar(n, BFN_mul, x, MEL_FACTOR / log(10));
+}
+
+// The spectrum bins at the corners of all triangles, as doubles, in a row.
+static struct ir_value *mel_corners(struct import_node *n, int64_t bands)
+{
+    struct ir_builder *b = &n->b;
+    struct ir_value *length = number(n, 1), *rate = number(n, 2), *low = mel_of(n, number(n, 3));
+    struct ir_value *step = irb_binary(b, BFN_sub, mel_of(n, number(n, 4)), low);
+    step = node_with_scalar(n, BFN_div, step, (double)(bands + 2));
+    struct ir_value *k = node_convert(n, node_iota(n, bands + 2, 1), DT_F64);
+    struct ir_value *mel = irb_binary(b, BFN_add, irb_binary(b, BFN_mul, k, step), low);
+    mel = node_with_scalar(n, BFN_div, mel, MEL_FACTOR);
+    struct ir_value *hertz = node_with_scalar(n, BFN_sub, node_scalar_with(n, BFN_pow, 10, mel), 1);
+    hertz = node_with_scalar(n, BFN_mul, hertz, MEL_HERTZ);
+    struct ir_value *bin = irb_binary(b, BFN_mul, node_with_scalar(n, BFN_add, length, 1), hertz);
+    bin = irb_unary(b, UFN_floor, irb_binary(b, BFN_div, bin, rate));
+    return node_with_scalar(n, BFN_max, bin, 0);
+}
+
+// (x - start) / (end - start), 1 for an empty range.
+static struct ir_value *ramp(struct import_node *n, struct ir_value *x, struct ir_value *start,
+                             struct ir_value *end)
+{
+    struct ir_builder *b = &n->b;
+    struct ir_value *y = irb_binary(b, BFN_div, irb_binary(b, BFN_sub, x, start),
+                                    irb_binary(b, BFN_sub, end, start));
+    return irb_select(b, irb_binary(b, BFN_eq, start, end), irb_const_like(b, DT_F64, 1), y);
+}
+
+static struct ir_value *both(struct import_node *n, struct ir_value *x, struct ir_value *y)
+{
+    return irb_binary(&n->b, BFN_and, x, y);
 }
 
 // Triangles over spectrum bins, their corners equally far apart on the mel scale.
 bool import_MelWeightMatrix(struct import_node *n)
 {
+    struct ir_builder *b = &n->b;
     enum dtype type;
-    double arg[5];
-    for (int i = 0; i < 5; i++) {
-        const struct tensor *t = node_const(n, i);
-        if (!t)
-            return false;
-        if (tensor_elems(t) != 1)
-            return node_error(n, DIAG_ONNX_SHAPE, "input %d is %s, one number is needed", i,
-                              node_type_text(n, i));
-        arg[i] = tensor_get_double(t, 0);
-    }
-    if (!output_type(n, &type))
+    int64_t bands = read_length(n, 0, 1), length = read_length(n, 1, 1), one = 1;
+    if (bands < 1 || length < 1 || !output_type(n, &type))
         return false;
-    int64_t dim[2] = {(int64_t)arg[1] / 2 + 1, (int64_t)arg[0]};
-    if (!(arg[0] >= 1 && arg[1] >= 1 && arg[2] >= 1 && arg[3] >= 0 && arg[4] >= arg[3]) ||
-        dim[0] * dim[1] > MATRIX_MAX)
-        return node_error(n, DIAG_ONNX_VALUE, "%g bins of %g samples at %g Hz between %g and %g Hz",
-                          arg[0], arg[1], arg[2], arg[3], arg[4]);
-    int64_t *corner = ARENA_ARRAY(n->arena, (size_t)dim[1] + 2, int64_t);
-    double low = mel_of(arg[3]), step = (mel_of(arg[4]) - low) / (double)(dim[1] + 2);
-    for (int64_t i = 0; i < dim[1] + 2; i++) {
-        double hertz = 700 * (pow(10, (low + step * (double)i) / 2595) - 1);
-        corner[i] = (int64_t)floor((arg[1] + 1) * hertz / arg[2]);
-        corner[i] = corner[i] < 0 ? 0 : corner[i];
-    }
-    double *m = ARENA_ARRAY(n->arena, (size_t)(dim[0] * dim[1]), double);
-    for (int64_t i = 0; i < dim[1]; i++) {
-        int64_t from = corner[i], mid = corner[i + 1], to = corner[i + 2];
-        for (int64_t j = from; j <= mid && j < dim[0]; j++)
-            m[j * dim[1] + i] = from == mid ? 1 : (double)(j - from) / (double)(mid - from);
-        for (int64_t j = mid; j < to && j < dim[0]; j++)
-            m[j * dim[1] + i] = (double)(to - j) / (double)(to - mid);
-    }
-    return node_bind(n, 0, node_numbers(n, type, m, dim, 2));
+    if ((length / 2 + 1) * bands > MATRIX_MAX)
+        return node_error(n, DIAG_LIMIT, "%lld bands over spectra of %lld samples",
+                          (long long)bands, (long long)length);
+    struct ir_value *corner = mel_corners(n, bands), *at[3];
+    for (int64_t i = 0; i < 3; i++)
+        at[i] = irb_slice(b, corner, &i, &bands, &one);
+    struct ir_value *j = node_convert(n, node_iota(n, length / 2 + 1, 1), DT_F64);
+    j = node_along_axis(n, j, 2, 0);
+    struct ir_value *rises =
+        both(n, irb_binary(b, BFN_le, at[0], j), irb_binary(b, BFN_le, j, at[1]));
+    struct ir_value *falls =
+        both(n, irb_binary(b, BFN_le, at[1], j), irb_binary(b, BFN_lt, j, at[2]));
+    struct ir_value *y =
+        irb_select(b, rises, ramp(n, j, at[0], at[1]), irb_const_like(b, DT_F64, 0));
+    y = irb_select(b, falls, ramp(n, j, at[2], at[1]), y);
+    return node_bind(n, 0, node_convert(n, y, type));
 }
