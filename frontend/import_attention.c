@@ -224,7 +224,9 @@ bool import_Attention(struct import_node *n)
                           (long long)mode);
     if (!read_heads(n, &a) || !take_past(n, &a) || !attention_scores(n, &a))
         return false;
-    struct ir_value *v = repeat_heads(n, a.v, a.q->type.dim[1] / a.v->type.dim[1]);
+    // V may be of another type than Q and K; Y has that of Q.
+    struct ir_value *v = node_convert(n, a.v, a.q->type.dtype);
+    v = repeat_heads(n, v, a.q->type.dim[1] / a.v->type.dim[1]);
     struct ir_value *y = irb_matmul(&n->b, a.scores[3], v, NULL);
     if (a.packed)
         y = join_heads(n, y);

@@ -23,7 +23,8 @@ static int64_t product(const int64_t *dim, int num)
     return p;
 }
 
-// Tuples over the first `count` of dim, in the last dimension of v, as row-major positions.
+// Tuples over the first `count` of dim, in the last dimension of v, as row-major positions; the
+// first position behind all of them for a tuple with an index out of range.
 static struct ir_value *flat_positions(struct import_node *n, struct ir_value *v,
                                        const int64_t *dim, int count)
 {
@@ -36,8 +37,12 @@ static struct ir_value *flat_positions(struct import_node *n, struct ir_value *v
         return NULL;
     struct ir_value *from_end = irb_binary(b, BFN_add, v, irb_const_i64s(b, dim, count));
     v = irb_select(b, node_with_scalar(n, BFN_lt, v, 0), from_end, v);
+    struct ir_value *inside = irb_binary(b, BFN_and, node_scalar_with(n, BFN_le, 0, v),
+                                         irb_binary(b, BFN_lt, v, irb_const_i64s(b, dim, count)));
+    inside = irb_reduce(b, RFN_and, inside, &last, 1, false);
     v = irb_binary(b, BFN_mul, v, irb_const_i64s(b, strides, count));
-    return irb_reduce(b, RFN_sum, v, &last, 1, false);
+    return irb_select(b, inside, irb_reduce(b, RFN_sum, v, &last, 1, false),
+                      irb_const_like(b, DT_I64, (double)product(dim, count)));
 }
 
 bool import_GatherND(struct import_node *n)
@@ -71,7 +76,9 @@ bool import_GatherND(struct import_node *n)
             lead[i] = i < batch ? idx->dim[i] : 1;
         struct ir_value *first =
             node_with_scalar(n, BFN_mul, node_iota(n, batches, 1), (double)rows);
+        struct ir_value *good = node_with_scalar(n, BFN_lt, at, (double)rows);
         at = irb_binary(b, BFN_add, at, irb_reshape(b, first, lead, idx->rank - 1));
+        at = irb_select(b, good, at, irb_const_like(b, DT_I64, (double)(batches * rows)));
     }
     int64_t tuples = product(idx->dim, idx->rank - 1);
     struct ir_value *y =
