@@ -295,8 +295,8 @@ struct ir_op *irb_loop_begin(struct ir_builder *b, struct ir_value *trip, struct
     return finish_marker(b, op);
 }
 
-struct ir_op *irb_loop_end(struct ir_builder *b, struct ir_value *cond, struct ir_value *const *next,
-                           int n, int carried, int64_t trips)
+struct ir_op *irb_loop_end(struct ir_builder *b, struct ir_value *cond,
+                           struct ir_value *const *next, int n, int carried, int64_t trips)
 {
     struct ir_op *op = start_marker(b, IR_OP_LOOP_END, &cond, 1, next, n, n);
     if (!op)

@@ -29,7 +29,8 @@ bool ir_infer_LOOP_BEGIN(struct infer *in)
     if (ir_int(in->op, IR_A_carried, -1) != carried)
         return infer_bad_attr(in, "carried is %lld, the op has initial values of %d",
                               (long long)ir_int(in->op, IR_A_carried, -1), carried);
-    if (!check_results(in, carried + 1) || !check_scalar(in, 0, DT_I64, "the number of iterations") ||
+    if (!check_results(in, carried + 1) ||
+        !check_scalar(in, 0, DT_I64, "the number of iterations") ||
         !check_scalar(in, 1, DT_BOOL, "the condition") || !infer_set(in, 0, DT_I64, NULL, 0))
         return false;
     for (int i = 0; i < carried; i++)
@@ -55,7 +56,8 @@ bool ir_infer_LOOP_END(struct infer *in)
     if (carried < 0 || carried > values)
         return infer_bad_attr(in, "carried is %lld, not in 0..%d", (long long)carried, values);
     if ((trips >= 0) != (carried < values))
-        return infer_bad_attr(in, "trips belongs to loops that stack elements, and is not negative");
+        return infer_bad_attr(in,
+                              "trips belongs to loops that stack elements, and is not negative");
     if (!check_results(in, values) || !check_scalar(in, 0, DT_BOOL, "the condition"))
         return false;
     for (int i = 0; i < values; i++)

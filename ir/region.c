@@ -1,4 +1,5 @@
-// Walks over the markers of regions. Loops and ifs nest, so counting begins and ends finds partners.
+// Walks over the markers of regions. Loops and ifs nest, so counting begins and ends finds
+// partners.
 #include "ir.h"
 
 static bool begins(const struct ir_op *op)
