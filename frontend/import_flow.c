@@ -366,6 +366,9 @@ static bool scan_counts(struct scan *s, int first)
     s->x = ARENA_ARRAY(n->arena, (size_t)s->inputs + 1, struct ir_value *);
     s->reversed = ARENA_ARRAY(n->arena, (size_t)s->inputs + 1, bool);
     memcpy(s->state, n->in + first, (size_t)s->states * sizeof(*s->state));
+    for (int i = first; i < n->num_in; i++)
+        if (!n->in[i])
+            return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", i);
     return true;
 }
 

@@ -65,8 +65,9 @@ void ir_regions_enter(struct ir_regions *r, const struct ir_op *op)
         return;
     r->stack = arena_grow(r->scratch, r->stack, r->depth, r->depth + 1, sizeof *r->stack, &r->cap);
     r->num++;
-    r->ended = arena_grow(r->scratch, r->ended, r->num, (size_t)r->num + 1, sizeof *r->ended,
-                          &r->ended_cap);
+    r->ended = arena_grow(r->scratch, r->ended, r->ended ? r->num : 0, (size_t)r->num + 1,
+                          sizeof *r->ended, &r->ended_cap);
+    r->ended[0] = false; // the graph
     r->ended[r->num] = false;
     r->stack[r->depth++] = (struct ir_region){op, r->num};
 }
