@@ -228,8 +228,8 @@ static bool check_op(struct verifier *v, const struct ir_op *op)
 {
     if (!check_links(v, op))
         return false;
-    bool ok = check_defined(v, op) && check_attrs(v, op) &&
-              (!ir_closes(op) || ir_regions_leave(&v->regions, op, v->d));
+    bool ok = check_defined(v, op) && check_attrs(v, op);
+    ok &= ir_regions_leave(&v->regions, op, v->d);
     ir_regions_enter(&v->regions, op);
     for (int i = 0; i < op->num_out; i++) // even so, or every user would be reported too
         ok &= check_new_value(v, op->out[i], op->loc);

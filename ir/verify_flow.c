@@ -10,6 +10,8 @@ static bool same_types(const struct ir_op *a, int first_a, const struct ir_op *b
                        int n, struct diag *d)
 {
     for (int i = 0; i < n; i++) {
+        if (!a->in[first_a + i] || !b->in[first_b + i])
+            return bad_marker(b, d, "a value is absent");
         const struct ir_type *x = &a->in[first_a + i]->type, *y = &b->in[first_b + i]->type;
         if (x->known && y->known && !ir_type_equal(x, y))
             return diag_report(
@@ -22,13 +24,14 @@ static bool same_types(const struct ir_op *a, int first_a, const struct ir_op *b
 static bool loop_fits(const struct ir_op *begin, const struct ir_op *end, struct diag *d)
 {
     int64_t carried = ir_int(begin, IR_A_carried, -1), trips = ir_int(end, IR_A_trips, -1);
-    if (carried != ir_int(end, IR_A_carried, -1) || carried != begin->num_in - 2)
+    if (begin->num_in < 2 || carried != ir_int(end, IR_A_carried, -1) ||
+        carried != begin->num_in - 2 || carried > end->num_in - 1)
         return bad_marker(end, d, "the loop begins with another number of carried values");
     if (trips >= 0) {
         const struct tensor *t = begin->in[0] ? ir_const_data(begin->in[0]) : NULL;
         if (begin->in[1] || end->in[0])
             return bad_marker(end, d, "a loop that stacks elements has no condition");
-        if (!t || tensor_elems(t) != 1 || tensor_get_int(t, 0) != trips)
+        if (!t || t->dtype != DT_I64 || tensor_elems(t) != 1 || tensor_get_int(t, 0) != trips)
             return bad_marker(end, d, "trips is not the loop's number of iterations");
     }
     return same_types(begin, 2, end, 1, (int)carried, d);
