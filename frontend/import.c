@@ -416,7 +416,7 @@ static bool check_arity(struct import_node *n)
         return node_error(n, DIAG_ONNX_ARITY, "%zu outputs, the operator gives %s", out,
                           count_text(n, r->out_min, r->out_max));
     // Of a variadic operator every operand counts; those that run a body look themselves.
-    bool has_body = onnx_attr_find(r->name, n->opset, "body") != NULL;
+    bool has_body = onnx_attr_find(n->domain, r->name, n->opset, "body") != NULL;
     int needed = has_body ? 0 : r->in_max < 0 ? (int)in : r->in_min;
     for (int i = 0; i < needed; i++)
         if (n->proto->input[i][0] == '\0')
