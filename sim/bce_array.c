@@ -141,12 +141,18 @@ static void run_pieces(const struct array *m, int pieces,
 
 // ---- Tiles --------------------------------------------------------------------------------------
 
+// K indices of a group; fewer than N in the last one.
+static int group_rows(const struct array *m, int64_t group)
+{
+    int64_t left = m->op->agu->k_total - group * m->op->cfg.n;
+    return left < m->op->cfg.n ? (int)left : m->op->cfg.n;
+}
+
 static void decode_tile(const struct array *m, int index)
 {
     const struct bce_op *op = m->op;
     int64_t group = m->first_group + index / op->npe;
-    int64_t left = op->agu->k_total - group * op->cfg.n;
-    int limit = left < op->cfg.n ? (int)left : op->cfg.n;
+    int limit = group_rows(m, group);
     size_t at = (size_t)(group * op->npe + index % op->npe);
     struct bce_tile local, *t = op->literal ? &m->tile[index] : &local;
     bce_tile_load(&op->cfg, op->lanes, limit, op->tiles + at * op->tile_bytes, t);
@@ -175,8 +181,8 @@ static void build_rows(const struct array *m, struct worker *w, const struct pie
                        int64_t group)
 {
     const struct bce_op *op = m->op;
-    int64_t k0 = group * op->cfg.n, left = op->agu->k_total - k0;
-    int n = op->cfg.n, rows = left < n ? (int)left : n;
+    int64_t k0 = group * op->cfg.n;
+    int n = op->cfg.n, rows = group_rows(m, group);
     w->range |= bce_agu_rows(op->agu, k0, rows, x->p0, x->len, m->kind, w->rows);
     if (rows < n && (op->literal || op->cfg.compat))
         memset(w->rows + (size_t)rows * BCE_ROW_BYTES, 0, (size_t)(n - rows) * BCE_ROW_BYTES);
@@ -322,7 +328,7 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
 
 static void time_batch(const struct array *m, struct sim_layer_stats *stats, int64_t *cycles)
 {
-    const struct bce_timing *t = &m->op->timing;
+    struct bce_timing timing = m->op->timing, *t = &timing;
     int npe = m->op->npe, pos_stride = fixed_vector(m->op) ? 0 : 1;
     int64_t pe_stride = pos_stride ? m->positions : 1;
     for (int i = 0; i < m->batch * npe; i++) {
@@ -332,6 +338,7 @@ static void time_batch(const struct array *m, struct sim_layer_stats *stats, int
     }
     for (int g = 0; g < m->batch; g++) {
         int64_t next = m->first_group + g + 1 < m->groups ? t->weight_load : 0;
+        t->least = t->beat ? (group_rows(m, m->first_group + g) + t->beat - 1) / t->beat : 0;
         int64_t busy = bce_group_time(t, m->d + g * npe * pe_stride, npe, m->positions, pe_stride,
                                       pos_stride, m->time_work, &stats->step_cycles);
         int64_t stall = next > busy ? next - busy : 0;

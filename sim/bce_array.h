@@ -10,11 +10,13 @@
 #include "bce_agu.h"
 
 // Time of the array: a step is one position of one group on all PEs; it takes overhead + the
-// largest D.
+// largest D, and at least as long as its activations take to enter.
 struct bce_timing {
     int overhead;
     int once;            // added once an instruction
     int fifo;            // steps a PE may run behind the fastest
+    int beat;            // activations that enter in a cycle; 0: the overhead covers their entry
+    int least;           // cycles that a group's activations take to enter
     int64_t weight_load; // cycles to bring one group's tiles to the PEs
 };
 // D of (pe, p) at d[pe * pe_stride + p * pos_stride]. Gives the cycles of one group's steps;

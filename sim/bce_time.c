@@ -8,7 +8,7 @@
 static int64_t in_step(const struct bce_timing *t, const uint16_t *d, int num_pe, int64_t positions,
                        int64_t pe_stride, int64_t pos_stride, uint64_t *step_sum)
 {
-    uint64_t sum = 0;
+    uint64_t sum = 0, entry = 0; // entry: cycles that PEs wait for activations
     for (int64_t p0 = 0; p0 < positions; p0 += CHUNK) {
         int n = positions - p0 < CHUNK ? (int)(positions - p0) : CHUNK;
         uint16_t max[CHUNK] = {0};
@@ -17,11 +17,13 @@ static int64_t in_step(const struct bce_timing *t, const uint16_t *d, int num_pe
             for (int i = 0; i < n; i++)
                 max[i] = row[i * pos_stride] > max[i] ? row[i * pos_stride] : max[i];
         }
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
             sum += max[i];
+            entry += max[i] < t->least ? (uint64_t)(t->least - max[i]) : 0;
+        }
     }
     *step_sum += sum;
-    return (int64_t)sum + positions * t->overhead;
+    return (int64_t)(sum + entry) + positions * t->overhead;
 }
 
 // D that does not depend on the position.
@@ -32,7 +34,7 @@ static int64_t in_step_constant(const struct bce_timing *t, const uint16_t *d, i
     for (int pe = 0; pe < num_pe; pe++)
         max = d[pe * pe_stride] > max ? d[pe * pe_stride] : max;
     *step_sum += (uint64_t)(positions * max);
-    return positions * (max + t->overhead);
+    return positions * ((max > t->least ? max : t->least) + t->overhead);
 }
 
 // With FIFOs a step is broadcast once the slowest PE has begun the step `fifo` before it; a PE
@@ -52,7 +54,7 @@ static int64_t with_fifo(const struct bce_timing *t, const uint16_t *d, int num_
         for (int pe = 0; pe < num_pe; pe++) {
             int cycles = d[pe * pe_stride + p * pos_stride];
             int64_t start = done[pe] > broadcast ? done[pe] : broadcast;
-            done[pe] = start + t->overhead + cycles;
+            done[pe] = start + t->overhead + (cycles > t->least ? cycles : t->least);
             last = start > last ? start : last;
             end = done[pe] > end ? done[pe] : end;
             max = cycles > max ? cycles : max;

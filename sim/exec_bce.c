@@ -101,6 +101,15 @@ static void rtl_timing(const struct machine *m, bool is_float, struct bce_timing
         t->once++;
 }
 
+// Extension P: the fixed part of a step runs beside the distillation of the steps before it; it is
+// paid once, and what remains besides D is the entry of the activations.
+static void pipeline(const struct machine *m, struct bce_timing *t)
+{
+    t->once += t->overhead;
+    t->overhead = 0;
+    t->beat = (int)m->beat;
+}
+
 static struct bce_timing timing_of(const struct sim *s, bool is_float, uint64_t weight_bytes)
 {
     struct bce_timing t = {.fifo = (int)s->machine.act_fifo};
@@ -108,11 +117,13 @@ static struct bce_timing timing_of(const struct sim *s, bool is_float, uint64_t 
     t.weight_load = (int64_t)cycles;
     t.weight_load += (double)t.weight_load < cycles;
     switch (s->opt.timing) {
-    case SIM_TIMING_MICRO21: t.overhead = is_float ? 13 : 10; break;
+    case SIM_TIMING_MICRO21:
+    case SIM_TIMING_PIPELINED: t.overhead = is_float ? 13 : 10; break;
     case SIM_TIMING_RTL: rtl_timing(&s->machine, is_float, &t); break;
-    case SIM_TIMING_PIPELINED: t.once = is_float ? 13 : 10; break;
-    case SIM_TIMING_IDEAL: break;
+    case SIM_TIMING_IDEAL: return t;
     }
+    if ((s->machine.ext & MACHINE_EXT_P) || s->opt.timing == SIM_TIMING_PIPELINED)
+        pipeline(&s->machine, &t);
     return t;
 }
 

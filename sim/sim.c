@@ -25,11 +25,12 @@ void sim_options_default(struct sim_options *o)
 
 #define GUARD_BYTES 4096 // kernels may read a vector past the last element of a buffer
 #define HOST_ALIGN 64
+#define SIM_EXTENSIONS MACHINE_EXT_P
 
 static bool check_machine(const struct image *img, struct arena *a, struct diag *d)
 {
     const struct machine *m = &img->machine;
-    if (m->ext != 0)
+    if (m->ext & ~(uint32_t)SIM_EXTENSIONS)
         return diag_report(d, LOC_NONE, DIAG_MACHINE_LACKS,
                            "the binary is scheduled for machine '%s' with extensions '%s', which "
                            "this simulator does not model",

@@ -64,9 +64,11 @@ static bool parse_name(struct diag *d, const char *option, const char *text,
             *out = i;
             return true;
         }
-    return diag_report(d, LOC_NONE, DIAG_USAGE, "--%s takes %s%s%s%s%s, not '%s'", option, names[0],
-                       num > 1 ? ", " : "", num > 1 ? names[1] : "", num > 2 ? ", " : "",
-                       num > 2 ? names[2] : "", text);
+    char list[80];
+    size_t len = 0;
+    for (int i = 0; i < num && len < sizeof list; i++)
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", names[i]);
+    return diag_report(d, LOC_NONE, DIAG_USAGE, "--%s takes %s, not '%s'", option, list, text);
 }
 
 static bool apply_value(enum option_id id, const char *v, struct tool_args *out, struct diag *d)
@@ -87,7 +89,7 @@ static bool apply_value(enum option_id id, const char *v, struct tool_args *out,
         out->sim.datapath = (enum sim_datapath)choice;
         return true;
     case OPT_TIMING:
-        if (!parse_name(d, name, v, sim_timing_name, SIM_TIMING_IDEAL + 1, &choice))
+        if (!parse_name(d, name, v, sim_timing_name, SIM_TIMING_PIPELINED + 1, &choice))
             return false;
         out->sim.timing = (enum sim_timing)choice;
         return true;

@@ -196,6 +196,7 @@ static bool make_scene(uint64_t *state, struct scene *s)
     op->acc = bce_below(state, 2);
     op->timing.overhead = bce_below(state, 20);
     op->timing.fifo = bce_below(state, 3) ? 0 : 1 + bce_below(state, 6);
+    op->timing.beat = bce_below(state, 2) ? 0 : 1 + bce_below(state, 20);
     op->timing.weight_load = bce_below(state, 3000);
     op->tables = &tables;
     op->agu = &s->agu;
@@ -383,6 +384,14 @@ static void time_of_steps(void)
     CHECK_INT(bce_group_time(&t, d[0], 2, 4, 4, 1, work, &sum), 60);
     CHECK_INT(sum, 20);
     CHECK_INT(bce_group_time(&t, d[0], 2, 4, 1, 0, work, &sum), 60); // 5 and 1 at every position
+    t.least = 3; // the entry of the activations holds back only where D is less
+    CHECK_INT(bce_group_time(&t, d[0], 2, 4, 4, 1, work, &sum), 60);
+    CHECK_INT(bce_group_time(&t, d[0], 1, 4, 4, 1, work, &sum), 56);
+    t.least = 7;
+    CHECK_INT(bce_group_time(&t, d[0], 2, 4, 1, 0, work, &sum), 68);
+    t.fifo = 2;
+    CHECK_INT(bce_group_time(&t, d[0], 2, 4, 4, 1, work, &sum), 68);
+    t.least = 0;
     t.fifo = 1; // one step of slack absorbs the alternation: 15 + 11 + 15 + 11
     CHECK_INT(bce_group_time(&t, d[0], 2, 4, 4, 1, work, &sum), 52);
     t.fifo = 4;

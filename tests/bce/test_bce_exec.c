@@ -194,22 +194,23 @@ static void convolutions(void)
 // ---- Time
 // --------------------------------------------------------------------------------------------
 
-static int64_t array_cycles(enum sim_timing timing, bool no_distill, const char *mode, int lanes,
-                            const char *type, int positions, const struct sim_layer_stats **stats,
-                            struct sim_case *c)
+static int64_t array_cycles(enum sim_timing timing, bool no_distill, const char *ext,
+                            const char *mode, int lanes, const char *type, int positions,
+                            const struct sim_layer_stats **stats, struct sim_case *c)
 {
     case_prepare(c);
     c->opt.timing = timing;
     c->opt.no_distill = no_distill;
     char *program = arena_printf(
         c->arena,
+        ".machine {\"extensions\": \"%s\"}\n"
         ".heap 4096\n tnew t0, x0, type=%s, rank=2, imm=0x30000000000\n"
         "tdim t0, dim=0, extent=1, stride=64\n tdim t0, dim=1, extent=64, stride=1\n"
         "wpack t0, x0, mode=%s, lanes=%d\n"
         "tnew t1, x0, type=%s, rank=2, imm=0x40000000000\n tdim t1, dim=0, extent=64, stride=0\n"
         "tdim t1, dim=1, extent=%d, stride=0\n bce t1, x0, x0, nk=1, mode=%s, lanes=%d, npe=1\n "
         "halt",
-        type, mode, lanes, type, positions, mode, lanes);
+        ext, type, mode, lanes, type, positions, mode, lanes);
     CHECK(case_run(c, program));
     *stats = &sim_stats(c->sim)->total;
     return (*stats)->busy[ISA_UNIT_ARRAY];
@@ -219,12 +220,21 @@ static void time_of_a_group(void)
 {
     static const struct {
         enum sim_timing timing;
+        const char *ext;
         bool no_distill;
         int fixed, floats, once_fixed, once_float; // a step; added once
     } rows[] = {
-        {SIM_TIMING_MICRO21, true, 74, 77, 0, 0}, {SIM_TIMING_MICRO21, false, 18, 21, 0, 0},
-        {SIM_TIMING_RTL, false, 24, 27, 5, 5},    {SIM_TIMING_RTL, true, 80, 83, 5, 5},
-        {SIM_TIMING_IDEAL, false, 0, 0, 0, 0},    {SIM_TIMING_PIPELINED, false, 8, 8, 10, 13},
+        {SIM_TIMING_MICRO21, "", true, 74, 77, 0, 0},
+        {SIM_TIMING_MICRO21, "", false, 18, 21, 0, 0},
+        {SIM_TIMING_RTL, "", false, 24, 27, 5, 5},
+        {SIM_TIMING_RTL, "", true, 80, 83, 5, 5},
+        {SIM_TIMING_IDEAL, "", false, 0, 0, 0, 0},
+        {SIM_TIMING_PIPELINED, "", false, 8, 8, 10, 13},
+        {SIM_TIMING_MICRO21, "P", true, 64, 64, 10, 13},
+        {SIM_TIMING_MICRO21, "P", false, 8, 8, 10, 13},
+        {SIM_TIMING_RTL, "P", false, 8, 8, 21, 24},
+        {SIM_TIMING_PIPELINED, "P", false, 8, 8, 10, 13},
+        {SIM_TIMING_IDEAL, "P", false, 0, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int positions = 1; positions <= 3; positions += 2) {
@@ -232,15 +242,15 @@ static void time_of_a_group(void)
             struct sim_case c;
             // Nothing but zeros: 8 cycles of distillation. Tiles of 9 and 26 words, and exponents,
             // at 25.6 bytes a cycle.
-            int64_t got = array_cycles(rows[i].timing, rows[i].no_distill, "fixed", 7, "i8",
-                                       positions, &st, &c);
+            int64_t got = array_cycles(rows[i].timing, rows[i].no_distill, rows[i].ext, "fixed", 7,
+                                       "i8", positions, &st, &c);
             CHECK_INT(got, positions * rows[i].fixed + rows[i].once_fixed + 3);
             CHECK_INT(st->weight_load_cycles, 3);
             CHECK_INT(st->steps, positions);
             CHECK_INT(st->idle_pe_steps, 31 * positions);
             case_end(&c);
-            got = array_cycles(rows[i].timing, rows[i].no_distill, "fp32", 24, "f32", positions,
-                               &st, &c);
+            got = array_cycles(rows[i].timing, rows[i].no_distill, rows[i].ext, "fp32", 24, "f32",
+                               positions, &st, &c);
             CHECK_INT(got, positions * rows[i].floats + rows[i].once_float + 11);
             CHECK_INT(st->pe_groups, positions);
             case_end(&c);
