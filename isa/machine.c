@@ -385,3 +385,8 @@ size_t machine_lane_tile_bytes(const struct machine *m, int lanes, bool is_float
     size_t exponents = is_float ? ((size_t)m->group + 7) / 8 * 8 : 0;
     return words * 8 + exponents;
 }
+
+size_t machine_lane_map_bytes(const struct machine *m)
+{
+    return 16 + ((size_t)m->lanes + 7) / 8 * 8;
+}

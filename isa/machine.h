@@ -7,6 +7,8 @@
 
 enum machine_ext { MACHINE_EXT_P = 1, MACHINE_EXT_G = 2, MACHINE_EXT_S = 4, MACHINE_EXT_B = 8 };
 
+#define MACHINE_MAP_EXT (MACHINE_EXT_G | MACHINE_EXT_S | MACHINE_EXT_B) // take lane maps
+
 struct machine {
     const char *name;
     uint32_t ext; // enum machine_ext
@@ -34,6 +36,8 @@ bool machine_ext_parse(const char *text, uint32_t *out);
 
 // Bytes of one PE's stationary weights of one group: see image.h for the layout.
 size_t machine_lane_tile_bytes(const struct machine *m, int lanes, bool is_float);
+// Bytes of the lane map behind it, of tiles that have one (extensions G, S, B).
+size_t machine_lane_map_bytes(const struct machine *m);
 static inline int machine_group_words(const struct machine *m)
 {
     return (int)((m->group + 63) / 64);

@@ -28,12 +28,27 @@ struct bce_config {
     uint32_t prune; // bit b set: lane b works
     enum bce_walk walk;
     bool compat; // the quirks of the authors' RTL
+    int regs;    // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
 };
 
 static inline bool bce_is_float(const struct bce_config *c)
 {
     return c->mode != ISA_MODE_fixed;
 }
+
+enum bce_code { BCE_CODE_MAGNITUDE, BCE_CODE_SIGNED_DIGITS, BCE_CODE_TWOS_COMPLEMENT };
+// image.h gives the meaning.
+struct bce_map {
+    enum bce_code code;
+    int regs, limit;
+    uint32_t walked, inverted, first;
+    uint8_t start[BCE_LANES];
+};
+// What one RR-reg walks: positions [start, end) of a digit lane.
+struct bce_range {
+    int lane, start, end;
+    bool sum; // begins with the sum of the group's activations
+};
 
 // The stationary weights of one (group, PE). Bits where `valid` is clear, and bits past N, are zero
 // in sign and columns.
@@ -44,6 +59,9 @@ struct bce_tile {
     uint64_t sign[BCE_MAX_WORDS];
     uint64_t col[BCE_LANES][BCE_MAX_WORDS];
     uint8_t exp[BCE_MAX_N]; // floats; 0 where the magnitude is 0
+    // with a map
+    int lanes, count; // of magnitudes; positions of the group
+    struct bce_map map;
 };
 
 // Bytes of a tile in the layout of image.h.
@@ -55,6 +73,14 @@ void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8
 // valid for i < count.
 void bce_tile_store(const struct bce_config *c, int lanes, int count, const uint32_t *mag,
                     const bool *neg, const uint8_t *exp, uint8_t *bytes);
+
+size_t bce_map_bytes(int regs);
+void bce_map_load(const uint8_t *bytes, int regs, struct bce_map *out);
+void bce_map_store(const struct bce_map *m, int regs, uint8_t *bytes);
+// NULL: the map is well-formed and needs no other extensions than those of `ext`.
+const char *bce_map_fault(const struct bce_map *m, int regs, int lanes, uint32_t ext);
+// The ranges of a well-formed map's RR-regs.
+void bce_map_ranges(const struct bce_map *m, int count, struct bce_range *out);
 
 static inline bool bce_bit(const uint64_t *words, int i)
 {
@@ -82,6 +108,9 @@ struct bce_group {
 // f16. trace may be NULL.
 void bce_rtl_group(const struct bce_config *c, const struct bce_tile *t, const uint32_t *a,
                    const struct bce_trace *trace, struct bce_group *out);
+// A tile with a lane map; fixed point.
+void bce_rtl_mapped(const struct bce_config *c, const struct bce_tile *t, const uint32_t *a,
+                    struct bce_group *out);
 // The final packager: fp32 bits of a float group's sum.
 uint32_t bce_rtl_pack_float(const struct bce_config *c, int64_t acc, int emax);
 // The same, or what IEEE gives when infinities or NaNs are among the operands (not in compat).
@@ -125,7 +154,8 @@ struct bce_plan {
     // fixed
     int d; // distillation cycles
     uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
-    bool wide; // the group sum may leave 32 bits
+    bool wide;          // the group sum may leave 32 bits
+    int64_t sum_factor; // of the sum of the group's activations
     int num_segments;
     struct bce_segment *segment;
     uint8_t *k; // selected positions, segment by segment
@@ -153,6 +183,12 @@ size_t bce_plan_bytes(const struct bce_config *c);
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
                    struct bce_plan **out);
+// Bits that a mapped tile's RR-regs select, by digit lane and sign, with the lanes' counts and D.
+struct bce_selected {
+    uint64_t pos[BCE_LANES][BCE_MAX_WORDS], neg[BCE_LANES][BCE_MAX_WORDS];
+};
+void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
+                    struct bce_selected *out);
 int32_t bce_activation_bound(enum dtype t);
 static inline enum bce_row bce_fixed_row(int32_t amax)
 {

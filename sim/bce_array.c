@@ -16,10 +16,12 @@ struct worker {
     struct bce_float_out out;
     struct bce_float_block block;
     struct bce_lane_counter lanes;
-    uint64_t d_hist[BCE_MAX_N + 1];
+    uint64_t d_hist[SIM_MAX_D + 1];
     uint64_t lane_cycles[BCE_LANES];
     bool range;
+    const char *bad_map;
     uint8_t *rows;
+    int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
 };
 
 struct array {
@@ -148,7 +150,7 @@ static int group_rows(const struct array *m, int64_t group)
     return left < m->op->cfg.n ? (int)left : m->op->cfg.n;
 }
 
-static void decode_tile(const struct array *m, int index)
+static void decode_tile(const struct array *m, struct worker *w, int index)
 {
     const struct bce_op *op = m->op;
     int64_t group = m->first_group + index / op->npe;
@@ -156,6 +158,13 @@ static void decode_tile(const struct array *m, int index)
     size_t at = (size_t)(group * op->npe + index % op->npe);
     struct bce_tile local, *t = op->literal ? &m->tile[index] : &local;
     bce_tile_load(&op->cfg, op->lanes, limit, op->tiles + at * op->tile_bytes, t);
+    if (op->cfg.regs > 0 && t->n_calc >= 0) {
+        const char *bad = bce_map_fault(&t->map, op->cfg.regs, op->lanes, op->ext);
+        if (bad) {
+            w->bad_map = bad;
+            t->n_calc = -1; // not walked; the run ends with this batch
+        }
+    }
     if (!op->literal)
         bce_plan_make(&op->cfg, op->tables, t, m->amax, m->kind,
                       m->plan_mem + (size_t)index * m->plan_bytes, &m->plan[index]);
@@ -165,9 +174,8 @@ static void decode_piece(void *user, int piece, int worker)
 {
     const struct array *m = user;
     int tiles = m->batch * m->op->npe, end = (piece + 1) * DECODE_TILES;
-    (void)worker;
     for (int i = piece * DECODE_TILES; i < end && i < tiles; i++)
-        decode_tile(m, i);
+        decode_tile(m, &m->worker[worker], i);
 }
 
 // ---- Activations against tiles ------------------------------------------------------------------
@@ -219,20 +227,46 @@ static void vector_float(const struct array *m, struct worker *w, const struct p
     }
 }
 
+// The sum of a group's activations, which inverted lanes start from: formed when the first PE asks.
+static void sum_rows(const struct array *m, struct worker *w, int rows, int len)
+{
+    memset(w->sum, 0, sizeof w->sum);
+    for (int k = 0; k < rows; k++) {
+        const void *row = w->rows + (size_t)k * BCE_ROW_BYTES;
+        const int16_t *narrow = row;
+        const int32_t *wide = row;
+        for (int i = 0; i < len; i++)
+            w->sum[i] += m->kind == BCE_ROW_I16 ? narrow[i] : wide[i];
+    }
+}
+
 static void vector_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
                          bool add)
 {
     const struct bce_op *op = m->op;
-    for (int pe = x->pe0; pe < x->pe1; pe++)
-        bce_vector_fixed(m->kernels, &op->cfg, m->plan[local * op->npe + pe], m->kind, w->rows,
-                         x->len, (int64_t *)(op->psum + pe * m->positions + x->p0), add);
+    bool have_sum = false;
+    for (int pe = x->pe0; pe < x->pe1; pe++) {
+        const struct bce_plan *p = m->plan[local * op->npe + pe];
+        uint64_t *psum = op->psum + pe * m->positions + x->p0;
+        bce_vector_fixed(m->kernels, &op->cfg, p, m->kind, w->rows, x->len, (int64_t *)psum, add);
+        if (p->sum_factor == 0)
+            continue;
+        if (!have_sum)
+            sum_rows(m, w, group_rows(m, m->first_group + local), x->len);
+        have_sum = true;
+        for (int i = 0; i < x->len; i++)
+            psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
+    }
 }
 
 static void literal_group(const struct array *m, struct worker *w, const struct bce_tile *t,
                           const uint32_t *a, uint64_t *psum, bool add, uint16_t *d)
 {
     struct bce_group g;
-    bce_rtl_group(&m->op->cfg, t, a, NULL, &g);
+    if (m->op->cfg.regs > 0)
+        bce_rtl_mapped(&m->op->cfg, t, a, &g);
+    else
+        bce_rtl_group(&m->op->cfg, t, a, NULL, &g);
     *d = (uint16_t)g.d;
     if (bce_is_float(&m->op->cfg)) {
         uint32_t r = bce_rtl_result(&m->op->cfg, t, a, &g);
@@ -311,7 +345,8 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
         return;
     int64_t at = fixed_vector(m->op) ? index : index * m->positions;
     if (p)
-        m->d[at] = (uint16_t)(m->op->cfg.walk == BCE_WALK_ALL ? m->op->cfg.n : p->d);
+        m->d[at] = (uint16_t)(m->op->cfg.walk == BCE_WALK_ALL && m->op->cfg.regs == 0 ? m->op->cfg.n
+                                                                                      : p->d);
     if (is_first_use(m, index)) {
         stats->tile_count++;
         stats->tile_d_sum += m->d[at];
@@ -354,7 +389,7 @@ static void time_batch(const struct array *m, struct sim_layer_stats *stats, int
 static void merge_worker(struct worker *w, struct sim_layer_stats *stats)
 {
     bce_lane_counter_drain(&w->lanes);
-    for (int i = 0; i <= BCE_MAX_N; i++) {
+    for (int i = 0; i <= SIM_MAX_D; i++) {
         stats->d_hist[i] += w->d_hist[i];
         stats->d_sum += w->d_hist[i] * (uint64_t)i;
     }
@@ -396,26 +431,29 @@ static void set_up(struct array *m, const struct bce_op *op, struct sim_pool *po
         m->slices = 1;
 }
 
-bool bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
-                   struct sim_layer_stats *stats, int64_t *cycles)
+enum bce_fault bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
+                             struct sim_layer_stats *stats, int64_t *cycles, const char **what)
 {
     struct array m = {0};
     bool range = false;
+    *what = NULL;
     set_up(&m, op, pool, mem);
     *cycles = op->timing.weight_load + op->timing.once;
     stats->weight_load_cycles += (uint64_t)op->timing.weight_load;
     stats->overhead_cycles += (uint64_t)op->timing.once;
-    while (m.first_group < m.groups && !range) {
+    while (m.first_group < m.groups && !range && !*what) {
         int64_t left = m.groups - m.first_group;
         m.batch = left < m.batch_max ? (int)left : m.batch_max;
         run_pieces(&m, (m.batch * op->npe + DECODE_TILES - 1) / DECODE_TILES, decode_piece, &m);
         run_pieces(&m, m.blocks * m.slices, compute_piece, &m);
         time_batch(&m, stats, cycles);
-        for (int i = 0; i < m.num_workers; i++)
+        for (int i = 0; i < m.num_workers; i++) {
             range |= m.worker[i].range;
+            *what = m.worker[i].bad_map ? m.worker[i].bad_map : *what;
+        }
         m.first_group += m.batch;
     }
     for (int i = 0; i < m.num_workers; i++)
         merge_worker(&m.worker[i], stats);
-    return !range;
+    return *what ? BCE_FAULT_MAP : range ? BCE_FAULT_RANGE : BCE_FAULT_NONE;
 }

@@ -25,7 +25,8 @@ int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe
                        int64_t pe_stride, int64_t pos_stride, int64_t *work, uint64_t *step_sum);
 
 struct bce_op {
-    struct bce_config cfg;
+    struct bce_config cfg; // regs > 0: the tiles have lane maps
+    uint32_t ext;          // extensions that lane maps may use
     struct bce_timing timing;
     const struct bce_tables *tables;
     const struct bce_agu *agu;
@@ -42,9 +43,14 @@ struct bce_op {
 };
 int64_t bce_op_groups(const struct bce_op *op);
 size_t bce_array_bytes(const struct bce_op *op, int workers);
-// mem: 64-byte aligned. Statistics are added to *stats. False when an activation does not fit 25
-// bits.
-bool bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
-                   struct sim_layer_stats *stats, int64_t *cycles);
+// mem: 64-byte aligned. Statistics are added to *stats. Gives what is wrong with an activation or a
+// lane map.
+enum bce_fault {
+    BCE_FAULT_NONE,
+    BCE_FAULT_RANGE, // an activation does not fit 25 bits
+    BCE_FAULT_MAP    // *what says why
+};
+enum bce_fault bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
+                             struct sim_layer_stats *stats, int64_t *cycles, const char **what);
 
 #endif

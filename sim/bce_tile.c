@@ -53,8 +53,13 @@ void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8
         if (valid)
             out->n_calc = 64 * w + 63 - __builtin_clzll(valid);
     }
+    const uint8_t *behind = bytes + 8 * (2 + lanes) * words;
+    out->lanes = lanes;
+    out->count = limit;
     if (bce_is_float(c))
-        load_exponents(c, bytes + 8 * (2 + lanes) * words, out);
+        load_exponents(c, behind, out);
+    if (c->regs > 0)
+        bce_map_load(behind, c->regs, &out->map);
 }
 
 void bce_tile_store(const struct bce_config *c, int lanes, int count, const uint32_t *mag,

@@ -230,12 +230,11 @@ struct packer {
 };
 
 // Indices of the set bits, eight at a time; writes up to 7 bytes past the last one.
-static int list_bits(const struct packer *k, const uint64_t *sel, const uint64_t *sign, bool neg,
-                     uint8_t *out)
+static int list_bits(const struct packer *k, const uint64_t *sel, uint8_t *out)
 {
     int n = 0;
     for (int w = 0; w < k->words; w++) {
-        uint64_t m = sel[w] & (neg ? sign[w] : ~sign[w]);
+        uint64_t m = sel[w];
         uint64_t base = UINT64_C(0x4040404040404040) * (unsigned)w;
         for (; m; m >>= 8, base += UINT64_C(0x0808080808080808)) {
             uint64_t indices = k->tables->index[m & 0xff] + base;
@@ -256,10 +255,10 @@ static void flush(struct packer *k)
     k->bound = 0;
 }
 
-static void add_lane(struct packer *k, int lane, const uint64_t *sel, const uint64_t *sign)
+static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uint64_t *minus)
 {
-    int pos = list_bits(k, sel, sign, false, k->p->k + k->used);
-    int neg = list_bits(k, sel, sign, true, k->p->k + k->used + pos);
+    int pos = list_bits(k, plus, k->p->k + k->used);
+    int neg = list_bits(k, minus, k->p->k + k->used + pos);
     k->used += pos + neg;
     while (pos + neg > 0) {
         int dbl = k->bound ? k->lane - lane : 0;
@@ -293,7 +292,12 @@ static void plan_fixed(const struct bce_config *c, const struct bce_tables *tabl
         if (!(c->prune >> b & 1))
             continue;
         int used = k.used, cycles = select_bits(c, &walk, t, b, sel[b]);
-        add_lane(&k, b, sel[b], t->sign);
+        uint64_t plus[BCE_MAX_WORDS], minus[BCE_MAX_WORDS];
+        for (int w = 0; w < k.words; w++) {
+            plus[w] = sel[b][w] & ~t->sign[w];
+            minus[w] = sel[b][w] & t->sign[w];
+        }
+        add_lane(&k, b, plus, minus);
         p->lane_selections[b] = (uint16_t)(k.used - used);
         p->lane_cycles[b] = (uint16_t)cycles;
         p->d = cycles > p->d ? cycles : p->d;
@@ -308,6 +312,25 @@ static void plan_fixed(const struct bce_config *c, const struct bce_tables *tabl
         p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
 }
 
+static void plan_mapped(const struct bce_config *c, const struct bce_tables *tables,
+                        const struct bce_tile *t, int32_t amax, enum bce_row row,
+                        struct bce_plan *p)
+{
+    struct packer k = {.p = p, .tables = tables, .words = (c->n + 63) / 64};
+    struct bce_selected sel;
+    uint64_t total = 0;
+    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
+    k.amax = (uint64_t)amax;
+    bce_map_select(c, t, p, &sel);
+    for (int b = BCE_LANES - 1; b >= 0; b--) {
+        int used = k.used;
+        add_lane(&k, b, sel.pos[b], sel.neg[b]);
+        total += (uint64_t)(k.used - used) << b;
+    }
+    flush(&k);
+    p->wide = total * k.amax > INT32_MAX;
+}
+
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
                    struct bce_plan **out)
@@ -318,6 +341,8 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
     p->macs = t->macs;
     if (bce_is_float(c))
         plan_float(c, t, p);
+    else if (t->n_calc >= 0 && c->regs > 0)
+        plan_mapped(c, tables, t, amax, row, p);
     else if (t->n_calc >= 0)
         plan_fixed(c, tables, t, amax, row, p);
 }

@@ -105,7 +105,9 @@ static void count(struct sim *s, const struct isa_insn *in, uint64_t d_before)
     l->buffer_write += s->cost.buffer_write;
     if (in->op != ISA_BCE || in->BCE.mode >= SIM_MODES || in->BCE.lanes > SIM_MAX_LANES)
         return;
-    struct sim_mode_stats *m = &l->mode[in->BCE.mode][in->BCE.lanes];
+    // With lane maps every RR-reg of the PE is on.
+    int64_t lanes = in->BCE.map ? s->machine.lanes : in->BCE.lanes;
+    struct sim_mode_stats *m = &l->mode[in->BCE.mode][lanes];
     m->array_cycles += (uint64_t)s->cost.cycles * (uint64_t)in->BCE.npe;
     m->walk_cycles += l->d_sum - d_before;
 }

@@ -25,6 +25,13 @@ static bool check_mode(struct sim *s, const struct isa_args_BCE *in, enum dtype 
     if (lanes < 1 || lanes > s->machine.lanes)
         return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "%d lanes; the machine has %d", (int)lanes,
                             (int)s->machine.lanes);
+    if (in->map && !(s->machine.ext & MACHINE_MAP_EXT))
+        return sim_fault_at(s, SIM_FAULT_EXTENSION, 0, "lane maps; the machine has extensions '%s'",
+                            machine_ext_text(s->machine.ext, s->arena));
+    if (in->map && (in->mode != ISA_MODE_fixed || s->opt.compat_rtl))
+        return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "lane maps %s",
+                            in->mode != ISA_MODE_fixed ? "in a float mode"
+                                                       : "with --compat rtl, which has none");
     if (in->npe < 1 || in->npe > s->machine.pes)
         return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "%d PEs; the machine has %d", (int)in->npe,
                             (int)s->machine.pes);
@@ -42,12 +49,17 @@ static bool sum_offset(int64_t field, int64_t reg, int64_t *out)
     return !__builtin_add_overflow(field, reg, out) && *out >= 0 && *out < (1ll << 40);
 }
 
+static size_t tile_bytes(const struct sim *s, const struct isa_args_BCE *in)
+{
+    size_t plain = machine_lane_tile_bytes(&s->machine, (int)in->lanes, in->mode != ISA_MODE_fixed);
+    return in->map ? plain + machine_lane_map_bytes(&s->machine) : plain;
+}
+
 static bool find_operands(struct sim *s, const struct isa_args_BCE *in, struct operands *o)
 {
     const struct sim_view *v = &s->t[in->ta];
     int64_t elems, offset, entries, groups;
-    uint64_t tile =
-        machine_lane_tile_bytes(&s->machine, (int)in->lanes, in->mode != ISA_MODE_fixed);
+    uint64_t tile = tile_bytes(s, in);
     o->view = v;
     if (in->nk > v->rank)
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "%d K dimensions of a view of rank %d",
@@ -131,6 +143,10 @@ static struct bce_config config_of(const struct sim *s, const struct isa_args_BC
 {
     struct bce_config c = {.n = (int)s->machine.group, .mode = (int)in->mode};
     c.prune = (1u << in->lanes) - 1;
+    if (in->map) { // codes may take a lane more
+        c.regs = (int)s->machine.lanes;
+        c.prune = (c.prune << 1 | 1) & ((1u << BCE_LANES) - 1);
+    }
     c.compat = s->opt.compat_rtl;
     c.walk = s->opt.no_distill                   ? BCE_WALK_ALL
              : s->opt.timing == SIM_TIMING_IDEAL ? BCE_WALK_IDEAL
@@ -171,16 +187,23 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     op.lanes = (int)in->lanes;
     op.npe = (int)in->npe;
     op.pes = (int)s->machine.pes;
-    op.tile_bytes = machine_lane_tile_bytes(&s->machine, op.lanes, is_float);
+    op.ext = s->machine.ext;
+    op.tile_bytes = tile_bytes(s, in);
     op.acc = in->acc != 0;
     op.literal = s->opt.datapath == SIM_DATAPATH_RTL;
     op.timing = timing_of(s, is_float, (uint64_t)op.npe * op.tile_bytes);
     op.first_use = first_use_take;
     op.first_use_user = s->first_use;
     void *mem = sim_scratch(s, bce_array_bytes(&op, sim_pool_size(s->pool)));
-    if (!bce_array_run(&op, s->pool, mem, s->layer, &s->cost.cycles))
+    const char *what;
+    switch (bce_array_run(&op, s->pool, mem, s->layer, &s->cost.cycles, &what)) {
+    case BCE_FAULT_RANGE:
         return sim_fault_at(s, SIM_FAULT_RANGE, o.view->base,
                             "an activation does not fit 25 bits two's complement");
+    case BCE_FAULT_MAP:
+        return sim_fault_at(s, SIM_FAULT_EXTENSION, o.weights, "a lane map %s", what);
+    case BCE_FAULT_NONE: break;
+    }
     sim_count_view(s, o.view, false);
     s->cost.buffer_read += (int64_t)o.weight_bytes;
     return true;

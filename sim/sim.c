@@ -25,7 +25,7 @@ void sim_options_default(struct sim_options *o)
 
 #define GUARD_BYTES 4096 // kernels may read a vector past the last element of a buffer
 #define HOST_ALIGN 64
-#define SIM_EXTENSIONS MACHINE_EXT_P
+#define SIM_EXTENSIONS (MACHINE_EXT_P | MACHINE_MAP_EXT)
 
 static bool check_machine(const struct image *img, struct arena *a, struct diag *d)
 {

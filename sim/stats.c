@@ -39,7 +39,7 @@ static void add_tables(struct sim_layer_stats *t, const struct sim_layer_stats *
         for (int r = 0; r < SIM_STALL_NUM; r++)
             t->stall[u][r] += l->stall[u][r];
     }
-    for (int d = 0; d <= SIM_MAX_GROUP; d++)
+    for (int d = 0; d <= SIM_MAX_D; d++)
         t->d_hist[d] += l->d_hist[d];
     for (int b = 0; b < SIM_MAX_LANES; b++) {
         t->lane_selections[b] += l->lane_selections[b];

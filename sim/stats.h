@@ -9,6 +9,7 @@
 #include "isa.h"
 
 #define SIM_MAX_GROUP 256
+#define SIM_MAX_D (SIM_MAX_GROUP + 1) // inverted lanes begin with a cycle for the group's sum
 #define SIM_MAX_LANES 24
 #define SIM_MODES 3
 
@@ -53,7 +54,7 @@ struct sim_layer_stats {
     uint64_t d_sum;                               // sum over PE groups of D
     uint64_t tile_d_sum,
         tile_count; // each stationary (group, PE) once, fixed point: mean D of the weights
-    uint64_t d_hist[SIM_MAX_GROUP + 1];      // PE groups by D
+    uint64_t d_hist[SIM_MAX_D + 1];          // PE groups by D
     uint64_t lane_selections[SIM_MAX_LANES]; // essential bits selected, per lane
     uint64_t lane_cycles[SIM_MAX_LANES]; // cycles the lane walked (fixed: per PE group; float: not
                                          // kept, 0)

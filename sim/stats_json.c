@@ -62,7 +62,8 @@ static json_t *bce_json(const struct sim *s, const struct sim_layer_stats *l)
     put_real(o, "array_cycles_per_64_macs",
              stats_cycles_per_64(&s->machine, l->busy[ISA_UNIT_ARRAY], l->macs));
     int group = s->machine.group < SIM_MAX_GROUP ? (int)s->machine.group : SIM_MAX_GROUP;
-    json_object_set_new(o, "d_histogram", int_array(l->d_hist, group + 1));
+    int inverts = (s->machine.ext & MACHINE_EXT_B) != 0;
+    json_object_set_new(o, "d_histogram", int_array(l->d_hist, group + 1 + inverts));
     json_object_set_new(o, "lane_selections", int_array(l->lane_selections, SIM_MAX_LANES));
     json_object_set_new(o, "lane_cycles", int_array(l->lane_cycles, SIM_MAX_LANES));
     return o;

@@ -3,6 +3,8 @@
 #ifndef BITLET_TEST_BCE_RANDOM_H
 #define BITLET_TEST_BCE_RANDOM_H
 
+#include <string.h>
+
 #include "bce.h"
 
 static inline uint64_t bce_random(uint64_t *state)
@@ -88,6 +90,33 @@ static inline void bce_random_tile(uint64_t *state, const struct bce_config *c, 
     for (int i = 0; i < count / 8; i++) // holes, and bits that do not count under them
         if (bce_below(state, 3) == 0)
             bytes[i] &= (uint8_t)bce_random(state);
+}
+
+// A well-formed lane map of any code. Whole: every bit of every lane is reached, so that sums are
+// those of the weights; else some RR-regs stop early or lanes are left out.
+static inline void bce_random_map(uint64_t *state, int regs, int lanes, int n, bool whole,
+                                  struct bce_map *m)
+{
+    memset(m, 0, sizeof *m);
+    m->code = (enum bce_code)(lanes + 1 > regs || lanes == BCE_LANES ? 0 : bce_below(state, 3));
+    int digits = lanes + (m->code != BCE_CODE_MAGNITUDE), spare = regs - digits;
+    m->limit = whole ? BCE_MAX_N + 1 : 1 + bce_below(state, n / 4 + 2);
+    for (int b = 0; b < digits; b++) {
+        if (!whole && bce_below(state, 6) == 0)
+            continue;
+        m->walked |= 1u << b;
+        if (m->code == BCE_CODE_TWOS_COMPLEMENT && bce_below(state, 2))
+            m->inverted |= 1u << b;
+        m->first |= 1u << m->regs;
+        m->start[m->regs++] = (uint8_t)(whole || bce_below(state, 2) ? 0 : bce_below(state, n));
+        while (spare > 0 && bce_below(state, 3)) {
+            int last = m->start[m->regs - 1], next = last + 1 + bce_below(state, 1 + n / 4);
+            if (next > 255)
+                break;
+            m->start[m->regs++] = (uint8_t)next;
+            spare--;
+        }
+    }
 }
 
 // Bits of a float activation; `style` as the kinds of exponents.

@@ -131,6 +131,7 @@ static void lane_tiles(void)
     struct machine m;
     machine_default(&m);
     CHECK_INT(machine_lane_tile_bytes(&m, 7, false), 9 * 8);
+    CHECK_INT(machine_lane_map_bytes(&m), 2 * 8 + 24);
     CHECK_INT(machine_lane_tile_bytes(&m, 24, true), 26 * 8 + 64);
     m.group = 72;
     CHECK_INT(machine_lane_tile_bytes(&m, 1, false), 2 * 3 * 8);
