@@ -21,6 +21,7 @@ struct mac_job {
     int64_t *lanes_offset;  // per problem; NULL when weights are packed at run time
     enum ir_mode mode;
     int lanes;
+    bool map; // lane maps follow the weights
     bool keeps_x;
     int64_t y_at, raw_at; // bytes in the activation buffer; x begins at 0
     // What was loaded last, so that a step loads only what changed.
@@ -245,7 +246,7 @@ static void run_bce(struct mac_job *j, const struct mac_step *s, int64_t psum)
     }
     emit_view(j->e, T_X, &v);
     EMIT(j->e, BCE, BCE, .ta = T_X, .nk = box.nk, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .npe = step_pes(j, s), .acc = s->chunk > 0, .wbuf = s->wbuf, .psum = psum);
+         .npe = step_pes(j, s), .acc = s->chunk > 0, .map = j->map, .wbuf = s->wbuf, .psum = psum);
 }
 
 static int64_t float_bits(double v)
@@ -342,11 +343,13 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
                            op->out[0]->name);
     j->mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
     j->lanes = mac_lanes(j->mode, (int)ir_int(op, IR_A_wbits, 8));
+    j->map = ir_int(op, IR_A_map, 0) != 0;
+    size_t tile_bytes = machine_lane_tile_bytes(m, j->lanes, j->mode != IR_MODE_FIXED);
     bool is_packed = j->plan.stationary->type.dtype == DT_LANES;
     j->demand = (struct mac_demand){
         .group = m->group,
         .pes = m->pes,
-        .tile_bytes = (int64_t)machine_lane_tile_bytes(m, j->lanes, j->mode != IR_MODE_FIXED),
+        .tile_bytes = (int64_t)(tile_bytes + (j->map ? machine_lane_map_bytes(m) : 0)),
         .x_bytes = (int64_t)dtype_bytes(j->plan.moving->type.dtype),
         .y_bytes = (int64_t)dtype_bytes(op->out[0]->type.dtype),
         .raw_bytes = is_packed ? 0 : (int64_t)dtype_bytes(j->plan.stationary->type.dtype),

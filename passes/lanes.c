@@ -243,6 +243,11 @@ static void pack_tile(struct packer *s, int64_t oc, int64_t k0, int n, uint8_t *
         mask_all(g);
     memcpy(out, g->valid, (size_t)(n + 7) / 8);
     put_planes(g, lanes, s->words, out);
+    if (s->src->map != NULL) {
+        struct lanemap map;
+        lanemap_choose(s->src->map, out, lanes, n, &map);
+        lanemap_store(s->src->map, &map, out + s->words * 8 * (size_t)(2 + lanes));
+    }
     if (s->src->mode != IR_MODE_FIXED)
         memcpy(out + s->words * 8 * (size_t)(2 + lanes), g->exponent, (size_t)n);
 }

@@ -14,6 +14,7 @@ struct packed {
     enum ir_mode mode;
     int num_lanes;
     int64_t kchunk;
+    bool map;
     struct packed *next;
 };
 struct packer {
@@ -23,11 +24,11 @@ struct packer {
     int num_heads;
 };
 
-static bool same_packing(const struct packed *p, const struct mac_plan *plan, enum ir_mode mode,
-                         int lanes, int64_t kchunk)
+static bool same_packing(const struct packed *p, const struct packed *q)
 {
-    if (p->mode != mode || p->num_lanes != lanes || p->kchunk != kchunk ||
-        p->plan->num_problems != plan->num_problems)
+    const struct mac_plan *plan = q->plan;
+    if (p->mode != q->mode || p->num_lanes != q->num_lanes || p->kchunk != q->kchunk ||
+        p->map != q->map || p->plan->num_problems != plan->num_problems)
         return false;
     for (int i = 0; i < plan->num_problems; i++)
         if (!mac_same_weights(&p->plan->problem[i], &plan->problem[i]))
@@ -68,7 +69,7 @@ static struct ir_value *make_lanes(struct packer *s, struct ir_op *op, const str
         return NULL;
     }
     struct tensor *t = tensor_create(c->module->arena, DT_LANES, (int64_t[]){bytes / 8}, 1);
-    struct lanes_source src = {w, p->mode, p->num_lanes};
+    struct lanes_source src = {w, p->mode, p->num_lanes, p->map ? c->machine : NULL};
     if (!lanes_pack(p->plan, p->kchunk, m, &src, offset, c->scratch, t->data, &bad)) {
         diag_report(c->diag, op->loc, DIAG_IR_DATA,
                     "weight %lld of %%%s is %lld, which does not fit %d bit lanes", (long long)bad,
@@ -108,15 +109,16 @@ static bool pack_op(struct packer *s, struct ir_op *op)
         return false;
     int lanes = mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 8));
     struct packed **list = list_of(s, plan->stationary), *p = *list;
-    while (p != NULL && !same_packing(p, plan, mode, lanes, tiling.kchunk))
+    struct packed want = {NULL, plan, mode, lanes, tiling.kchunk, ir_int(op, IR_A_map, 0), *list};
+    while (p != NULL && !same_packing(p, &want))
         p = p->next;
     if (p == NULL) {
         struct mac_demand demand;
-        mac_demand_of(plan, c->machine->group, c->machine->pes,
-                      (int64_t)machine_lane_tile_bytes(c->machine, lanes, mode != IR_MODE_FIXED),
-                      &demand);
+        size_t bytes = machine_lane_tile_bytes(c->machine, lanes, mode != IR_MODE_FIXED);
+        bytes += want.map ? machine_lane_map_bytes(c->machine) : 0;
+        mac_demand_of(plan, c->machine->group, c->machine->pes, (int64_t)bytes, &demand);
         p = ARENA_NEW(c->scratch, struct packed);
-        *p = (struct packed){NULL, plan, mode, lanes, tiling.kchunk, *list};
+        *p = want;
         p->lanes = make_lanes(s, op, p, &demand);
         if (p->lanes == NULL)
             return false;

@@ -335,6 +335,42 @@ static bool report_no_fit(const struct tiler *t)
                        (long long)(2 * s.psum), (long long)(m->psum_buffer / PSUM_BYTES));
 }
 
+// ---- Lane maps
+
+// Cycles of the array and of the weight channel for one group of weights, all positions of a
+// problem. Weights of trained layers fill six tenths of a walked lane at most, and a third of all
+// bits.
+static double group_cycles(const struct tiler *t, const struct mac_problem *p, int lanes,
+                           int64_t tile_bytes, bool map)
+{
+    const struct machine *m = t->ctx->machine;
+    double positions = 1, n = (double)m->group;
+    for (int i = 0; i < p->np; i++)
+        positions *= (double)p->p[i].extent;
+    bool cut = map && (m->ext & MACHINE_EXT_G);
+    double walk = cut ? n * lanes / 3 / (double)m->lanes : map ? 0.5 * n : 0.6 * n;
+    double array = positions * (walk + (m->ext & MACHINE_EXT_P ? 0 : 10));
+    double channel = (double)(t->demand.pes * tile_bytes) * m->clock_ghz / m->dma_weight_gbs;
+    return array > channel ? array : channel;
+}
+
+// Maps shorten the walks and lengthen the tiles: they pay where a tile serves enough positions.
+static bool wants_map(const struct tiler *t, enum ir_mode mode, int lanes, int64_t plain)
+{
+    const struct machine *m = t->ctx->machine;
+    if (mode != IR_MODE_FIXED || t->demand.raw_bytes > 0 || !(m->ext & MACHINE_MAP_EXT))
+        return false;
+    double with = 0, without = 0;
+    int64_t mapped = plain + (int64_t)machine_lane_map_bytes(m);
+    for (int c = 0; c < t->num_classes; c++) {
+        const struct mac_problem *p = t->classes[c].p;
+        double weight = (double)t->classes[c].count * (double)mac_extent_k(p) * (double)p->noc;
+        with += weight * group_cycles(t, p, lanes, mapped, true);
+        without += weight * group_cycles(t, p, lanes, plain, false);
+    }
+    return with < without;
+}
+
 static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
 {
     const struct machine *m = ctx->machine;
@@ -358,12 +394,17 @@ static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
     t.step_bytes = (double)m->dma_latency * m->dma_act_gbs / m->clock_ghz;
     classify(&t, &plan);
     measure(&t);
+    bool map = wants_map(&t, mode, lanes, tile_bytes);
+    if (map)
+        t.demand.tile_bytes += (int64_t)machine_lane_map_bytes(m);
     search(&t);
     if (!t.found)
         return report_no_fit(&t);
     ir_set_ints(op, IR_A_tile, t.best.tile, t.np);
     ir_set_int(op, IR_A_kchunk, t.best.kchunk);
     ir_set_int(op, IR_A_resident, t.best.resident);
+    if (map || ir_has_attr(op, IR_A_map))
+        ir_set_int(op, IR_A_map, map);
     return true;
 }
 

@@ -43,6 +43,17 @@ static void put_weight(uint64_t *tile, int64_t words, int lanes, int i, enum ir_
         ((uint8_t *)(tile + words * (2 + lanes)))[i] = (uint8_t)exponent;
 }
 
+static void put_map(const struct lanes_source *src, uint64_t *tile, int64_t words, int64_t group,
+                    int64_t left)
+{
+    struct lanemap map;
+    if (src->map == NULL)
+        return;
+    lanemap_choose(src->map, (const uint8_t *)tile, src->lanes, (int)(left < group ? left : group),
+                   &map);
+    lanemap_store(src->map, &map, (uint8_t *)(tile + words * (2 + src->lanes)));
+}
+
 static void pack_slowly(const struct mac_problem *p, int64_t kchunk, const struct mac_demand *m,
                         const struct lanes_source *src, uint64_t *out)
 {
@@ -56,7 +67,7 @@ static void pack_slowly(const struct mac_problem *p, int64_t kchunk, const struc
                 extent[i] = i == 0 ? kn : p->k[i].extent;
             for (int64_t g = 0; g < kn * inner; g += m->group)
                 for (int64_t oc = oc0; oc < p->noc && oc < oc0 + m->pes;
-                     oc++, out += m->tile_bytes / 8)
+                     oc++, out += m->tile_bytes / 8) {
                     for (int i = 0; i < m->group && g + i < kn * inner; i++) {
                         int64_t digit[MAC_MAX_DIMS] = {0}, at = p->wbase + oc * p->w_oc;
                         unflatten(g + i, extent, p->nk, digit);
@@ -66,6 +77,8 @@ static void pack_slowly(const struct mac_problem *p, int64_t kchunk, const struc
                         if (p->diag == 1 || digit[0] == oc / (p->noc / p->diag))
                             put_weight(out, words, src->lanes, i, src->mode, src->w, at);
                     }
+                    put_map(src, out, words, m->group, kn * inner - g);
+                }
         }
 }
 
@@ -111,9 +124,14 @@ static void check_one(struct rng *r, struct arena *a)
     struct mac_plan plan = {.problem = two, .num_problems = 2};
     enum ir_mode mode = (enum ir_mode)rng_range(r, 0, 2);
     int lanes = mode == IR_MODE_FIXED ? (int)rng_range(r, 1, 23) : mode == IR_MODE_FP32 ? 24 : 11;
-    struct lanes_source src = {random_weights(a, r, w, mode, lanes), mode, lanes};
+    struct lanes_source src = {random_weights(a, r, w, mode, lanes), mode, lanes, NULL};
     struct mac_demand m = {.group = machine.group, .pes = machine.pes};
     m.tile_bytes = (int64_t)machine_lane_tile_bytes(&machine, lanes, mode != IR_MODE_FIXED);
+    machine.ext = (uint32_t)rng_range(r, 1, 7) << 1;
+    if (mode == IR_MODE_FIXED && rng_range(r, 0, 1)) {
+        src.map = &machine;
+        m.tile_bytes += (int64_t)machine_lane_map_bytes(&machine);
+    }
     int64_t kchunk = rng_range(r, 1, two[0].k[0].extent + 1);
     int64_t bytes = mac_lanes_layout(&plan, kchunk, &m, offset);
     CHECK(bytes % 8 == 0);
@@ -167,7 +185,7 @@ static void too_large_a_weight(void)
     int64_t offset, bad;
     int32_t values[] = {1, 2, 3, 4, 5, 6, 7, 128, -127, 0};
     struct tensor w = {.dtype = DT_I32, .rank = 2, .dim = {2, 5}, .data = values};
-    struct lanes_source src = {&w, IR_MODE_FIXED, 7};
+    struct lanes_source src = {&w, IR_MODE_FIXED, 7, NULL};
     uint8_t *out = arena_alloc(a, (size_t)mac_lanes_layout(&plan, 5, &m, &offset));
     CHECK(!lanes_pack(&plan, 5, &m, &src, &offset, a, out, &bad));
     CHECK_INT(bad, 7);
