@@ -383,6 +383,52 @@ static void faults(void)
     faults_with("pcfg bits=8, quant, q=1.0\n pack t0, t0, t0, x0, mode=fixed", SIM_FAULT_VIEW);
 }
 
+// 64 weights of one, their lane cut at position 32, against ones: 32 cycles on a machine that can,
+// a fault on others.
+static void lane_maps(void)
+{
+    static const struct {
+        const char *ext, *mode;
+        enum sim_fault_kind fault;
+    } rows[] = {
+        {"G", "fixed, lanes=1", SIM_FAULT_NONE},
+        {"PGSB", "fixed, lanes=1", SIM_FAULT_NONE},
+        {"", "fixed, lanes=1", SIM_FAULT_EXTENSION},
+        {"P", "fixed, lanes=1", SIM_FAULT_EXTENSION},
+        {"SB", "fixed, lanes=1", SIM_FAULT_EXTENSION},
+        {"G", "fixed, lanes=2", SIM_FAULT_EXTENSION}, // the map is not where it is then looked for
+        {"G", "fp32, lanes=24", SIM_FAULT_OPERAND},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sim_case c;
+        case_prepare(&c);
+        char *program = arena_printf(
+            c.arena,
+            ".machine {\"extensions\": \"%s\"}\n .heap 4096\n .lanes\n"
+            ".hex ffffffffffffffff0000000000000000ffffffffffffffff\n"
+            ".hex 01000000000000000100000220000000"
+            "002000000000000000000000000000000000000000000000\n .zero 64\n .text\n"
+            "tnew t1, x0, type=u8, rank=1, imm=0x20000000000\n tdim t1, dim=0, extent=128, "
+            "stride=1\n"
+            "tnew t2, x0, type=u8, rank=1, imm=0x50000000000\n tdim t2, dim=0, extent=128, "
+            "stride=1\n"
+            "ldw t2, t1\n tnew t0, x0, type=u8, rank=2, imm=0x40000000000\n"
+            "tdim t0, dim=0, extent=64, stride=1\n tdim t0, dim=1, extent=1, stride=0\n"
+            "bce t0, x0, x0, nk=1, mode=%s, npe=1, map\n halt",
+            rows[i].ext, rows[i].mode);
+        if (case_load(&c, program)) {
+            memset(c.sim->region[SIM_REGION_ABUF].host, 1, 64);
+            CHECK(sim_run(c.sim, c.diag) == (rows[i].fault == SIM_FAULT_NONE));
+            CHECK_INT(case_fault(&c), rows[i].fault);
+            if (rows[i].fault == SIM_FAULT_NONE) {
+                CHECK_INT(c.sim->psum[0], 64);
+                CHECK_INT(sim_stats(c.sim)->total.busy[ISA_UNIT_ARRAY], 3 + 10 + 32);
+            }
+        }
+        case_end(&c);
+    }
+}
+
 // Nothing to add up: the partial sums start at zero all the same, or stay.
 static void empty_sums(void)
 {
@@ -407,6 +453,7 @@ int main(void)
     RUN(time_of_a_group);
     RUN(packs);
     RUN(faults);
+    RUN(lane_maps);
     RUN(empty_sums);
     return check_summary();
 }
