@@ -28,6 +28,7 @@ struct bce_config {
     uint32_t prune; // bit b set: lane b works
     enum bce_walk walk;
     bool compat; // the quirks of the authors' RTL
+    bool fast;   // plans also hold whole weights
     int regs;    // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
 };
 
@@ -159,6 +160,8 @@ struct bce_plan {
     int num_segments;
     struct bce_segment *segment;
     uint8_t *k; // selected positions, segment by segment
+    // datapath fast: what the selections of each position add up to; NULL where that may not fit
+    int16_t *whole;
     // floats, and fixed in compat
     bool special; // an infinity or NaN among the weights
     bool tail;    // the last windows may reach bits past n_calc
@@ -218,6 +221,8 @@ struct bce_float_out {
     uint32_t bits[BCE_BLOCK_I32] __attribute__((aligned(64)));
 };
 
+#define BCE_DOT_PLANS 4
+
 struct bce_kernels {
     const char *name;
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
@@ -226,6 +231,10 @@ struct bce_kernels {
                     bool add);
     void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
                     bool add);
+    // psum[i][0..len) = or += the products of `num` plans' whole weights, at most BCE_DOT_PLANS,
+    // with pairs of rows: low half k even, high half k odd.
+    void (*dot)(const struct bce_plan *const *p, int num, const int32_t *pairs, int num_pairs,
+                int len, int64_t *const *psum, bool add);
     void (*decode)(const struct bce_config *c, int rows, struct bce_float_block *b);
     // Sums, exponents and D of all positions of the block (a multiple of BCE_SUB of them is
     // written).

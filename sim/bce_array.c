@@ -21,6 +21,7 @@ struct worker {
     bool range;
     const char *bad_map;
     uint8_t *rows;
+    int32_t *pairs;             // of rows, datapath fast
     int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
 };
 
@@ -105,9 +106,11 @@ static size_t lay_out(struct array *m, const struct bce_op *op, int workers, voi
     m->worker = lay(&l, sizeof *m->worker * (size_t)workers);
     for (int i = 0; i < workers; i++) {
         uint8_t *rows = lay(&l, rows_bytes(op));
+        int32_t *pairs = op->cfg.fast ? lay(&l, rows_bytes(op)) : NULL;
         if (mem) {
             memset(&m->worker[i], 0, sizeof m->worker[i]);
             m->worker[i].rows = rows;
+            m->worker[i].pairs = pairs;
         }
     }
     if (op->literal)
@@ -240,11 +243,42 @@ static void sum_rows(const struct array *m, struct worker *w, int rows, int len)
     }
 }
 
+// Whole weights for pairs of rows, as many PEs at a time as share the loads. False: a tile's
+// weights do not fit, and nothing was done.
+static bool fast_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
+                       bool add)
+{
+    const struct bce_op *op = m->op;
+    const struct bce_plan *const *plan = (const struct bce_plan *const *)m->plan + local * op->npe;
+    int rows = group_rows(m, m->first_group + local), num_pairs = (rows + 1) / 2;
+    for (int pe = x->pe0; pe < x->pe1; pe++)
+        if (plan[pe]->n_calc >= 0 && !plan[pe]->whole)
+            return false;
+    for (int k = 0; k < num_pairs; k++) {
+        const int16_t *even = (const int16_t *)(const void *)(w->rows + 2 * k * BCE_ROW_BYTES);
+        const int16_t *odd = even + BCE_BLOCK_I16;
+        uint32_t *to = (uint32_t *)w->pairs + k * BCE_BLOCK_I16;
+        bool has_odd = 2 * k + 1 < rows;
+        for (int i = 0; i < BCE_BLOCK_I16; i++) // rows are zero past len
+            to[i] = (uint16_t)even[i] | (has_odd ? (uint32_t)(uint16_t)odd[i] << 16 : 0);
+    }
+    for (int pe = x->pe0; pe < x->pe1; pe += BCE_DOT_PLANS) {
+        int num = x->pe1 - pe < BCE_DOT_PLANS ? x->pe1 - pe : BCE_DOT_PLANS;
+        int64_t *psum[BCE_DOT_PLANS] = {0};
+        for (int i = 0; i < num; i++)
+            psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
+        m->kernels->dot(plan + pe, num, w->pairs, num_pairs, x->len, psum, add);
+    }
+    return true;
+}
+
 static void vector_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
                          bool add)
 {
     const struct bce_op *op = m->op;
     bool have_sum = false;
+    if (op->cfg.fast && fast_fixed(m, w, x, local, add))
+        return;
     for (int pe = x->pe0; pe < x->pe1; pe++) {
         const struct bce_plan *p = m->plan[local * op->npe + pe];
         uint64_t *psum = op->psum + pe * m->positions + x->p0;

@@ -8,6 +8,7 @@ extern const struct bce_kernels bce_kernels_plain;
 #if defined(__x86_64__)
 extern const struct bce_kernels bce_kernels_avx2;
 extern const struct bce_kernels bce_kernels_avx512;
+extern const struct bce_kernels bce_kernels_vnni;
 #endif
 
 #endif

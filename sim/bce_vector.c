@@ -13,7 +13,7 @@
 
 const struct bce_kernels *bce_kernels_at(int i)
 {
-    const struct bce_kernels *have[3] = {&bce_kernels_plain, NULL, NULL};
+    const struct bce_kernels *have[4] = {&bce_kernels_plain, NULL, NULL, NULL};
 #if defined(__x86_64__)
     int num = 1;
     if (__builtin_cpu_supports("avx2"))
@@ -21,8 +21,10 @@ const struct bce_kernels *bce_kernels_at(int i)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         have[num++] = &bce_kernels_avx512;
+    if (num == 3 && __builtin_cpu_supports("avx512vnni"))
+        have[num++] = &bce_kernels_vnni;
 #endif
-    return i >= 0 && i < 3 ? have[i] : NULL;
+    return i >= 0 && i < 4 ? have[i] : NULL;
 }
 
 const struct bce_kernels *bce_kernels_best(void)
@@ -156,6 +158,7 @@ size_t bce_plan_bytes(const struct bce_config *c)
         size_t lanes = (size_t)__builtin_popcount(c->prune);
         bytes += round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
         bytes += round_up(lanes * (size_t)c->n + 8);
+        bytes += c->fast ? round_up(sizeof(int16_t) * (size_t)c->n) : 0;
     }
     return bytes;
 }
@@ -175,6 +178,10 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
         size_t lanes = (size_t)__builtin_popcount(c->prune);
         p->segment = (struct bce_segment *)(void *)at;
         p->k = at + round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
+        if (c->fast) {
+            p->whole = (int16_t *)(void *)(p->k + round_up(lanes * (size_t)c->n + 8));
+            memset(p->whole, 0, sizeof *p->whole * (size_t)c->n);
+        }
     }
     return p;
 }
@@ -279,11 +286,38 @@ static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uin
     }
 }
 
+// What the selections of a position add up to, sign included. Narrow activations times 16 bits
+// leave room in 32 for the sum over any group: 255 * 32767 * 256 < 2^31.
+static void plan_whole(const struct bce_config *c, const struct bce_tile *t, enum bce_row row,
+                       const struct bce_selected *sel, struct bce_plan *p)
+{
+    if (!c->fast)
+        return;
+    int64_t base = p->sum_factor, w[BCE_MAX_N];
+    bool fits = row == BCE_ROW_I16;
+    for (int i = 0; i < c->n; i++)
+        w[i] = i < t->count ? base : 0;
+    for (int b = 0; b < BCE_LANES && fits; b++)
+        for (int k = 0; k < (c->n + 63) / 64; k++) {
+            for (uint64_t m = sel->pos[b][k]; m; m &= m - 1)
+                w[64 * k + __builtin_ctzll(m)] += 1ll << b;
+            for (uint64_t m = sel->neg[b][k]; m; m &= m - 1)
+                w[64 * k + __builtin_ctzll(m)] -= 1ll << b;
+        }
+    for (int i = 0; i < c->n; i++) {
+        fits = fits && w[i] >= -INT16_MAX && w[i] <= INT16_MAX;
+        p->whole[i] = (int16_t)(fits ? w[i] : 0);
+    }
+    if (!fits)
+        p->whole = NULL;
+}
+
 static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
                        const struct bce_tile *t, int32_t amax, enum bce_row row, struct bce_plan *p)
 {
     struct packer k = {.p = p, .tables = tables, .words = (c->n + 63) / 64};
     uint64_t sel[BCE_LANES][BCE_MAX_WORDS] = {{0}}, total = 0;
+    struct bce_selected signed_sel = {0};
     struct columns_walk walk;
     k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
     k.amax = (uint64_t)amax;
@@ -292,7 +326,7 @@ static void plan_fixed(const struct bce_config *c, const struct bce_tables *tabl
         if (!(c->prune >> b & 1))
             continue;
         int used = k.used, cycles = select_bits(c, &walk, t, b, sel[b]);
-        uint64_t plus[BCE_MAX_WORDS], minus[BCE_MAX_WORDS];
+        uint64_t *plus = signed_sel.pos[b], *minus = signed_sel.neg[b];
         for (int w = 0; w < k.words; w++) {
             plus[w] = sel[b][w] & ~t->sign[w];
             minus[w] = sel[b][w] & t->sign[w];
@@ -305,6 +339,7 @@ static void plan_fixed(const struct bce_config *c, const struct bce_tables *tabl
     }
     flush(&k);
     p->wide = total * k.amax > INT32_MAX;
+    plan_whole(c, t, row, &signed_sel, p);
     if (!c->compat)
         return;
     gather_magnitudes(c, sel[0], p->mag);
@@ -329,6 +364,7 @@ static void plan_mapped(const struct bce_config *c, const struct bce_tables *tab
     }
     flush(&k);
     p->wide = total * k.amax > INT32_MAX;
+    plan_whole(c, t, row, &sel, p);
 }
 
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,

@@ -84,7 +84,7 @@ static bool apply_value(enum option_id id, const char *v, struct tool_args *out,
     case OPT_ATOL: return parse_tolerance(d, name, v, &out->atol);
     case OPT_SEED: return parse_uint(d, name, v, UINT64_MAX, &out->seed);
     case OPT_DATAPATH:
-        if (!parse_name(d, name, v, sim_datapath_name, SIM_DATAPATH_VECTOR + 1, &choice))
+        if (!parse_name(d, name, v, sim_datapath_name, SIM_DATAPATH_FAST + 1, &choice))
             return false;
         out->sim.datapath = (enum sim_datapath)choice;
         return true;

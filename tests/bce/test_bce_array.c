@@ -360,7 +360,7 @@ static void check_sums(const struct scene *s, const struct result *r)
 
 static void datapaths_agree(void)
 {
-    static struct result literal, vector, threads;
+    static struct result literal, vector, threads, fast;
     int done = 0;
     for (uint64_t round = 0; done < ROUNDS && check_failures == 0; round++) {
         uint64_t state = round * 7777;
@@ -371,6 +371,10 @@ static void datapaths_agree(void)
             run(&s, false, pool[1], &threads);
             if (!CHECK(equal(&s, &vector, &threads)) || !CHECK(equal(&s, &vector, &literal)))
                 fprintf(stderr, "round %llu\n", (unsigned long long)round);
+            s.op.cfg.fast = !bce_is_float(&s.op.cfg) && !s.op.cfg.compat;
+            run(&s, false, pool[1], &fast);
+            if (!CHECK(equal(&s, &vector, &fast)))
+                fprintf(stderr, "round %llu, fast\n", (unsigned long long)round);
             if (!s.lossy)
                 check_sums(&s, &vector);
             done++;
