@@ -185,6 +185,49 @@ static void levels_equal_literal(void)
     }
 }
 
+// Whole weights on every level against products in 64 bits; among them the largest operands there
+// are, whose sums come closest to 2^31.
+static void whole_weights(void)
+{
+    enum { PAIRS = BCE_MAX_N / 2 };
+    int32_t *pairs = arena_alloc_aligned(arena, sizeof *pairs * PAIRS * BCE_BLOCK_I16, 64);
+    int16_t(*w)[BCE_MAX_N] = arena_alloc(arena, sizeof *w * BCE_DOT_PLANS);
+    for (uint64_t state = 5, round = 0; round < 300; round++) {
+        int num = 1 + bce_below(&state, BCE_DOT_PLANS), len = 1 + bce_below(&state, BCE_BLOCK_I16);
+        int num_pairs = 1 + bce_below(&state, PAIRS);
+        bool largest = round % 10 == 0, add = round & 1;
+        struct bce_plan plan[BCE_DOT_PLANS] = {{0}};
+        const struct bce_plan *p[BCE_DOT_PLANS];
+        int64_t sum[BCE_DOT_PLANS][BCE_BLOCK_I16], *psum[BCE_DOT_PLANS];
+        for (int k = 0; k < PAIRS * BCE_BLOCK_I16; k++) {
+            int even = bce_below(&state, 511) - 255, odd = bce_below(&state, 511) - 255;
+            pairs[k] = largest ? 255 << 16 | 255 : (int)((uint32_t)odd << 16 | (even & 0xffff));
+        }
+        for (int i = 0; i < num; i++) {
+            for (int k = 0; k < BCE_MAX_N; k++)
+                w[i][k] = (int16_t)(largest ? INT16_MAX : bce_below(&state, 65535) - INT16_MAX);
+            plan[i].whole = w[i];
+            p[i] = &plan[i];
+            psum[i] = sum[i];
+        }
+        for (int level = 0; bce_kernels_at(level); level++) {
+            for (int i = 0; i < num * BCE_BLOCK_I16; i++)
+                sum[0][i] = i;
+            bce_kernels_at(level)->dot(p, num, pairs, num_pairs, len, psum, add);
+            for (int i = 0; i < num; i++)
+                for (int at = 0; at < BCE_BLOCK_I16; at++) {
+                    int64_t want = at < len && !add ? 0 : i * BCE_BLOCK_I16 + at;
+                    for (int k = 0; k < num_pairs && at < len; k++) {
+                        int32_t x = pairs[k * BCE_BLOCK_I16 + at];
+                        want += (int64_t)(int16_t)x * w[i][2 * k] + (x >> 16) * w[i][2 * k + 1];
+                    }
+                    if (!CHECK_INT(sum[i][at], want))
+                        return;
+                }
+        }
+    }
+}
+
 // Many blocks into one counter: it drains itself before it can overflow.
 static void lane_counters_do_not_overflow(void)
 {
@@ -354,6 +397,7 @@ int main(int argc, char **argv)
     RUN(columns_of_the_paper);
     RUN(golden_vectors);
     RUN(levels_equal_literal);
+    RUN(whole_weights);
     RUN(lane_counters_do_not_overflow);
     arena_destroy(arena);
     return check_summary();
