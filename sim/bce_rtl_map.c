@@ -99,7 +99,7 @@ static void reg_cycle(const struct bce_config *c, const struct digit_pe *pe, con
                       struct digit_reg *g, struct bce_group *out)
 {
     int lane = g->range.lane;
-    int64_t unit = 1ll << lane;
+    int64_t unit = (int64_t)1 << lane;
     g->cycles++;
     out->cycles[lane]++;
     if (g->sum) { // what the lane would hold everywhere, less what it selects from here on
