@@ -174,8 +174,8 @@ static void tuples_are_in_range(void)
         "in x f32 2,3; init i i64 1,2 = 0,3; node GatherND x i -> y; out y",
         "in x f32 2,3; init i i64 1,2 = 1,-4; node GatherND x i -> y; out y",
         "opset 12; in x f32 2,3; init i i64 2,1 = 0,-4; node GatherND x i -> y batch_dims=1; out y",
-        "opset 16; in x f32 2,3; init i i64 1,2 = 0,3; init u f32 1; node ScatterND x i u -> y; "
-        "out y",
+        ("opset 16; in x f32 2,3; init i i64 1,2 = 0,3; init u f32 1; "
+         "node ScatterND x i u -> y; out y"),
     };
     for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
         struct import_rig r;
