@@ -172,6 +172,16 @@ void emit_layer(struct emit *e, const struct ir_op *op)
         (struct image_loc){.pc = e->text_bytes, .layer = (uint32_t)e->num_layers++};
 }
 
+uint64_t emit_message(struct emit *e, const char *text, size_t len)
+{
+    size_t at = e->messages_bytes;
+    e->messages = arena_grow(e->arena, e->messages, at, at + len, 1, &e->messages_cap);
+    if (len > 0)
+        memcpy(e->messages + at, text, len);
+    e->messages_bytes += len;
+    return IMAGE_RODATA_BASE + e->module->rodata_bytes + at;
+}
+
 int emit_host(struct emit *e, const char *kernel)
 {
     for (size_t i = 0; i < e->num_host; i++)

@@ -37,6 +37,8 @@ struct emit {
     size_t num_host, host_cap;
     struct emit_view held[ISA_TREGS]; // what each register holds
     bool holds[ISA_TREGS];
+    char *messages; // of traps, behind the constants of the module
+    size_t messages_bytes, messages_cap;
     bool has_pcfg;
     struct isa_args_PCFG pcfg;      // what the packagers are set to
     int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
@@ -60,6 +62,8 @@ void views_merge(struct emit_view *v, int n);
 void emit_view(struct emit *e, int treg, const struct emit_view *v);
 // Opens the layer of an op: what follows is attributed to it.
 void emit_layer(struct emit *e, const struct ir_op *op);
+// Places the text of a trap; gives its address.
+uint64_t emit_message(struct emit *e, const char *text, size_t len);
 // Row of the host table for a kernel.
 int emit_host(struct emit *e, const char *kernel);
 

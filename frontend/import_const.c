@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "import_util.h"
+#include "import_runtime.h"
 
 static struct ir_value *const_floats(struct import_node *n, const double *v, int count, int rank)
 {
@@ -62,7 +62,8 @@ bool import_Constant(struct import_node *n)
 bool import_ConstantOfShape(struct import_node *n)
 {
     int rank;
-    const int64_t *dim = node_const_ints(n, 0, &rank);
+    const int64_t *dim =
+        node_is_known(n, 0) ? node_const_ints(n, 0, &rank) : runtime_shape(n, &rank);
     if (!dim)
         return false;
     if (rank > IR_MAX_RANK)
@@ -129,6 +130,9 @@ static void fill_range(struct tensor *t, const struct tensor *first, const struc
 
 bool import_Range(struct import_node *n)
 {
+    for (int i = 0; i < 3; i++)
+        if (!node_is_known(n, i))
+            return runtime_range(n);
     const struct tensor *first = node_const(n, 0), *limit = node_const(n, 1),
                         *delta = node_const(n, 2);
     if (!first || !limit || !delta)

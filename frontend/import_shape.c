@@ -2,7 +2,7 @@
 // Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity, Dropout.
 #include <string.h>
 
-#include "import_node.h"
+#include "import_runtime.h"
 
 static bool rank_ok(struct import_node *n, int64_t rank)
 {
@@ -48,6 +48,8 @@ bool import_Dropout(struct import_node *n)
 // The extents of a Reshape: 0 copies the operand's (unless allowzero), one -1 takes what is left.
 bool import_Reshape(struct import_node *n)
 {
+    if (!node_is_known(n, 1))
+        return runtime_reshape(n);
     const struct ir_type *x = &n->in[0]->type;
     int rank, infer = -1;
     const int64_t *want = node_const_ints(n, 1, &rank);
@@ -138,11 +140,13 @@ static struct ir_value *slice_axis(struct import_node *n, struct ir_value *x, in
 
 // Sizes of the parts: an attribute (before opset 13), an input, or equal parts of which the last
 // may be smaller.
-static const int64_t *split_sizes(struct import_node *n, int64_t extent, int *count)
+static const int64_t *split_sizes(struct import_node *n, int64_t axis, int *count)
 {
+    int64_t extent = n->in[0]->type.dim[axis];
     const int64_t *sizes = node_has_attr(n, "split") ? node_ints(n, "split", count) : NULL;
     if (node_in(n, 1))
-        sizes = node_const_ints(n, 1, count);
+        sizes = node_is_known(n, 1) ? node_const_ints(n, 1, count)
+                                    : runtime_split_sizes(n, axis, count);
     if (sizes || node_in(n, 1))
         return sizes;
     int64_t parts = node_int(n, "num_outputs", n->num_out);
@@ -166,7 +170,7 @@ bool import_Split(struct import_node *n)
     if (!node_axis(n, node_int(n, "axis", 0), n->in[0]->type.rank, &axis))
         return false;
     int64_t extent = n->in[0]->type.dim[axis];
-    const int64_t *sizes = split_sizes(n, extent, &count);
+    const int64_t *sizes = split_sizes(n, axis, &count);
     if (!sizes)
         return false;
     for (int i = 0; i < count; i++)
@@ -242,6 +246,9 @@ bool import_Slice(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     int64_t starts[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK], sizes[IR_MAX_RANK];
     struct slice_args s;
+    for (int i = 1; i < n->num_in; i++)
+        if (!node_is_known(n, i))
+            return runtime_slice(n);
     if (!read_slice(n, &s))
         return false;
     for (int i = 0; i < x->rank; i++) {
@@ -292,6 +299,8 @@ bool import_Squeeze(struct import_node *n)
     int count, rank = 0;
     int64_t dim[IR_MAX_RANK];
     uint32_t mask = 0;
+    if (!node_is_known(n, 1))
+        return runtime_squeeze(n);
     if (!read_axes(n, &axes, &count) || !axes_mask(n, axes, count, x->rank, &mask))
         return false;
     for (int i = 0; i < x->rank; i++) {
@@ -311,6 +320,8 @@ bool import_Unsqueeze(struct import_node *n)
     int count, from = 0;
     int64_t dim[IR_MAX_RANK];
     uint32_t mask;
+    if (!node_is_known(n, 1))
+        return runtime_unsqueeze(n);
     if (!read_axes(n, &axes, &count) || !rank_ok(n, x->rank + count) ||
         !axes_mask(n, axes, count, x->rank + count, &mask))
         return false;
@@ -322,6 +333,8 @@ bool import_Unsqueeze(struct import_node *n)
 bool import_Expand(struct import_node *n)
 {
     int rank, out_rank;
+    if (!node_is_known(n, 1))
+        return runtime_expand(n);
     const int64_t *shape = node_const_ints(n, 1, &rank);
     int64_t dim[IR_MAX_RANK];
     if (!shape || !rank_ok(n, rank))
@@ -341,6 +354,8 @@ bool import_Tile(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     int count, rank = 0;
+    if (!node_is_known(n, 1))
+        return runtime_tile(n);
     const int64_t *repeats = node_const_ints(n, 1, &count);
     int64_t split[2 * IR_MAX_RANK], wide[2 * IR_MAX_RANK], out[IR_MAX_RANK];
     if (!repeats)

@@ -96,6 +96,23 @@ struct ir_value *irb_convert(struct ir_builder *b, struct ir_value *x, enum dtyp
     return finish(b, op);
 }
 
+bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message)
+{
+    int64_t axes[IR_MAX_RANK];
+    for (int i = 0; cond && i < cond->type.rank; i++)
+        axes[i] = i;
+    if (cond && cond->type.rank > 0)
+        cond = irb_reduce(b, RFN_and, cond, axes, cond->type.rank, false);
+    if (!cond)
+        return false;
+    struct ir_op *op = ir_op_create(b->graph, b->before, IR_OP_CHECK, b->loc, &cond, 1, 0, NULL);
+    ir_set_str(op, IR_A_message, message);
+    if (ir_infer(op, b->diag))
+        return true;
+    ir_op_erase(op);
+    return false;
+}
+
 // ---- Reductions and windows --------------------------------------------------------------------
 
 struct ir_value *irb_reduce(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,

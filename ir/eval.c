@@ -63,6 +63,13 @@ bool eval_op_CONST(const struct eval_call *c)
     return true;
 }
 
+bool eval_op_CHECK(const struct eval_call *c)
+{
+    return *(const uint8_t *)c->in[0]->data ||
+           diag_report(c->diag, c->op->loc, DIAG_ONNX_VALUE, "%s",
+                       ir_attr_find(c->op, IR_A_message)->s);
+}
+
 bool eval_op_HOST(const struct eval_call *c)
 {
     if (c->o->host)

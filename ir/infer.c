@@ -184,6 +184,13 @@ bool ir_infer_HOST(struct infer *in)
     return true;
 }
 
+bool ir_infer_CHECK(struct infer *in)
+{
+    const struct ir_type *c = infer_type(in, 0);
+    return (c->dtype == DT_BOOL && c->rank == 0) ||
+           infer_bad_type(in, "the condition is %s, a bool scalar is needed", infer_text(in, 0));
+}
+
 // ---- Element-wise ------------------------------------------------------------------------------
 
 static bool is_number(enum dtype t)

@@ -250,6 +250,8 @@ struct ir_value *irb_broadcast(struct ir_builder *b, struct ir_value *x, const i
                                int rank);
 struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
                             int64_t axis);
+// A check that every element of cond, a bool, is true. False: cond is NULL or no bool (reported).
+bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message);
 struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
                           struct ir_value *bias, int spatial, const int64_t *strides,
                           const int64_t *dilations, const int64_t *pads, int64_t group);
