@@ -40,14 +40,77 @@ static int64_t param_extent(const struct importer *imp, const char *param)
     return -1;
 }
 
+static const Onnx__TensorShapeProto *declared_shape(const Onnx__GraphProto *g, const char *name)
+{
+    const Onnx__ValueInfoProto *v = find_info(g->output, g->n_output, name);
+    return shape_of(v ? v : find_info(g->value_info, g->n_value_info, name));
+}
+
+static bool is_scalar(const struct importer *imp, const char *name)
+{
+    const struct ir_value *v = importer_find(imp, name);
+    return v && ir_type_elems(&v->type) == 1 && v->type.rank <= 1;
+}
+
+static bool is_plain(const char *op)
+{
+    static const char *const plain[] = {
+        "Abs",   "Add",      "Cast", "Ceil", "Clip",    "Cos",  "Div", "Elu",  "Erf", "Exp",
+        "Floor", "Identity", "Log",  "Max",  "Min",     "Mul",  "Neg", "Not",  "Pow", "Reciprocal",
+        "Relu",  "Round",    "Sign", "Sin",  "Sigmoid", "Sqrt", "Sub", "Tanh",
+    };
+    for (size_t i = 0; op && i < sizeof(plain) / sizeof(plain[0]); i++)
+        if (strcmp(op, plain[i]) == 0)
+            return true;
+    return false;
+}
+
+#define ALIKE_MAX 64
+struct alike { // tensors that are known to have one shape
+    const char *name[ALIKE_MAX];
+    int num;
+};
+
+static bool is_alike(const struct alike *s, const char *name)
+{
+    for (int i = 0; i < s->num; i++)
+        if (strcmp(s->name[i], name) == 0)
+            return true;
+    return false;
+}
+
+// Whether the node's result has the shape too: computed element by element from tensors that have
+// it and from scalars.
+static bool keeps_shape(const struct importer *imp, const struct alike *s, const Onnx__NodeProto *p)
+{
+    bool some = false;
+    for (size_t i = 0; i < p->n_input; i++) {
+        bool has = is_alike(s, p->input[i]);
+        if (!has && !is_scalar(imp, p->input[i]))
+            return false;
+        some |= has;
+    }
+    return some && p->n_output == 1 && is_plain(p->op_type);
+}
+
+// The shape declared for the tensor, or for what is computed from it element by element.
+static const Onnx__TensorShapeProto *find_shape(const struct importer *imp, const char *name)
+{
+    const Onnx__GraphProto *g = imp->model->graph;
+    const Onnx__TensorShapeProto *found = *name ? declared_shape(g, name) : NULL;
+    struct alike s = {{name}, 1};
+    for (size_t i = 0; *name && !found && i < g->n_node && s.num < ALIKE_MAX; i++)
+        if (keeps_shape(imp, &s, g->node[i])) {
+            s.name[s.num++] = g->node[i]->output[0];
+            found = declared_shape(g, g->node[i]->output[0]);
+        }
+    return found;
+}
+
 bool node_declared(struct import_node *n, int out, struct ir_type *t)
 {
-    const Onnx__GraphProto *g = n->imp->model->graph;
-    const char *name = node_has_output(n, out) ? n->proto->output[out] : "";
-    const Onnx__ValueInfoProto *v = *name ? find_info(g->output, g->n_output, name) : NULL;
-    if (!v && *name)
-        v = find_info(g->value_info, g->n_value_info, name);
-    const Onnx__TensorShapeProto *s = shape_of(v);
+    const Onnx__TensorShapeProto *s =
+        find_shape(n->imp, node_has_output(n, out) ? n->proto->output[out] : "");
     if (!s || s->n_dim > IR_MAX_RANK)
         return false;
     *t = (struct ir_type){.known = true, .dtype = n->in[0]->type.dtype, .rank = (int)s->n_dim};
@@ -75,7 +138,8 @@ bool node_expect(struct import_node *n, int out, int i, struct ir_type *t)
 bool node_expect_rank(struct import_node *n, const struct ir_type *t, int low, int high)
 {
     return (t->rank >= low && t->rank <= high) ||
-           node_error(n, DIAG_ONNX_SHAPE, "the result is declared as %s, which has no rank of %d to %d",
+           node_error(n, DIAG_ONNX_SHAPE,
+                      "the result is declared as %s, which has no rank of %d to %d",
                       ir_type_text(t, n->arena), low, high);
 }
 
@@ -142,8 +206,8 @@ bool node_check(struct import_node *n, struct ir_value *cond, int i, const char 
     if (!cond)
         return false;
     int truth = known_truth(n, cond);
-    const char *text = arena_printf(n->arena, "input %d '%s' contradicts %s", i,
-                                    node_input_name(n, i), what);
+    const char *text =
+        arena_printf(n->arena, "input %d '%s' contradicts %s", i, node_input_name(n, i), what);
     if (truth >= 0)
         return truth || node_error(n, DIAG_ONNX_SHAPE, "%s", text);
     const char *name = n->proto->name ? n->proto->name : "";
@@ -160,9 +224,8 @@ bool node_check_equal(struct import_node *n, struct ir_value *v, const int64_t *
     if (ir_type_elems(&v->type) != count)
         return node_error(n, DIAG_ONNX_SHAPE, "input %d '%s' has %lld elements; %s needs %d", i,
                           node_input_name(n, i), (long long)ir_type_elems(&v->type), what, count);
-    return count == 0 || node_check(n, irb_binary(&n->b, BFN_eq, v,
-                                                  irb_const_i64s(&n->b, want, count)),
-                                    i, what);
+    return count == 0 ||
+           node_check(n, irb_binary(&n->b, BFN_eq, v, irb_const_i64s(&n->b, want, count)), i, what);
 }
 
 // ---- Axes
@@ -181,8 +244,8 @@ struct ir_value *node_axes_mask(struct import_node *n, int i, int rank)
     struct ir_value *axes = node_vector(n, i), *zero = node_i64(n, 0), *end = node_i64(n, rank);
     struct ir_value *from_end = irb_binary(b, BFN_add, axes, end);
     axes = irb_select(b, irb_binary(b, BFN_lt, axes, zero), from_end, axes);
-    struct ir_value *inside = irb_binary(b, BFN_and, irb_binary(b, BFN_le, zero, axes),
-                                         irb_binary(b, BFN_lt, axes, end));
+    struct ir_value *inside =
+        irb_binary(b, BFN_and, irb_binary(b, BFN_le, zero, axes), irb_binary(b, BFN_lt, axes, end));
     const char *range = arena_printf(n->arena, "the range of axes [%d, %d)", -rank, rank);
     if (!node_check(n, inside, i, range))
         return NULL;

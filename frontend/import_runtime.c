@@ -342,8 +342,8 @@ bool runtime_slice(struct import_node *n)
     if (t.rank != x->rank || count > x->rank || ends->type.dim[0] != count ||
         (node_in(n, 4) && ir_type_elems(&n->in[4]->type) != count))
         return node_error(n, DIAG_ONNX_SHAPE, "%lld starts and %lld ends for %s, declared is %s",
-                          (long long)count, (long long)ends->type.dim[0],
-                          ir_type_text(x, n->arena), ir_type_text(&t, n->arena));
+                          (long long)count, (long long)ends->type.dim[0], ir_type_text(x, n->arena),
+                          ir_type_text(&t, n->arena));
     if (count == 0)
         return node_bind(n, 0, n->in[0]);
     struct ir_value *hits = axes_hits(n, 3, (int)count, x->rank);
@@ -356,8 +356,8 @@ bool runtime_slice(struct import_node *n)
     for (int i = 0; i < x->rank; i++) {
         if (never_named(n, hits, i))
             continue;
-        struct ir_value *index = irb_binary(&n->b, BFN_mul, node_iota(n, t.dim[i], 1),
-                                            node_element(n, s.step, i));
+        struct ir_value *index =
+            irb_binary(&n->b, BFN_mul, node_iota(n, t.dim[i], 1), node_element(n, s.step, i));
         index = irb_binary(&n->b, BFN_add, index, node_element(n, s.start, i));
         y = node_pick(n, y, i, index, NULL);
     }
@@ -395,10 +395,9 @@ static struct ir_value *pad_axis(struct import_node *n, struct ir_value *x, int 
     struct ir_value *cut = irb_binary(b, BFN_max, irb_unary(b, UFN_neg, p.before), zero);
     struct ir_value *cut_end = irb_binary(b, BFN_max, irb_unary(b, UFN_neg, p.after), zero);
     struct ir_value *kept = irb_binary(b, BFN_sub, old, irb_binary(b, BFN_add, cut, cut_end));
-    struct ir_value *at = irb_binary(b, BFN_sub, node_iota(n, extent, 1),
-                                     irb_binary(b, BFN_max, p.before, zero));
-    struct ir_value *grown =
-        irb_binary(b, BFN_add, old, irb_binary(b, BFN_add, p.before, p.after));
+    struct ir_value *at =
+        irb_binary(b, BFN_sub, node_iota(n, extent, 1), irb_binary(b, BFN_max, p.before, zero));
+    struct ir_value *grown = irb_binary(b, BFN_add, old, irb_binary(b, BFN_add, p.before, p.after));
     if (!node_check(n, irb_binary(b, BFN_le, zero, kept), 1, "the extents of the operand") ||
         !node_check(n, equals(n, grown, extent), 1, declared))
         return NULL;
@@ -406,8 +405,8 @@ static struct ir_value *pad_axis(struct import_node *n, struct ir_value *x, int 
     struct ir_value *last = irb_binary(b, BFN_sub, kept, node_i64(n, 1));
     struct ir_value *index = pad_source(n, mode, at, kept);
     if (strcmp(mode, "constant") == 0) {
-        struct ir_value *inside = both(n, irb_binary(b, BFN_le, zero, at),
-                                       irb_binary(b, BFN_le, at, last));
+        struct ir_value *inside =
+            both(n, irb_binary(b, BFN_le, zero, at), irb_binary(b, BFN_le, at, last));
         index = irb_select(b, inside, irb_binary(b, BFN_add, at, cut), node_i64(n, -1));
         return node_pick(n, x, axis, index, fill);
     }
@@ -432,8 +431,7 @@ bool runtime_pad(struct import_node *n, struct ir_value *value)
     if (count == 0)
         return node_bind(n, 0, n->in[0]);
     struct ir_value *hits = axes_hits(n, 3, (int)count, x->rank);
-    struct ir_value *before =
-        over_axes(n, hits, irb_slice(&n->b, pads, &zero, &count, &one), 0);
+    struct ir_value *before = over_axes(n, hits, irb_slice(&n->b, pads, &zero, &count, &one), 0);
     struct ir_value *after = over_axes(n, hits, irb_slice(&n->b, pads, &count, &count, &one), 0);
     if (!before || !after)
         return false;
@@ -457,7 +455,8 @@ static struct ir_value *range_count(struct import_node *n, struct ir_value *star
     if (!span)
         return NULL;
     if (dtype_is_float(span->type.dtype)) {
-        count = node_convert(n, irb_unary(b, UFN_ceil, irb_binary(b, BFN_div, span, delta)), DT_I64);
+        count =
+            node_convert(n, irb_unary(b, UFN_ceil, irb_binary(b, BFN_div, span, delta)), DT_I64);
     } else { // ceil by the division that truncates: its remainder has the sign of the span
         struct ir_value *whole = irb_binary(b, BFN_div, span, delta);
         struct ir_value *rest = irb_binary(b, BFN_mul, irb_binary(b, BFN_fmod, span, delta), delta);
@@ -472,7 +471,8 @@ bool runtime_range(struct import_node *n)
     enum dtype own = n->in[0]->type.dtype, wide = dtype_is_float(own) ? DT_F64 : DT_I64;
     struct ir_value *v[3];
     struct ir_type t;
-    if (!node_expect(n, 0, 0, &t) || !node_expect_rank(n, &t, 1, 1))
+    int unknown = !node_is_known(n, 0) ? 0 : !node_is_known(n, 1) ? 1 : 2;
+    if (!node_expect(n, 0, unknown, &t) || !node_expect_rank(n, &t, 1, 1))
         return false;
     for (int i = 0; i < 3; i++)
         v[i] = node_convert(n, node_scalar(n, i), wide);
