@@ -32,6 +32,11 @@ void view_add(struct emit_view *v, int64_t extent, int64_t stride)
     v->rank++;
 }
 
+void view_same_extent(struct emit_view *v, const struct ir_type *t, int d)
+{
+    v->sym[v->rank - 1] = t->sym[d];
+}
+
 void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step)
 {
     view_add(v, extent, stride);
@@ -55,8 +60,10 @@ struct emit_view view_of(const struct ir_value *val)
         stride[i] = run;
         run *= val->type.dim[i];
     }
-    for (int i = 0; i < val->type.rank; i++)
+    for (int i = 0; i < val->type.rank; i++) {
         view_add(&v, val->type.dim[i], stride[i]);
+        view_same_extent(&v, &val->type, i);
+    }
     return v;
 }
 
@@ -64,7 +71,7 @@ struct emit_view view_of(const struct ir_value *val)
 static bool joins(const struct emit_view *v, int n, int i, int j)
 {
     for (int k = 0; k < n; k++)
-        if (v[k].stride[i] != v[k].stride[j] * v[k].extent[j])
+        if (v[k].sym[i] || v[k].sym[j] || v[k].stride[i] != v[k].stride[j] * v[k].extent[j])
             return false;
     return true;
 }
@@ -73,9 +80,10 @@ void views_merge(struct emit_view *v, int n)
 {
     int rank = 0;
     for (int i = 0; i < v[0].rank; i++) {
-        if (v[0].extent[i] == 1)
+        if (v[0].extent[i] == 1 && !v[0].sym[i])
             continue;
         for (int k = 0; k < n; k++) {
+            v[k].sym[rank] = v[k].sym[i];
             v[k].extent[rank] = v[k].extent[i];
             v[k].stride[rank] = v[k].stride[i];
         }
@@ -92,6 +100,7 @@ void views_merge(struct emit_view *v, int n)
         if (rank == 0) {
             v[k].extent[0] = 1;
             v[k].stride[0] = 1;
+            v[k].sym[0] = NULL;
         }
         v[k].rank = rank == 0 ? 1 : rank;
     }
@@ -104,6 +113,7 @@ static bool same_shape(const struct emit_view *a, const struct emit_view *b)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->extent[i] != b->extent[i] || a->stride[i] != b->stride[i] ||
+            a->sym[i] != b->sym[i] ||
             a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
             return false;
     for (int i = 0; i < a->num_axes; i++)
@@ -129,6 +139,61 @@ static void emit_axes(struct emit *e, int t, const struct emit_view *v)
         EMIT(e, TAXIS, TAXIS, .td = t, .axis = i, .origin = v->origin[i], .limit = v->limit[i]);
 }
 
+enum { X_EXTENT = 3, X_STRIDE = 4 }; // registers of this file alone
+
+static void load_extent(struct emit *e, int xreg, const struct ir_value *sym, int64_t extent)
+{
+    EMIT(e, LI, LI, .rd = xreg, .imm = sym ? (int64_t)sym->addr : extent);
+    if (sym)
+        EMIT(e, LD, MEM, .rd = xreg, .ra = xreg, .type = DT_I64);
+}
+
+void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d)
+{
+    load_extent(e, xreg, t->sym[d], t->dim[d]);
+}
+
+static void emit_dim(struct emit *e, int t, const struct emit_view *v, int i)
+{
+    if (!v->sym[i]) {
+        EMIT(e, TDIM, TDIM, .td = t, .dim = i, .extent = v->extent[i], .stride = v->stride[i]);
+        return;
+    }
+    load_extent(e, X_EXTENT, v->sym[i], v->extent[i]);
+    EMIT(e, LI, LI, .rd = X_STRIDE, .imm = v->stride[i]);
+    EMIT(e, TDIMX, TDIMX, .td = t, .dim = i, .ra = X_EXTENT, .rb = X_STRIDE);
+}
+
+void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_type *t)
+{
+    EMIT(e, TNEW, TNEW, .td = treg, .type = (int64_t)t->dtype, .rank = t->rank,
+         .imm = (int64_t)base);
+    EMIT(e, LI, LI, .rd = X_STRIDE, .imm = 1);
+    for (int i = t->rank - 1; i >= 0; i--) {
+        load_extent(e, X_EXTENT, t->sym[i], t->dim[i]);
+        EMIT(e, TDIMX, TDIMX, .td = treg, .dim = i, .ra = X_EXTENT, .rb = X_STRIDE);
+        EMIT(e, MUL, ALU, .rd = X_STRIDE, .ra = X_STRIDE, .rb = X_EXTENT);
+    }
+    e->holds[treg] = false;
+}
+
+void emit_label(struct emit *e)
+{
+    memset(e->holds, 0, sizeof(e->holds));
+    e->has_pcfg = false;
+}
+
+void emit_patch(struct emit *e, size_t at)
+{
+    struct isa_insn in;
+    if (!isa_decode(e->text + at, &in) || in.op < ISA_BEQ || in.op > ISA_BGE)
+        bitlet_bug("no branch at %zu", at);
+    in.BR.off = (int64_t)(e->text_bytes - at);
+    if (!isa_encode(&in, e->text + at, NULL))
+        bitlet_bug("a branch from %zu to %zu", at, e->text_bytes);
+    emit_label(e);
+}
+
 void emit_view(struct emit *e, int t, const struct emit_view *v)
 {
     struct emit_view *h = &e->held[t];
@@ -141,7 +206,7 @@ void emit_view(struct emit *e, int t, const struct emit_view *v)
         EMIT(e, TNEW, TNEW, .td = t, .type = (int64_t)v->dtype, .rank = v->rank,
              .imm = (int64_t)v->base);
         for (int i = 0; i < v->rank; i++) {
-            EMIT(e, TDIM, TDIM, .td = t, .dim = i, .extent = v->extent[i], .stride = v->stride[i]);
+            emit_dim(e, t, v, i);
             if (v->axis[i] >= 0)
                 EMIT(e, TSTEP, TSTEP, .td = t, .dim = i, .axis = v->axis[i], .step = v->step[i]);
         }

@@ -46,6 +46,11 @@ static struct image_io io_entry(const struct ir_value *v, const char *name)
     struct image_io io = {
         .name = name, .dtype = v->type.dtype, .rank = v->type.rank, .addr = v->addr};
     memcpy(io.dim, v->type.dim, sizeof(io.dim));
+    for (int i = 0; i < io.rank; i++)
+        io.extent[i] = v->type.sym[i] ? v->type.sym[i]->addr : 0;
+    for (const struct ir_use *u = v->def ? NULL : v->uses; u; u = u->next)
+        if (u->op->op == IR_OP_INPUT_EXTENT)
+            io.extent[ir_int(u->op, IR_A_axis, 0)] = u->op->out[0]->addr;
     return io;
 }
 

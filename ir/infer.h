@@ -33,6 +33,12 @@ const int64_t *infer_ints(const struct infer *in, enum ir_attr_id id, int n, int
 // Sets result i after checking that its elements can be counted.
 bool infer_set(const struct infer *in, int i, enum dtype t, const int64_t *dim, int rank);
 
+// The same with the extents, bounds and symbols of a type.
+bool infer_set_like(const struct infer *in, int i, enum dtype t, const struct ir_type *like);
+// Reports a dimension of operand i whose extent is known only at run time, and must be known;
+// true when all of mask's dimensions are.
+bool infer_static(const struct infer *in, int i, uint32_t mask);
+
 // Spatial dimensions of x[N,C,spatial..], 0: reported.
 int infer_spatial(const struct infer *in);
 struct infer_windows {

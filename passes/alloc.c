@@ -64,9 +64,29 @@ static void new_memory(struct alloc *s, const struct ir_value *v, enum place pla
 
 // ---- Which values share memory, and for how long
 
-static bool is_alias(const struct ir_op *op)
+// The extents of a value are read wherever the value is.
+static void use_extents(struct alloc *s, const struct ir_value *v, int step)
 {
-    return (ir_op_info[op->op].traits & IR_T_ALIAS) != 0;
+    for (int k = 0; k < v->type.rank; k++)
+        if (v->type.sym[k])
+            memory_of(s, v->type.sym[k])->last = step;
+}
+
+// The caller writes and reads these extents beside inputs and outputs.
+static void keep_extents(struct alloc *s, const struct ir_value *v)
+{
+    for (int k = 0; k < v->type.rank; k++)
+        if (v->type.sym[k]) {
+            struct memory *m = memory_of(s, v->type.sym[k]);
+            m->place = m->place == PLACE_HEAP ? PLACE_OWN : m->place;
+        }
+}
+
+static enum place place_of(const struct ir_op *op)
+{
+    return op->op == IR_OP_CONST          ? PLACE_CONST
+           : op->op == IR_OP_INPUT_EXTENT ? PLACE_OWN
+                                          : PLACE_HEAP;
 }
 
 static void classify(struct alloc *s)
@@ -82,13 +102,17 @@ static void classify(struct alloc *s)
     int step = 0;
     for (const struct ir_op *op = s->g->first; op != NULL; op = op->next, step++) {
         for (int i = 0; i < op->num_in; i++)
-            if (op->in[i] != NULL)
+            if (op->in[i] != NULL) {
                 memory_of(s, op->in[i])->last = step;
+                use_extents(s, op->in[i], step);
+            }
         for (int i = 0; i < op->num_out; i++)
-            if (is_alias(op))
+            if (ir_op_is_alias(op))
                 index_set(&s->index, op->out[i], index_get(&s->index, op->in[0]));
             else
-                new_memory(s, op->out[i], op->op == IR_OP_CONST ? PLACE_CONST : PLACE_HEAP, step);
+                new_memory(s, op->out[i], place_of(op), step);
+        for (int i = 0; i < op->num_out; i++)
+            use_extents(s, op->out[i], step);
     }
 }
 
@@ -97,7 +121,7 @@ static bool copy_output(struct alloc *s, int i)
 {
     struct ir_value *v = s->g->outputs[i];
     struct ir_builder b = {s->g, NULL, v->def != NULL ? v->def->loc : LOC_NONE, s->ctx->diag};
-    struct ir_value *copy = irb_broadcast(&b, v, v->type.dim, v->type.rank);
+    struct ir_value *copy = irb_broadcast_to(&b, v, &v->type);
     if (copy == NULL)
         return false;
     s->g->outputs[i] = copy;
@@ -128,6 +152,8 @@ static bool separate_outputs(struct alloc *s)
     for (int i = 0; i < s->num_mem; i++)
         if (s->mem[i].is_output)
             s->mem[i].place = PLACE_OWN;
+    for (int i = 0; i < s->g->num_outputs; i++)
+        keep_extents(s, s->g->outputs[i]);
     return true;
 }
 
@@ -155,6 +181,9 @@ static void place_interface(struct alloc *s)
         struct memory *m = memory_of(s, s->g->outputs[i]);
         m->addr = bump_heap(s, m->bytes);
     }
+    for (int i = 0; i < s->num_mem; i++)
+        if (s->mem[i].place == PLACE_OWN && s->mem[i].addr == 0)
+            s->mem[i].addr = bump_heap(s, s->mem[i].bytes);
 }
 
 static void place_intermediates(struct alloc *s)

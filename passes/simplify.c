@@ -337,7 +337,7 @@ static void replace(struct simplify *s, struct ir_op *op, struct ir_value *with)
 static bool apply_rules(struct simplify *s, struct ir_op *op)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (rules[i].op != op->op)
+        if (rules[i].op != op->op || ir_op_is_dynamic(op))
             continue;
         int before = s->changes;
         struct ir_value *v = rules[i].rule(s, op);
