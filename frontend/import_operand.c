@@ -34,7 +34,7 @@ static int64_t param_extent(const struct importer *imp, const char *param)
         const Onnx__TensorShapeProto *s = shape_of(g->input[i]);
         const struct ir_value *v = importer_find(imp, g->input[i]->name ? g->input[i]->name : "");
         for (size_t k = 0; s && v && (int)s->n_dim == v->type.rank && k < s->n_dim; k++)
-            if (s->dim[k]->dim_param && strcmp(s->dim[k]->dim_param, param) == 0)
+            if (!v->type.sym[k] && s->dim[k]->dim_param && strcmp(s->dim[k]->dim_param, param) == 0)
                 return v->type.dim[k];
     }
     return -1;
@@ -124,12 +124,17 @@ bool node_declared(struct import_node *n, int out, struct ir_type *t)
     return true;
 }
 
-bool node_expect(struct import_node *n, int out, int i, struct ir_type *t)
+bool node_declared_whole(struct import_node *n, int out, struct ir_type *t)
 {
     bool known = node_declared(n, out, t);
     for (int k = 0; known && k < t->rank; k++)
         known = t->dim[k] >= 0;
-    if (!known)
+    return known;
+}
+
+bool node_expect(struct import_node *n, int out, int i, struct ir_type *t)
+{
+    if (!node_declared_whole(n, out, t))
         return node_report_dynamic(n, i);
     return dims_elems(t->dim, t->rank) >= 0 ||
            node_error(n, DIAG_ONNX_SHAPE, "the model declares a result far too large");

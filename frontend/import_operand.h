@@ -13,6 +13,8 @@
 bool node_is_known(struct import_node *n, int i);
 // The declared type of result `out`; extents that are not declared are -1. False: no rank declared.
 bool node_declared(struct import_node *n, int out, struct ir_type *t);
+// The same, false unless all extents are declared.
+bool node_declared_whole(struct import_node *n, int out, struct ir_type *t);
 // The same with all extents, which operand i, unknown when compiling, would give. Reports
 // onnx-dynamic.
 bool node_expect(struct import_node *n, int out, int i, struct ir_type *t);
@@ -41,7 +43,7 @@ bool node_check_equal(struct import_node *n, struct ir_value *v, const int64_t *
 // ---- Axes
 
 #define AXES_SETS_MAX 70 // of 4 out of 8
-struct axes_sets { // sets of axes as bit masks
+struct axes_sets {       // sets of axes as bit masks
     uint32_t mask[AXES_SETS_MAX];
     int num;
 };

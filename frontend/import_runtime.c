@@ -3,6 +3,8 @@
 // gather along one dimension after the other.
 #include "import_runtime.h"
 
+#include "import_extents.h"
+
 #include <string.h>
 
 static const char declared[] = "the extents that the model declares for the result";
@@ -466,13 +468,25 @@ static struct ir_value *range_count(struct import_node *n, struct ir_value *star
     return irb_binary(b, BFN_max, count, zero);
 }
 
+// The extent of the result: as declared, which is checked, or count.
+static bool range_extent(struct import_node *n, struct ir_value *count, bool declared_whole,
+                         struct ir_type *t)
+{
+    if (declared_whole)
+        return node_check(n, equals(n, count, t->dim[0]), 1, declared);
+    *t = (struct ir_type){.known = true, .rank = 1, .dim = {node_assumed_bound(n)}, .sym = {count}};
+    return node_check(n, irb_binary(&n->b, BFN_le, count, node_i64(n, t->dim[0])), 1,
+                      arena_printf(n->arena, "the bound %lld of elements, which --max-dim sets",
+                                   (long long)t->dim[0]));
+}
+
 bool runtime_range(struct import_node *n)
 {
     enum dtype own = n->in[0]->type.dtype, wide = dtype_is_float(own) ? DT_F64 : DT_I64;
     struct ir_value *v[3];
     struct ir_type t;
-    int unknown = !node_is_known(n, 0) ? 0 : !node_is_known(n, 1) ? 1 : 2;
-    if (!node_expect(n, 0, unknown, &t) || !node_expect_rank(n, &t, 1, 1))
+    bool whole = node_declared_whole(n, 0, &t);
+    if (whole && !node_expect_rank(n, &t, 1, 1))
         return false;
     for (int i = 0; i < 3; i++)
         v[i] = node_convert(n, node_scalar(n, i), wide);
@@ -480,9 +494,10 @@ bool runtime_range(struct import_node *n)
         return false;
     struct ir_value *none = irb_const_like(&n->b, wide, 0);
     if (!node_check(n, irb_binary(&n->b, BFN_ne, v[2], none), 2, "the rule that no step is 0") ||
-        !node_check(n, equals(n, range_count(n, v[0], v[1], v[2]), t.dim[0]), 1, declared))
+        !range_extent(n, range_count(n, v[0], v[1], v[2]), whole, &t))
         return false;
-    struct ir_value *at = node_convert(n, node_iota(n, t.dim[0], 1), wide);
+    struct ir_value *at = node_iota(n, t.dim[0], 1);
+    at = node_convert(n, t.sym[0] ? irb_extent(&n->b, at, t.sym[0], 0) : at, wide);
     struct ir_value *y = irb_binary(&n->b, BFN_add, v[0], irb_binary(&n->b, BFN_mul, at, v[2]));
     return node_bind(n, 0, node_convert(n, y, own));
 }

@@ -2,6 +2,7 @@
 // Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity, Dropout.
 #include <string.h>
 
+#include "import_extents.h"
 #include "import_runtime.h"
 
 static bool rank_ok(struct import_node *n, int64_t rank)
@@ -48,8 +49,11 @@ bool import_Dropout(struct import_node *n)
 // The extents of a Reshape: 0 copies the operand's (unless allowzero), one -1 takes what is left.
 bool import_Reshape(struct import_node *n)
 {
+    struct ir_type declared;
+    if (ir_type_is_dynamic(&n->in[0]->type))
+        return extents_reshape(n);
     if (!node_is_known(n, 1))
-        return runtime_reshape(n);
+        return node_declared(n, 0, &declared) ? runtime_reshape(n) : extents_reshape(n);
     const struct ir_type *x = &n->in[0]->type;
     int rank, infer = -1;
     const int64_t *want = node_const_ints(n, 1, &rank);
@@ -91,9 +95,16 @@ bool import_Flatten(struct import_node *n)
         return node_error(n, DIAG_ONNX_ATTR, "axis %lld is outside [-%d, %d]", (long long)axis,
                           x->rank, x->rank);
     axis = axis < 0 ? axis + x->rank : axis;
+    if (x->sym[0] && axis == 0)
+        return node_error(n, DIAG_ONNX_DYNAMIC, "axis 0 joins an extent known only at run time");
     dim[0] = dims_elems(x->dim, (int)axis);
     dim[1] = dims_elems(x->dim + axis, x->rank - (int)axis);
-    return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, 2));
+    struct ir_type t = ir_type_make(x->dtype, dim, 2);
+    if (x->sym[0] && axis > 1)
+        t.sym[0] = irb_binary(&n->b, BFN_mul, x->sym[0], node_i64(n, dim[0] / x->dim[0]));
+    else
+        t.sym[0] = x->sym[0];
+    return node_bind(n, 0, irb_reshape_to(&n->b, n->in[0], &t));
 }
 
 bool import_Transpose(struct import_node *n)
@@ -296,21 +307,23 @@ bool import_Squeeze(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     const int64_t *axes;
-    int count, rank = 0;
-    int64_t dim[IR_MAX_RANK];
+    int count;
+    struct ir_type t = {.known = true, .dtype = x->dtype};
     uint32_t mask = 0;
     if (!node_is_known(n, 1))
         return runtime_squeeze(n);
     if (!read_axes(n, &axes, &count) || !axes_mask(n, axes, count, x->rank, &mask))
         return false;
     for (int i = 0; i < x->rank; i++) {
-        if (axes && (mask >> i & 1) && x->dim[i] != 1)
+        if (axes && (mask >> i & 1) && (x->dim[i] != 1 || x->sym[i]))
             return node_error(n, DIAG_ONNX_SHAPE, "dimension %d of %s is not 1", i,
                               ir_type_text(x, n->arena));
-        if (axes ? !(mask >> i & 1) : x->dim[i] != 1)
-            dim[rank++] = x->dim[i];
+        if (axes ? !(mask >> i & 1) : x->dim[i] != 1 || x->sym[i]) {
+            t.sym[t.rank] = x->sym[i];
+            t.dim[t.rank++] = x->dim[i];
+        }
     }
-    return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, rank));
+    return node_bind(n, 0, irb_reshape_to(&n->b, n->in[0], &t));
 }
 
 bool import_Unsqueeze(struct import_node *n)
@@ -318,22 +331,30 @@ bool import_Unsqueeze(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     const int64_t *axes;
     int count, from = 0;
-    int64_t dim[IR_MAX_RANK];
+    struct ir_type t = {.known = true, .dtype = x->dtype};
     uint32_t mask;
     if (!node_is_known(n, 1))
         return runtime_unsqueeze(n);
     if (!read_axes(n, &axes, &count) || !rank_ok(n, x->rank + count) ||
         !axes_mask(n, axes, count, x->rank + count, &mask))
         return false;
-    for (int i = 0; i < x->rank + count; i++)
-        dim[i] = mask >> i & 1 ? 1 : x->dim[from++];
-    return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, x->rank + count));
+    t.rank = x->rank + count;
+    for (int i = 0; i < t.rank; i++) {
+        bool is_new = mask >> i & 1;
+        t.sym[i] = is_new ? NULL : x->sym[from];
+        t.dim[i] = is_new ? 1 : x->dim[from++];
+    }
+    return node_bind(n, 0, irb_reshape_to(&n->b, n->in[0], &t));
 }
 
 bool import_Expand(struct import_node *n)
 {
     int rank, out_rank;
-    if (!node_is_known(n, 1))
+    struct ir_type declared;
+    bool known = node_is_known(n, 1) && !ir_type_is_dynamic(&n->in[0]->type);
+    if (!known && (ir_type_is_dynamic(&n->in[0]->type) || !node_declared_whole(n, 0, &declared)))
+        return extents_broadcast(n, n->in[0], 1);
+    if (!known)
         return runtime_expand(n);
     const int64_t *shape = node_const_ints(n, 1, &rank);
     int64_t dim[IR_MAX_RANK];

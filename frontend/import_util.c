@@ -1,5 +1,7 @@
 #include "import_util.h"
 
+#include "import_extents.h"
+
 struct ir_value *node_convert(struct import_node *n, struct ir_value *x, enum dtype to)
 {
     return !x || x->type.dtype == to ? x : irb_convert(&n->b, x, to, false);
@@ -44,6 +46,11 @@ struct ir_value *node_mean(struct import_node *n, struct ir_value *x, const int6
     if (!x)
         return NULL;
     double count = (double)node_axes_elems(x, axes, num);
+    for (int i = 0; i < num; i++)
+        if (x->type.sym[axes[i]]) {
+            struct ir_value *real = node_convert(n, node_count(n, x, axes, num), x->type.dtype);
+            return irb_binary(&n->b, BFN_div, irb_reduce(&n->b, RFN_sum, x, axes, num, keep), real);
+        }
     return node_with_scalar(n, BFN_div, irb_reduce(&n->b, RFN_sum, x, axes, num, keep), count);
 }
 

@@ -9,6 +9,10 @@ struct name_slot {
     const char *name;
     struct ir_value *value;
 };
+struct param { // a dimension parameter and its extent at run time
+    const char *name;
+    struct ir_value *extent;
+};
 struct importer {
     struct arena *arena;
     struct diag *diag;
@@ -21,6 +25,8 @@ struct importer {
     int opset;               // of the default domain
     struct name_slot *slots; // open addressing, a power of two
     size_t num_slots, num_names;
+    struct param *params;
+    size_t num_params, cap_params;
 };
 
 // The value of a tensor name, or NULL.
