@@ -1,6 +1,7 @@
 // Ops that move elements: copies between views. Constants emit nothing; a reshape that shares
 // memory emits nothing.
 #include "emit.h"
+#include "minifloat.h"
 
 enum { T_DST = 0, T_A = 1, T_B = 2, X_TMP = 5 };
 
@@ -123,25 +124,19 @@ bool select_CONCAT(struct emit *e, const struct ir_op *op)
     return true;
 }
 
-// The bits of `value` in the low end, as the element type holds them; only what exact small
-// constants need.
-static bool element_bits(enum dtype t, double value, uint64_t *out)
+// The bits of `value`, rounded to the element type, in the low end.
+static uint64_t element_bits(enum dtype t, double value)
 {
-    *out = 0;
-    if (value == 0)
-        return true;
-    if (t == DT_F32) {
-        float f = (float)value;
-        *out = io_get32(&f);
-    } else if (t == DT_F64) {
-        *out = io_get64(&value);
-    } else if (dtype_is_int(t)) {
-        uint64_t bits = dtype_bytes(t) * 8;
-        *out = (uint64_t)(int64_t)value & (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
-    } else {
-        return false;
-    }
-    return true;
+    uint64_t bits = dtype_bytes(t) * 8;
+    float f = (float)value;
+    if (t == DT_F32)
+        return io_get32(&f);
+    if (t == DT_F64)
+        return io_get64(&value);
+    if (dtype_is_float(t))
+        return minifloat_encode(t, value);
+    uint64_t whole = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
+    return whole & (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
 }
 
 // A view that reads its fill everywhere: the one axis has no inside.
@@ -158,12 +153,7 @@ bool select_PAD(struct emit *e, const struct ir_op *op)
 {
     const int64_t *before = ir_ints(op, IR_A_before, NULL), *after = ir_ints(op, IR_A_after, NULL);
     const struct ir_value *x = op->in[0], *y = op->out[0];
-    uint64_t fill = 0;
-    if (!element_bits(x->type.dtype, ir_float(op, IR_A_value, 0), &fill))
-        return diag_report(e->diag, op->loc, DIAG_MACHINE_LACKS,
-                           "padding %s with %g: only f32, f64 and integers can be padded with a "
-                           "non-zero value; cast before the pad",
-                           dtype_text(x->type.dtype), ir_float(op, IR_A_value, 0));
+    uint64_t fill = element_bits(x->type.dtype, ir_float(op, IR_A_value, 0));
     struct emit_view xv = view_of(x), yv = view_of(y);
     int padded = 0;
     for (int i = 0; i < xv.rank; i++)
@@ -247,8 +237,8 @@ bool select_GATHER(struct emit *e, const struct ir_op *op)
     return true;
 }
 
-// Results first, then operands, as t0 ..; integer arguments, then the bits of double arguments, as
-// x10 ...
+// Results first, then operands, as t0 ..; the bits of double arguments, then integer arguments, as
+// x10 ..., the order in which the signatures of kernels name them.
 bool select_HOST(struct emit *e, const struct ir_op *op)
 {
     int ni = 0, nf = 0;
@@ -265,10 +255,10 @@ bool select_HOST(struct emit *e, const struct ir_op *op)
         struct emit_view v = view_of(i < op->num_out ? op->out[i] : op->in[i - op->num_out]);
         emit_view(e, i, &v);
     }
-    for (int i = 0; i < ni; i++)
-        EMIT(e, LI, LI, .rd = 10 + i, .imm = ints[i]);
     for (int i = 0; i < nf; i++)
-        EMIT(e, LI, LI, .rd = 10 + ni + i, .imm = (int64_t)io_get64(&fs->fs[i]));
+        EMIT(e, LI, LI, .rd = 10 + i, .imm = (int64_t)io_get64(&fs->fs[i]));
+    for (int i = 0; i < ni; i++)
+        EMIT(e, LI, LI, .rd = 10 + nf + i, .imm = ints[i]);
     EMIT(e, HCALL, HCALL, .kernel = emit_host(e, ir_attr_find(op, IR_A_kernel_name)->s), .nt = nt,
          .nx = ni + nf);
     return true;

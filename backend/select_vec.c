@@ -60,6 +60,38 @@ bool select_CONVERT(struct emit *e, const struct ir_op *op)
     return true;
 }
 
+// The integer type of the same bits.
+static enum dtype integer_of(enum dtype t)
+{
+    switch (dtype_info[t].bits) {
+    case 1:
+    case 8: return t == DT_BOOL ? DT_BOOL : DT_U8;
+    case 2: return t == DT_I2 ? DT_I2 : DT_U2;
+    case 4: return t == DT_I4 ? DT_I4 : DT_U4;
+    case 16: return DT_U16;
+    case 32: return DT_U32;
+    case 64: return DT_U64;
+    default: return t; // c128: only itself
+    }
+}
+
+// A conversion between views of integers that keeps the bits; where those are of one type, a copy.
+bool select_BITCAST(struct emit *e, const struct ir_op *op)
+{
+    struct emit_view v[2] = {view_of(op->out[0]), view_of(op->in[0])};
+    v[0].dtype = integer_of(v[0].dtype);
+    v[1].dtype = integer_of(v[1].dtype);
+    views_merge(v, 2);
+    emit_layer(e, op);
+    emit_view(e, T_DST, &v[0]);
+    emit_view(e, T_A, &v[1]);
+    if (v[0].dtype == v[1].dtype)
+        EMIT(e, VMOV, V1, .td = T_DST, .ta = T_A);
+    else
+        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_trunc);
+    return true;
+}
+
 static int64_t float_bits(double v)
 {
     float f = (float)v;

@@ -3,15 +3,22 @@
 #include "bitletc_driver.h"
 #include "onnx_table.h"
 
+static void list_domain(const struct onnx_domain *d)
+{
+    for (size_t i = 0; i < d->num_ops; i++) {
+        const struct onnx_op *op = &d->ops[i];
+        // Rows of one operator follow each other; the first one's range begins the operator's.
+        int last = op->until ? op->until - 1 : d->newest,
+            first = op->since > ONNX_OPSET_MIN ? op->since : ONNX_OPSET_MIN;
+        int width = printf("%s%s%s", d->name, *d->name ? "." : "", op->name);
+        printf("%*s opset %2d to %2d  %s\n", width < 26 ? 26 - width : 0, "", first, last, op->doc);
+    }
+}
+
 void driver_list_ops(void)
 {
-    for (size_t i = 0; i < onnx_op_count; i++) {
-        const struct onnx_op *op = &onnx_op[i];
-        // Rows of one operator follow each other; the first one's range begins the operator's.
-        int last = op->until ? op->until - 1 : ONNX_OPSET_MAX,
-            first = op->since > ONNX_OPSET_MIN ? op->since : ONNX_OPSET_MIN;
-        printf("%-26s opset %2d to %2d  %s\n", op->name, first, last, op->doc);
-    }
+    for (size_t i = 0; i < onnx_domain_count; i++)
+        list_domain(&onnx_domain[i]);
 }
 
 void driver_list_passes(void)

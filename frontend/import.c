@@ -20,39 +20,103 @@ static uint64_t name_hash(const char *s)
     return h;
 }
 
-static struct name_slot *find_slot(const struct importer *imp, const char *name)
+static struct name_slot *find_slot(const struct import_scope *s, const char *name)
 {
-    for (size_t i = name_hash(name) & (imp->num_slots - 1);; i = (i + 1) & (imp->num_slots - 1))
-        if (!imp->slots[i].name || strcmp(imp->slots[i].name, name) == 0)
-            return &imp->slots[i];
+    for (size_t i = name_hash(name) & (s->num_slots - 1);; i = (i + 1) & (s->num_slots - 1))
+        if (!s->slots[i].name || strcmp(s->slots[i].name, name) == 0)
+            return &s->slots[i];
+}
+
+bool importer_lookup(const struct importer *imp, const char *name, struct ir_value **v)
+{
+    const struct name_slot *s = imp->scope->num_slots ? find_slot(imp->scope, name) : NULL;
+    *v = s ? s->value : NULL;
+    return s && s->name;
 }
 
 struct ir_value *importer_find(const struct importer *imp, const char *name)
 {
-    return imp->num_slots ? find_slot(imp, name)->value : NULL;
+    struct ir_value *v;
+    return importer_lookup(imp, name, &v) ? v : NULL;
 }
 
-static void grow_names(struct importer *imp)
+static void grow_names(struct import_scope *s, struct arena *a)
 {
-    struct name_slot *old = imp->slots;
-    size_t n = imp->num_slots;
-    imp->num_slots = n ? n * 2 : 256;
-    imp->slots = ARENA_ARRAY(imp->arena, imp->num_slots, struct name_slot);
+    struct name_slot *old = s->slots;
+    size_t n = s->num_slots;
+    s->num_slots = n ? n * 2 : 64;
+    s->slots = ARENA_ARRAY(a, s->num_slots, struct name_slot);
     for (size_t i = 0; i < n; i++)
         if (old[i].name)
-            *find_slot(imp, old[i].name) = old[i];
+            *find_slot(s, old[i].name) = old[i];
 }
 
 bool importer_define(struct importer *imp, const char *name, struct ir_value *v)
 {
-    if (2 * imp->num_names >= imp->num_slots)
-        grow_names(imp);
-    struct name_slot *s = find_slot(imp, name);
+    struct import_scope *scope = imp->scope;
+    if (2 * scope->num_names >= scope->num_slots)
+        grow_names(scope, imp->arena);
+    struct name_slot *s = find_slot(scope, name);
     if (s->name)
         return false;
     *s = (struct name_slot){name, v};
-    imp->num_names++;
+    scope->num_names++;
     return true;
+}
+
+static bool is_default_domain(const char *domain)
+{
+    return !domain || !*domain || strcmp(domain, "ai.onnx") == 0;
+}
+
+int64_t importer_opset(const struct importer *imp, const char *domain)
+{
+    const struct import_scope *s = imp->scope;
+    int64_t opset = 0;
+    for (size_t i = 0; i < s->num_opsets; i++) {
+        const char *d = s->opsets[i]->domain;
+        if (is_default_domain(d) ? is_default_domain(domain) : strcmp(d, domain) == 0)
+            opset = s->opsets[i]->version;
+    }
+    return opset;
+}
+
+// ---- Tensors that are differentiated by
+
+static bool is_gradient(const Onnx__NodeProto *p)
+{
+    return p->op_type && strcmp(p->op_type, "Gradient") == 0 && p->domain &&
+           strcmp(p->domain, "ai.onnx.preview.training") == 0;
+}
+
+// Tensors that Gradient nodes name in xs and zs.
+void importer_find_independent(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num)
+{
+    size_t cap = 0, count = 0;
+    const char **names = NULL;
+    for (size_t i = 0; i < num; i++)
+        for (size_t k = 0; is_gradient(nodes[i]) && k < nodes[i]->n_attribute; k++) {
+            const Onnx__AttributeProto *a = nodes[i]->attribute[k];
+            for (size_t s = 0; s < a->n_strings; s++) {
+                names = arena_grow(imp->arena, names, count, count + 1, sizeof(*names), &cap);
+                names[count++] = arena_strndup(
+                    imp->arena, a->strings[s].data ? (const char *)a->strings[s].data : "",
+                    a->strings[s].len);
+            }
+        }
+    imp->scope->independent = names;
+    imp->scope->num_independent = count;
+}
+
+// A tensor to differentiate by is a value of its own: no other name for the operand it copies, and
+// no constant that bodies look into.
+static struct ir_value *own_value(struct importer *imp, const char *name, struct ir_value *v,
+                                  struct ir_builder *b)
+{
+    for (size_t i = 0; v && i < imp->scope->num_independent; i++)
+        if (strcmp(imp->scope->independent[i], name) == 0)
+            return irb_reshape(b, v, v->type.dim, v->type.rank);
+    return v;
 }
 
 // ---- Shapes from the command line
@@ -255,7 +319,7 @@ static bool import_initializers(struct importer *imp, const Onnx__GraphProto *g)
         else if (!dims_fit(t->dim, t->rank))
             ok = diag_report(imp->diag, loc, DIAG_LIMIT, "the initializer %s is too large",
                              tensor_type_text(t->dtype, t->dim, t->rank, imp->arena));
-        else if (!importer_define(imp, name, irb_const(&b, t, name)))
+        else if (!importer_define(imp, name, own_value(imp, name, irb_const(&b, t, name), &b)))
             ok = diag_report(imp->diag, loc, DIAG_ONNX_VALUE, "the name is defined twice");
     }
     for (size_t i = 0; i < g->n_sparse_initializer; i++)
@@ -420,6 +484,8 @@ bool node_bind(struct import_node *n, int i, struct ir_value *v)
     if (!node_has_output(n, i))
         return true;
     const char *name = n->proto->output[i];
+    if (!(v = own_value(n->imp, name, v, &n->b)))
+        return false;
     if (!importer_define(n->imp, name, v))
         return diag_report(n->diag, loc_tensor(n->imp->locs, n->loc, name), DIAG_ONNX_VALUE,
                            "the tensor is defined twice");
@@ -470,7 +536,7 @@ static bool check_attrs(struct import_node *n)
     for (size_t i = 0; i < n->proto->n_attribute; i++) {
         const Onnx__AttributeProto *a = n->proto->attribute[i];
         const struct onnx_attr *row =
-            onnx_attr_find(n->row->name, n->opset, a->name ? a->name : "");
+            onnx_attr_find(n->domain, n->row->name, n->opset, a->name ? a->name : "");
         if (!row)
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' is unknown at opset %d",
                             a->name ? a->name : "", n->opset);
@@ -484,9 +550,9 @@ static bool check_attrs(struct import_node *n)
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' is of kind %s, %s is needed",
                             a->name, kind_name((int)a->type), kind_name((int)row->kind));
     }
-    for (size_t i = 0; i < onnx_attr_count; i++) {
-        const struct onnx_attr *row = &onnx_attr[i];
-        if (row->required && onnx_attr_find(n->row->name, n->opset, row->name) == row &&
+    for (size_t i = 0; i < n->domain->num_attrs; i++) {
+        const struct onnx_attr *row = &n->domain->attrs[i];
+        if (row->required && onnx_attr_find(n->domain, n->row->name, n->opset, row->name) == row &&
             !node_has_attr(n, row->name))
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' (%s) is missing", row->name,
                             kind_name((int)row->kind));
@@ -494,20 +560,35 @@ static bool check_attrs(struct import_node *n)
     return ok;
 }
 
-static bool find_row(struct import_node *n)
+static bool find_domain(struct import_node *n)
 {
-    const char *op = n->proto->op_type ? n->proto->op_type : "",
-               *domain = n->proto->domain ? n->proto->domain : "";
-    int first, last;
-    if (*domain && strcmp(domain, "ai.onnx") != 0)
+    const char *domain = n->proto->domain ? n->proto->domain : "";
+    n->domain = onnx_domain_find(domain);
+    if (!n->domain)
         return node_error(n, DIAG_ONNX_DOMAIN,
                           "operators of domain '%s' are not known; replace the node by operators "
-                          "of the default domain",
+                          "of the default domain, or by a function of the model",
                           domain);
-    n->row = onnx_op_find(op, n->opset);
-    if (n->row)
-        return true;
-    if (onnx_op_range(op, &first, &last))
+    int64_t opset = importer_opset(n->imp, domain);
+    if (opset < 1 || opset > n->domain->newest)
+        return node_error(n, DIAG_ONNX_VERSION,
+                          "opset %lld of domain '%s' is imported, supported are 1 to %d",
+                          (long long)opset, domain, n->domain->newest);
+    n->opset = (int)opset;
+    return true;
+}
+
+static bool find_row(struct import_node *n)
+{
+    const char *op = n->proto->op_type ? n->proto->op_type : "";
+    int first, last;
+    if (!find_domain(n))
+        return false;
+    const struct onnx_domain *known = n->domain;
+    for (; n->domain; n->domain = onnx_domain_next(n->domain))
+        if ((n->row = onnx_op_find(n->domain, op, n->opset)))
+            return true;
+    if (onnx_op_range(known, op, &first, &last))
         return node_error(
             n, DIAG_ONNX_OP_UNSUPPORTED,
             "the operator exists in opsets %d to %d, the model has %d; convert the model", first,
@@ -525,7 +606,7 @@ static bool node_operands(struct import_node *n)
     n->in = ARENA_ARRAY(n->arena, n->proto->n_input, struct ir_value *);
     for (int i = 0; i < n->num_in; i++) {
         const char *name = n->proto->input[i];
-        if (*name && !(n->in[i] = importer_find(n->imp, name)))
+        if (*name && !importer_lookup(n->imp, name, &n->in[i]))
             ok = diag_report(n->diag, loc_tensor(n->imp->locs, n->loc, name), DIAG_ONNX_VALUE,
                              "input %d '%s' is not defined before this node", i, name);
     }
@@ -555,16 +636,26 @@ static void poison_outputs(struct importer *imp, struct poison *p, const Onnx__N
     }
 }
 
+static bool import_row(struct import_node *n)
+{
+    return find_row(n) && check_arity(n) && check_attrs(n) && node_operands(n) &&
+           node_takes_extents(n) && n->row->import(n);
+}
+
 static bool import_node(struct importer *imp, const Onnx__NodeProto *p, int index)
 {
     struct import_node n = {
-        .imp = imp, .proto = p, .opset = imp->opset, .diag = imp->diag, .arena = imp->arena};
-    n.loc = loc_node(imp->locs, imp->path, index, p->name ? p->name : "",
-                     p->op_type ? p->op_type : "", imp->opset);
+        .imp = imp, .proto = importer_resolve(imp, p), .diag = imp->diag, .arena = imp->arena};
+    const char *name = p->name ? p->name : "";
+    if (imp->scope->call)
+        name = arena_printf(imp->arena, "%s/%s",
+                            loc_get(imp->locs, imp->scope->call->loc)->node_name, name);
+    n.loc = loc_node(imp->locs, imp->path, index, name, p->op_type ? p->op_type : "",
+                     (int32_t)importer_opset(imp, p->domain ? p->domain : ""));
     n.b = (struct ir_builder){.graph = imp->graph, .loc = n.loc, .diag = imp->diag};
     int errors = diag_errors(imp->diag);
-    bool ok = find_row(&n) && check_arity(&n) && check_attrs(&n) && node_operands(&n) &&
-              node_takes_extents(&n) && n.row->import(&n);
+    const Onnx__FunctionProto *f = importer_function(imp, p);
+    bool ok = f ? node_operands(&n) && importer_call(imp, &n, f) : import_row(&n);
     if (ok == (diag_errors(imp->diag) > errors))
         bitlet_bug("node %d (%s) %s", index, p->op_type,
                    ok ? "reported errors and was imported" : "was refused and nothing reported");
@@ -574,16 +665,16 @@ static bool import_node(struct importer *imp, const Onnx__NodeProto *p, int inde
 // Enough to show every kind of mistake; a model with more errors has one cause.
 #define POISON_MAX 64
 
-static bool import_nodes(struct importer *imp, const Onnx__GraphProto *g)
+bool importer_nodes(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num, int index)
 {
     struct poison poison = {0};
     bool ok = true;
-    for (size_t i = 0; i < g->n_node && poison.num < POISON_MAX; i++) {
-        if (is_poisoned(&poison, g->node[i])) {
-            poison_outputs(imp, &poison, g->node[i]);
-        } else if (!import_node(imp, g->node[i], (int)i)) {
+    for (size_t i = 0; i < num && poison.num < POISON_MAX; i++) {
+        if (is_poisoned(&poison, nodes[i])) {
+            poison_outputs(imp, &poison, nodes[i]);
+        } else if (!import_node(imp, nodes[i], index < 0 ? (int)i : index)) {
             ok = false;
-            poison_outputs(imp, &poison, g->node[i]);
+            poison_outputs(imp, &poison, nodes[i]);
         }
     }
     return ok;
@@ -598,13 +689,12 @@ static bool check_versions(struct importer *imp)
         return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION,
                            "%s: IR version %lld, supported are %d to %d", imp->path,
                            (long long)m->ir_version, ONNX_IR_VERSION_MIN, ONNX_IR_VERSION_MAX);
-    int64_t opset = -1;
-    for (size_t i = 0; i < m->n_opset_import; i++) {
-        const char *domain = m->opset_import[i]->domain;
-        if (!domain || !*domain || strcmp(domain, "ai.onnx") == 0)
-            opset = m->opset_import[i]->version;
-    }
-    if (opset < ONNX_OPSET_MIN || opset > ONNX_OPSET_MAX)
+    int64_t opset = importer_opset(imp, "");
+    // Without the default domain a model can still use others, or functions that bring it.
+    if (m->n_opset_import == 0)
+        return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION, "%s: no opset is imported",
+                           imp->path);
+    if (opset < 0 || opset > ONNX_OPSET_MAX)
         return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_VERSION,
                            "%s: opset %lld of the default domain, supported are %d to %d",
                            imp->path, (long long)opset, ONNX_OPSET_MIN, ONNX_OPSET_MAX);
@@ -639,18 +729,29 @@ struct ir_module *onnx_import(const char *path, const struct onnx_import_options
                               struct io_map *map, struct arena *a, struct loc_table *locs,
                               struct diag *d)
 {
-    struct importer imp = {
-        .arena = a, .diag = d, .locs = locs, .path = path, .base_dir = dir_of(path, a), .opt = o};
-    if (!load_model(&imp, map) || !check_versions(&imp))
+    struct import_scope scope = {0};
+    struct importer imp = {.arena = a,
+                           .diag = d,
+                           .locs = locs,
+                           .path = path,
+                           .base_dir = dir_of(path, a),
+                           .opt = o,
+                           .scope = &scope};
+    if (!load_model(&imp, map))
+        return NULL;
+    scope.opsets = imp.model->opset_import;
+    scope.num_opsets = imp.model->n_opset_import;
+    if (!check_versions(&imp))
         return NULL;
     const Onnx__GraphProto *g = imp.model->graph;
+    importer_find_independent(&imp, g->node, g->n_node);
     imp.module = ir_module_create(a);
     imp.module->locs = locs;
     imp.module->source = arena_strdup(a, path);
     imp.graph = imp.module->main = ir_graph_create(imp.module, "main");
     bool ok = import_initializers(&imp, g);
     ok = import_inputs(&imp, g) && ok;
-    if (!ok || !import_nodes(&imp, g) || !import_outputs(&imp, g))
+    if (!ok || !importer_nodes(&imp, g->node, g->n_node, -1) || !import_outputs(&imp, g))
         return NULL;
     imp.module->level = IR_L_IMPORTED;
     return imp.module;

@@ -60,8 +60,9 @@ bool import_Elu(struct import_node *n)
 
 bool import_Selu(struct import_node *n)
 {
-    double alpha = node_float(n, "alpha", 1.67326319217681884765625),
-           gamma = node_float(n, "gamma", 1.05070102214813232421875);
+    bool old = n->opset < 6;
+    double alpha = node_float(n, "alpha", old ? 1.6732F : 1.67326319217681884765625),
+           gamma = node_float(n, "gamma", old ? 1.0507F : 1.05070102214813232421875);
     return node_bind(
         n, 0, node_with_scalar(n, BFN_mul, unless_negative(n, exponential(n, alpha, 1)), gamma));
 }
@@ -159,10 +160,12 @@ bool import_ThresholdedRelu(struct import_node *n)
 bool import_Shrink(struct import_node *n)
 {
     double lambd = node_float(n, "lambd", 0.5), bias = node_float(n, "bias", 0);
-    struct ir_value *x = n->in[0], *zero = scalar(n, 0);
+    // Integers are compared and moved as doubles: lambd and bias may be fractions or negative.
+    enum dtype t = n->in[0]->type.dtype, in = dtype_is_float(t) ? t : DT_F64;
+    struct ir_value *x = node_convert(n, n->in[0], in), *zero = irb_const_like(&n->b, in, 0);
     struct ir_value *above = irb_select(&n->b, node_scalar_with(n, BFN_lt, lambd, x),
                                         node_with_scalar(n, BFN_sub, x, bias), zero);
-    return node_bind(n, 0,
-                     irb_select(&n->b, node_with_scalar(n, BFN_lt, x, -lambd),
-                                node_with_scalar(n, BFN_add, x, bias), above));
+    struct ir_value *y = irb_select(&n->b, node_with_scalar(n, BFN_lt, x, -lambd),
+                                    node_with_scalar(n, BFN_add, x, bias), above);
+    return node_bind(n, 0, node_convert(n, y, t));
 }

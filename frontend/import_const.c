@@ -201,6 +201,13 @@ bool import_CastLike(struct import_node *n)
     return cast(n, n->in[1]->type.dtype);
 }
 
+bool import_BitCast(struct import_node *n)
+{
+    enum dtype to;
+    return cast_type(n, node_int(n, "to", 0), &to) &&
+           node_bind(n, 0, irb_bitcast(&n->b, n->in[0], to));
+}
+
 // Ones where column - row = k: comparison of two index vectors.
 bool import_EyeLike(struct import_node *n)
 {

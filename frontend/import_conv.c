@@ -4,30 +4,36 @@
 #include "import_util.h"
 #include "import_window.h"
 
-// x and w of equal rank with 1 to 3 spatial dimensions.
-static bool check_operands(struct import_node *n, int *spatial)
+// x and w, operand `weights`, of equal rank with 1 to 3 spatial dimensions.
+static bool check_operands(struct import_node *n, int weights, int *spatial)
 {
     if (!node_check_rank(n, 0, 3, 5))
         return false;
-    const struct ir_type *x = &n->in[0]->type, *w = &n->in[1]->type;
+    const struct ir_type *x = &n->in[0]->type, *w = &n->in[weights]->type;
     if (x->rank != w->rank)
         return node_error(n, DIAG_ONNX_SHAPE,
                           "x '%s' is %s and the weights '%s' are %s; their ranks differ",
-                          node_input_name(n, 0), node_type_text(n, 0), node_input_name(n, 1),
-                          node_type_text(n, 1));
+                          node_input_name(n, 0), node_type_text(n, 0), node_input_name(n, weights),
+                          node_type_text(n, weights));
     *spatial = x->rank - 2;
     return true;
+}
+
+bool window_of_conv(struct import_node *n, int weights, struct window *w)
+{
+    int spatial;
+    return check_operands(n, weights, &spatial) &&
+           window_read(n, spatial, n->in[weights]->type.dim + 2, w) &&
+           window_place(n, w, n->in[0]->type.dim + 2, false);
 }
 
 bool import_Conv(struct import_node *n)
 {
     struct window w;
-    int spatial;
-    if (!check_operands(n, &spatial) || !window_read(n, spatial, n->in[1]->type.dim + 2, &w) ||
-        !window_place(n, &w, n->in[0]->type.dim + 2, false))
+    if (!window_of_conv(n, 1, &w))
         return false;
     return node_bind(n, 0,
-                     irb_conv(&n->b, n->in[0], n->in[1], node_in(n, 2), spatial, w.strides,
+                     irb_conv(&n->b, n->in[0], n->in[1], node_in(n, 2), w.spatial, w.strides,
                               w.dilations, w.pads, node_int(n, "group", 1)));
 }
 
@@ -73,7 +79,7 @@ bool import_ConvTranspose(struct import_node *n)
     struct window w;
     int64_t outpad[WINDOW_DIMS_MAX];
     int spatial;
-    if (!check_operands(n, &spatial) || !window_read(n, spatial, n->in[1]->type.dim + 2, &w) ||
+    if (!check_operands(n, 1, &spatial) || !window_read(n, spatial, n->in[1]->type.dim + 2, &w) ||
         !window_ints(n, "output_padding", spatial, 0, 0, outpad) ||
         !place_transposed(n, &w, outpad))
         return false;

@@ -23,7 +23,6 @@ UNARY(BitwiseNot, bitnot)
 UNARY(Ceil, ceil)
 UNARY(Cos, cos)
 UNARY(Cosh, cosh)
-UNARY(Erf, erf)
 UNARY(Exp, exp)
 UNARY(Floor, floor)
 UNARY(IsNaN, isnan)
@@ -41,6 +40,14 @@ UNARY(Sqrt, sqrt)
 UNARY(Tan, tan)
 UNARY(Tanh, tanh)
 // clang-format on
+
+// Integers get the function's value truncated.
+bool import_Erf(struct import_node *n)
+{
+    enum dtype t = n->in[0]->type.dtype;
+    struct ir_value *x = node_convert(n, n->in[0], dtype_is_float(t) ? t : DT_F64);
+    return node_bind(n, 0, node_convert(n, irb_unary(&n->b, UFN_erf, x), t));
+}
 
 bool import_IsInf(struct import_node *n)
 {

@@ -32,6 +32,26 @@ static bool check_addend(struct import_node *n, const struct ir_value *c, const 
                               (long long)y->dim[1]);
 }
 
+// alpha and beta that an integer type does not hold: the product is exact modulo the type, the rest
+// is computed in double and truncated.
+static bool bind_fractions(struct import_node *n, struct ir_value *a, struct ir_value *b,
+                           struct ir_value *c, double alpha, double beta)
+{
+    struct ir_value *y = irb_matmul(&n->b, a, b, NULL);
+    if (!y)
+        return false;
+    enum dtype t = y->type.dtype;
+    y = scaled(n, node_convert(n, y, DT_F64), alpha);
+    if (c && beta != 0)
+        y = irb_binary(&n->b, BFN_add, y, scaled(n, node_convert(n, c, DT_F64), beta));
+    return node_bind(n, 0, node_convert(n, y, t));
+}
+
+static bool is_whole(double v)
+{
+    return v >= INT32_MIN && v <= INT32_MAX && v == (double)(int32_t)v;
+}
+
 bool import_Gemm(struct import_node *n)
 {
     double alpha = node_float(n, "alpha", 1), beta = node_float(n, "beta", 1);
@@ -41,10 +61,15 @@ bool import_Gemm(struct import_node *n)
                     *c = node_in(n, 2);
     if (!a || !b)
         return false;
+    struct ir_type y = {.known = true, .rank = 2, .dim = {a->type.dim[0], b->type.dim[1]}};
+    if (c && !check_addend(n, c, &y))
+        return false;
+    bool is_unsigned = dtype_info[a->type.dtype].kind == DTK_U;
+    if (!dtype_is_float(a->type.dtype) && (!is_whole(alpha) || (c && !is_whole(beta)) ||
+                                           (is_unsigned && (alpha < 0 || (c && beta < 0)))))
+        return bind_fractions(n, a, b, c, alpha, beta);
     // Weights are constants as a rule, so that their factor folds away.
-    b = scaled(n, b, alpha);
-    struct ir_type y = {.known = true, .rank = 2, .dim = {a->type.dim[0], b ? b->type.dim[1] : 0}};
-    if (!b || (c && !check_addend(n, c, &y)))
+    if (!(b = scaled(n, b, alpha)))
         return false;
     if (!c || beta == 0)
         return node_bind(n, 0, irb_matmul(&n->b, a, b, NULL));
@@ -55,15 +80,25 @@ bool import_Gemm(struct import_node *n)
                      irb_binary(&n->b, BFN_add, irb_matmul(&n->b, a, b, NULL), scaled(n, c, beta)));
 }
 
-// A vector becomes a matrix of one row (operand 0) or one column (operand 1).
-static struct ir_value *as_matrix(struct import_node *n, int i)
+struct ir_value *node_as_matrix(struct import_node *n, struct ir_value *x, bool first)
 {
-    struct ir_value *x = n->in[i];
-    int64_t extent = x->type.dim[0];
-    if (x->type.rank > 1)
+    if (!x || x->type.rank > 1)
         return x;
+    int64_t extent = x->type.dim[0];
     return irb_reshape(&n->b, x,
-                       i == 0 ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+                       first ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+}
+
+struct ir_value *node_from_matrix(struct import_node *n, struct ir_value *y, bool row, bool col)
+{
+    if (!y || (!row && !col))
+        return y;
+    int64_t dim[IR_MAX_RANK];
+    int rank = 0;
+    for (int i = 0; i < y->type.rank; i++)
+        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1))
+            dim[rank++] = y->type.dim[i];
+    return irb_reshape(&n->b, y, dim, rank);
 }
 
 bool import_MatMul(struct import_node *n)
@@ -71,13 +106,7 @@ bool import_MatMul(struct import_node *n)
     if (!node_check_rank(n, 0, 1, IR_MAX_RANK) || !node_check_rank(n, 1, 1, IR_MAX_RANK))
         return false;
     bool row = n->in[0]->type.rank == 1, col = n->in[1]->type.rank == 1;
-    struct ir_value *y = irb_matmul(&n->b, as_matrix(n, 0), as_matrix(n, 1), NULL);
-    if (!y || (!row && !col))
-        return node_bind(n, 0, y);
-    int64_t dim[IR_MAX_RANK];
-    int rank = 0;
-    for (int i = 0; i < y->type.rank; i++)
-        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1))
-            dim[rank++] = y->type.dim[i];
-    return node_bind(n, 0, irb_reshape(&n->b, y, dim, rank));
+    struct ir_value *y = irb_matmul(&n->b, node_as_matrix(n, n->in[0], true),
+                                    node_as_matrix(n, n->in[1], false), NULL);
+    return node_bind(n, 0, node_from_matrix(n, y, row, col));
 }

@@ -1,5 +1,5 @@
-// QuantizeLinear and DequantizeLinear: scale and zero point per tensor, along an axis, or per block
-// along one.
+// QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear: scale and zero point per tensor,
+// along an axis, or per block along one.
 #include "import_util.h"
 
 static const char *const role[] = {"x", "scale", "zero point"};
@@ -29,7 +29,7 @@ static struct ir_value *over_axis(struct import_node *n, int i)
     const struct ir_type *x = &n->in[0]->type;
     struct ir_value *v = n->in[i];
     int64_t axis, block = node_int(n, "block_size", 0);
-    if (block == 0 && ir_type_elems(&v->type) == 1)
+    if (v->type.rank == 0 || (block == 0 && ir_type_elems(&v->type) == 1))
         return v->type.rank == 0 ? v : irb_reshape(&n->b, v, NULL, 0);
     if (!node_axis(n, node_int(n, "axis", 1), x->rank, &axis))
         return NULL;
@@ -45,18 +45,18 @@ static struct ir_value *over_axis(struct import_node *n, int i)
     return node_along_axis(n, v, x->rank, (int)axis);
 }
 
-static bool output_type(struct import_node *n, enum dtype *t)
+static bool type_attr(struct import_node *n, const char *name, enum dtype *t)
 {
-    int64_t onnx = node_int(n, "output_dtype", 0);
+    int64_t onnx = node_int(n, name, 0);
     return onnx == 0 || dtype_by_onnx(onnx, t) ||
-           node_error(n, DIAG_ONNX_ATTR, "output_dtype %lld is no element type", (long long)onnx);
+           node_error(n, DIAG_ONNX_ATTR, "%s %lld is no element type", name, (long long)onnx);
 }
 
 bool import_DequantizeLinear(struct import_node *n)
 {
     struct ir_value *x = n->in[0], *zero = NULL, *scale;
     enum dtype t = n->in[1]->type.dtype;
-    if (!output_type(n, &t) || !(scale = over_axis(n, 1)) ||
+    if (!type_attr(n, "output_dtype", &t) || !(scale = over_axis(n, 1)) ||
         (node_in(n, 2) && !(zero = over_axis(n, 2))))
         return false;
     // Differences of integers are formed as integers.
@@ -71,19 +71,67 @@ bool import_DequantizeLinear(struct import_node *n)
                                   t));
 }
 
-bool import_QuantizeLinear(struct import_node *n)
+struct ir_value *node_quantised(struct import_node *n, struct ir_value *x, struct ir_value *zero,
+                                enum dtype t, bool saturate)
 {
-    struct ir_value *zero = NULL, *scale;
-    enum dtype t = node_in(n, 2) ? n->in[2]->type.dtype : DT_U8;
-    if ((!node_in(n, 2) && !output_type(n, &t)) || !(scale = over_axis(n, 1)) ||
-        (node_in(n, 2) && !(zero = over_axis(n, 2))))
-        return false;
-    enum dtype wide = node_wide_type(scale->type.dtype);
-    struct ir_value *x =
-        irb_binary(&n->b, BFN_div, node_convert(n, n->in[0], wide), node_convert(n, scale, wide));
+    if (!x)
+        return NULL;
+    // Sums with the zero point need more bits than narrow floats have.
+    enum dtype wide = node_wide_type(x->type.dtype);
     if (dtype_is_int(t))
         x = irb_unary(&n->b, UFN_round, x);
+    x = node_convert(n, x, wide);
     if (zero)
         x = irb_binary(&n->b, BFN_add, x, node_convert(n, zero, wide));
-    return x && node_bind(n, 0, irb_convert(&n->b, x, t, node_int(n, "saturate", 1) != 0));
+    return x ? irb_convert(&n->b, x, t, dtype_is_int(t) || saturate) : NULL;
+}
+
+// The type in which x is divided by the scale. Integers are divided as doubles.
+static bool division_type(struct import_node *n, enum dtype *t)
+{
+    *t = n->in[1]->type.dtype;
+    if (!type_attr(n, "precision", t))
+        return false;
+    if (!dtype_is_float(*t))
+        *t = DT_F64;
+    else if (dtype_info[*t].bits < 16)
+        *t = DT_F32;
+    return true;
+}
+
+bool import_QuantizeLinear(struct import_node *n)
+{
+    struct ir_value *zero = NULL, *scale, *x = n->in[0];
+    enum dtype t = node_in(n, 2) ? n->in[2]->type.dtype : DT_U8, asked = t, by;
+    if (!type_attr(n, "output_dtype", &asked) || !division_type(n, &by))
+        return false;
+    if (node_in(n, 2) && asked != t)
+        return node_error(n, DIAG_ONNX_ATTR, "output_dtype is %s and the zero point is %s",
+                          dtype_text(asked), dtype_text(t));
+    if (!(scale = over_axis(n, 1)) || (node_in(n, 2) && !(zero = over_axis(n, 2))))
+        return false;
+    x = irb_binary(&n->b, BFN_div, node_convert(n, x, by), node_convert(n, scale, by));
+    return node_bind(n, 0, node_quantised(n, x, zero, asked, node_int(n, "saturate", 1) != 0));
+}
+
+// The largest (fn max) or smallest element, or 0 where that lies beyond.
+static struct ir_value *end_of_range(struct import_node *n, enum reduce_fn reduce,
+                                     enum binary_fn fn)
+{
+    int64_t axes[IR_MAX_RANK];
+    int num = node_axes_from(0, n->in[0]->type.rank, axes);
+    return node_with_scalar(n, fn, irb_reduce(&n->b, reduce, n->in[0], axes, num, false), 0);
+}
+
+bool import_DynamicQuantizeLinear(struct import_node *n)
+{
+    struct ir_value *low = end_of_range(n, RFN_min, BFN_min),
+                    *high = end_of_range(n, RFN_max, BFN_max);
+    struct ir_value *scale =
+        node_with_scalar(n, BFN_div, irb_binary(&n->b, BFN_sub, high, low), 255);
+    struct ir_value *zero = node_scalar_with(n, BFN_sub, 0, irb_binary(&n->b, BFN_div, low, scale));
+    zero = node_quantised(n, zero, NULL, DT_U8, true);
+    struct ir_value *y =
+        node_quantised(n, irb_binary(&n->b, BFN_div, n->in[0], scale), zero, DT_U8, true);
+    return node_bind(n, 0, y) && node_bind(n, 1, scale) && node_bind(n, 2, zero);
 }

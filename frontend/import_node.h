@@ -17,8 +17,9 @@ struct Onnx__NodeProto;
 struct import_node {
     struct importer *imp;
     const struct Onnx__NodeProto *proto;
+    const struct onnx_domain *domain;
     const struct onnx_op *row;
-    int opset;
+    int opset; // of the domain
     loc_id loc;
     struct diag *diag;
     struct arena *arena; // the module's

@@ -1,54 +1,5 @@
-// Normalisations: over a batch (constants), over positions, groups, trailing axes, neighbouring
-// channels.
+// Normalisations: over positions, groups, trailing axes, neighbouring channels.
 #include "import_util.h"
-
-// ---- BatchNormalization
-
-// A parameter as it broadcasts over x: one number per channel, or (spatial = 0, opsets 7 and 8) per
-// element of a channel.
-static struct ir_value *batch_parameter(struct import_node *n, int i)
-{
-    const struct ir_type *x = &n->in[0]->type;
-    struct ir_value *v = n->in[i];
-    if (node_int(n, "spatial", 1) == 0)
-        return v;
-    int64_t channels = x->rank > 1 ? x->dim[1] : 1;
-    if (v->type.rank != 1 || v->type.dim[0] != channels) {
-        node_error(n, DIAG_ONNX_SHAPE,
-                   "input %d '%s' is %s, a number for each of %lld channels is needed", i,
-                   node_input_name(n, i), node_type_text(n, i), (long long)channels);
-        return NULL;
-    }
-    return x->rank > 1 ? node_along_axis(n, v, x->rank, 1) : v;
-}
-
-// x * scale + shift, where folding leaves one constant each.
-bool import_BatchNormalization(struct import_node *n)
-{
-    struct ir_builder *b = &n->b;
-    if (node_int(n, "training_mode", 0) != 0)
-        return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
-                          "training_mode is 1; export the model for inference");
-    for (int i = 1; i < n->num_out; i++)
-        if (node_has_output(n, i))
-            return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
-                              "output %d exists in training only; export the model for inference",
-                              i);
-    struct ir_value *gamma = batch_parameter(n, 1), *beta = batch_parameter(n, 2),
-                    *mean = batch_parameter(n, 3), *var = batch_parameter(n, 4);
-    if (!gamma || !beta || !mean || !var)
-        return false;
-    enum dtype t = n->in[0]->type.dtype, wide = node_wide_type(mean->type.dtype);
-    struct ir_value *deviation = irb_unary(
-        b, UFN_sqrt,
-        node_with_scalar(n, BFN_add, node_convert(n, var, wide), node_float(n, "epsilon", 1e-5)));
-    struct ir_value *scale = irb_binary(b, BFN_div, node_convert(n, gamma, wide), deviation);
-    struct ir_value *shift = irb_binary(b, BFN_sub, node_convert(n, beta, wide),
-                                        irb_binary(b, BFN_mul, node_convert(n, mean, wide), scale));
-    struct ir_value *x = node_convert(n, n->in[0], wide);
-    return node_bind(
-        n, 0, node_convert(n, irb_binary(b, BFN_add, irb_binary(b, BFN_mul, x, scale), shift), t));
-}
 
 // ---- Over the elements of a tensor
 

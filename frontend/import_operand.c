@@ -40,10 +40,15 @@ static int64_t param_extent(const struct importer *imp, const char *param)
     return -1;
 }
 
-static const Onnx__TensorShapeProto *declared_shape(const Onnx__GraphProto *g, const char *name)
+// What the present scope declares, in the main graph or in the body of a function.
+static const Onnx__TensorShapeProto *declared_shape(const struct importer *imp, const char *name)
 {
-    const Onnx__ValueInfoProto *v = find_info(g->output, g->n_output, name);
-    return shape_of(v ? v : find_info(g->value_info, g->n_value_info, name));
+    const Onnx__FunctionProto *f = imp->scope->function;
+    const Onnx__GraphProto *g = imp->model->graph;
+    const Onnx__ValueInfoProto *v = f ? NULL : find_info(g->output, g->n_output, name);
+    return shape_of(v   ? v
+                    : f ? find_info(f->value_info, f->n_value_info, name)
+                        : find_info(g->value_info, g->n_value_info, name));
 }
 
 static bool is_scalar(const struct importer *imp, const char *name)
@@ -93,17 +98,38 @@ static bool keeps_shape(const struct importer *imp, const struct alike *s, const
     return some && p->n_output == 1 && is_plain(p->op_type);
 }
 
-// The shape declared for the tensor, or for what is computed from it element by element.
+// The tensor of the caller that a function gives as `name`; "" when that is none of its results.
+static const char *name_at_caller(const struct importer *imp, const char *name)
+{
+    const Onnx__FunctionProto *f = imp->scope->function;
+    for (size_t i = 0; f && i < f->n_output; i++)
+        if (strcmp(f->output[i], name) == 0 && i < imp->scope->call->proto->n_output)
+            return imp->scope->call->proto->output[i];
+    return "";
+}
+
+// The shape declared for the tensor, or for what is computed from it element by element; what a
+// function gives is looked up where it is called.
 static const Onnx__TensorShapeProto *find_shape(const struct importer *imp, const char *name)
 {
+    const Onnx__FunctionProto *f = imp->scope->function;
     const Onnx__GraphProto *g = imp->model->graph;
-    const Onnx__TensorShapeProto *found = *name ? declared_shape(g, name) : NULL;
+    Onnx__NodeProto *const *nodes = f ? f->node : g->node;
+    size_t num = f ? f->n_node : g->n_node;
+    const Onnx__TensorShapeProto *found = *name ? declared_shape(imp, name) : NULL;
     struct alike s = {{name}, 1};
-    for (size_t i = 0; *name && !found && i < g->n_node && s.num < ALIKE_MAX; i++)
-        if (keeps_shape(imp, &s, g->node[i])) {
-            s.name[s.num++] = g->node[i]->output[0];
-            found = declared_shape(g, g->node[i]->output[0]);
+    for (size_t i = 0; *name && !found && i < num && s.num < ALIKE_MAX; i++)
+        if (keeps_shape(imp, &s, nodes[i])) {
+            s.name[s.num++] = nodes[i]->output[0];
+            found = declared_shape(imp, nodes[i]->output[0]);
         }
+    if (found || !f)
+        return found;
+    struct import_scope caller = *imp->scope->caller;
+    struct importer above = *imp;
+    above.scope = &caller;
+    for (int i = 0; i < s.num && !found; i++)
+        found = find_shape(&above, name_at_caller(imp, s.name[i]));
     return found;
 }
 

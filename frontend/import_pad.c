@@ -43,8 +43,8 @@ static bool read_value(struct import_node *n, double *out)
 static bool read_pad(struct import_node *n, struct pad_args *p)
 {
     int rank = n->in[0]->type.rank, count, num_axes = rank;
-    const int64_t *pads =
-                      node_in(n, 1) ? node_const_ints(n, 1, &count) : node_ints(n, "pads", &count),
+    const int64_t *pads = node_in(n, 1) ? node_const_ints(n, 1, &count)
+                                        : node_ints(n, n->opset < 2 ? "paddings" : "pads", &count),
                   *axes = NULL;
     memset(p, 0, sizeof(*p));
     if (!read_mode(n, &p->mode) || !read_value(n, &p->value))
@@ -129,12 +129,11 @@ static struct ir_value *pad_value(struct import_node *n)
 // A value known only at run time: selected where a padded mask says so.
 static bool pad_with(struct import_node *n, struct ir_value *x, const struct pad_args *p)
 {
-    struct ir_value *mask = irb_broadcast(&n->b, irb_const_like(&n->b, DT_BOOL, 1), x->type.dim,
-                                          x->type.rank);
+    struct ir_value *mask =
+        irb_broadcast(&n->b, irb_const_like(&n->b, DT_BOOL, 1), x->type.dim, x->type.rank);
     mask = irb_pad(&n->b, mask, p->before, p->after, 0);
-    return node_bind(n, 0,
-                     irb_select(&n->b, mask, irb_pad(&n->b, x, p->before, p->after, 0),
-                                pad_value(n)));
+    return node_bind(
+        n, 0, irb_select(&n->b, mask, irb_pad(&n->b, x, p->before, p->after, 0), pad_value(n)));
 }
 
 bool import_Pad(struct import_node *n)

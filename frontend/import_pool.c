@@ -100,7 +100,7 @@ bool import_MaxPool(struct import_node *n)
 
 static bool read_p(struct import_node *n, int64_t *p)
 {
-    *p = node_int(n, "p", 2);
+    *p = n->opset < 2 ? (int64_t)node_float(n, "p", 2) : node_int(n, "p", 2);
     return *p >= 1 ||
            node_error(n, DIAG_ONNX_ATTR, "p is %lld, 1 or more is needed", (long long)*p);
 }

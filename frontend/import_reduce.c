@@ -93,9 +93,8 @@ static bool import_reduction(struct import_node *n, reduce_fn_body *body)
     if (!node_is_known(n, 1) && ir_type_elems(&axes->type) > 0)
         return node_bind(n, 0, reduce_chosen(n, body, r.keep));
     if (axes && ir_type_elems(&axes->type) == 0)
-        set_axes(&r, node_int(n, "noop_with_empty_axes", 0) == 0
-                         ? (1u << n->in[0]->type.rank) - 1
-                         : 0);
+        set_axes(&r,
+                 node_int(n, "noop_with_empty_axes", 0) == 0 ? (1u << n->in[0]->type.rank) - 1 : 0);
     else if (!read_reduce(n, &r))
         return false;
     return node_bind(n, 0, body(n, &r));
@@ -116,6 +115,12 @@ static struct ir_value *square(struct import_node *n, struct ir_value *x)
 static struct ir_value *wide(struct import_node *n)
 {
     return node_convert(n, n->in[0], node_wide_type(n->in[0]->type.dtype));
+}
+
+// The operand in a float type; integers become doubles, and results are truncated.
+static struct ir_value *real(struct import_node *n)
+{
+    return dtype_is_float(n->in[0]->type.dtype) ? wide(n) : node_convert(n, n->in[0], DT_F64);
 }
 
 static struct ir_value *narrow(struct import_node *n, struct ir_value *v)
@@ -170,7 +175,7 @@ static struct ir_value *reduce_sum_square(struct import_node *n, const struct re
 
 static struct ir_value *reduce_log_sum(struct import_node *n, const struct reduce_args *r)
 {
-    return narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, wide(n), r)));
+    return narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, real(n), r)));
 }
 
 // log(sum(exp(x - m))) + m with m the largest, 0 where that is not finite, so that nothing
@@ -178,7 +183,7 @@ static struct ir_value *reduce_log_sum(struct import_node *n, const struct reduc
 static struct ir_value *reduce_log_sum_exp(struct import_node *n, const struct reduce_args *r)
 {
     struct ir_builder *b = &n->b;
-    struct ir_value *x = wide(n);
+    struct ir_value *x = real(n);
     if (r->num == 0)
         return narrow(n, irb_unary(b, UFN_log, irb_unary(b, UFN_exp, x)));
     struct ir_value *most = x ? irb_reduce(b, RFN_max, x, r->axes, r->num, true) : NULL;
@@ -191,8 +196,8 @@ static struct ir_value *reduce_log_sum_exp(struct import_node *n, const struct r
     struct ir_value *log = irb_unary(b, UFN_log, sum);
     if (!log || !most)
         return NULL;
-    return narrow(n, irb_binary(b, BFN_add, log,
-                                irb_reshape(b, most, log->type.dim, log->type.rank)));
+    return narrow(n,
+                  irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
 }
 
 // clang-format off

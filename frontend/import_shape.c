@@ -1,5 +1,5 @@
 // Operators that change extents and move elements: Reshape, Flatten, Transpose, Concat, Split,
-// Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity, Dropout.
+// Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity.
 #include <string.h>
 
 #include "import_extents.h"
@@ -14,35 +14,6 @@ static bool rank_ok(struct import_node *n, int64_t rank)
 
 bool import_Identity(struct import_node *n)
 {
-    return node_bind(n, 0, n->in[0]);
-}
-
-// Whether a Dropout keeps everything: when inferring, and with ratio 0.
-static bool dropout_is_identity(struct import_node *n)
-{
-    const struct tensor *training = node_const(n, 2), *ratio = NULL;
-    if (!training || tensor_elems(training) != 1)
-        return training && node_error(n, DIAG_ONNX_SHAPE, "training_mode is no scalar");
-    if (tensor_get_int(training, 0) == 0)
-        return true;
-    if (node_in(n, 1) && !(ratio = node_const(n, 1)))
-        return false;
-    return (ratio && tensor_elems(ratio) == 1 && tensor_get_double(ratio, 0) == 0) ||
-           node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
-                      "training_mode is true; export the model for inference");
-}
-
-// The mask, when asked for, is all true.
-bool import_Dropout(struct import_node *n)
-{
-    if (node_in(n, 2) && !dropout_is_identity(n))
-        return false;
-    if (node_has_output(n, 1)) {
-        const struct ir_type *t = &n->in[0]->type;
-        if (!node_bind(n, 1,
-                       irb_broadcast(&n->b, irb_const_like(&n->b, DT_BOOL, 1), t->dim, t->rank)))
-            return false;
-    }
     return node_bind(n, 0, n->in[0]);
 }
 

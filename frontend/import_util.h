@@ -28,6 +28,10 @@ struct ir_value *node_standardise(struct import_node *n, struct ir_value *x, con
 // A vector over dimension `axis` of a tensor of that rank, shaped so that it broadcasts. v of rank
 // 1 (reported otherwise).
 struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int rank, int axis);
+// x (steps, of a float type) rounded half to even, plus the zero point (may be NULL), as type t;
+// integers saturate. A float t is not rounded to whole numbers and saturates when told.
+struct ir_value *node_quantised(struct import_node *n, struct ir_value *x, struct ir_value *zero,
+                                enum dtype t, bool saturate);
 // x of rank < 2 etc.: reports onnx-shape unless low <= rank <= high.
 bool node_check_rank(struct import_node *n, int input, int low, int high);
 // The only element of a constant value; false when it is none (nothing reported).
@@ -35,6 +39,11 @@ bool node_scalar_value(const struct ir_value *v, double *out);
 // 0, 1, 2 .. count - 1 divided by `repeat`, as an i64 vector. Reports limit for more than a
 // dimension of a real model has.
 struct ir_value *node_iota(struct import_node *n, int64_t count, int64_t repeat);
+// A vector as a matrix of one row (the first factor of a product) or of one column (the second);
+// anything else as it is.
+struct ir_value *node_as_matrix(struct import_node *n, struct ir_value *x, bool first);
+// A product without the row and the column that node_as_matrix added.
+struct ir_value *node_from_matrix(struct import_node *n, struct ir_value *y, bool row, bool col);
 const char *node_type_text(struct import_node *n, int input);
 
 #endif

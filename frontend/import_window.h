@@ -23,6 +23,9 @@ bool window_read(struct import_node *n, int spatial, const int64_t *weights, str
 // Pads of auto_pad for an operand of such extents, stride first; then ceil_mode's overhang, added
 // to the end pads.
 bool window_place(struct import_node *n, struct window *w, const int64_t *extent, bool ceil_mode);
+// Both for a convolution of operand 0 with the weights, operand `weights`: 1 to 3 spatial
+// dimensions, ranks equal. Reports.
+bool window_of_conv(struct import_node *n, int weights, struct window *w);
 // Number of windows along spatial dimension i.
 int64_t window_count(const struct window *w, int i, int64_t extent);
 // An attribute of one number per spatial dimension, each in [low, 2^31); `dflt` when absent.

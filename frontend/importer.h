@@ -3,6 +3,7 @@
 #define BITLET_IMPORTER_H
 
 #include "import.h"
+#include "import_node.h"
 #include "onnx.pb-c.h"
 
 struct name_slot {
@@ -13,6 +14,18 @@ struct param { // a dimension parameter and its extent at run time
     const char *name;
     struct ir_value *extent;
 };
+// A namespace of tensors: the main graph's, or that of a function's body while a call is inlined.
+struct import_scope {
+    struct name_slot *slots; // open addressing, a power of two
+    size_t num_slots, num_names;
+    Onnx__OperatorSetIdProto **opsets;
+    size_t num_opsets;
+    const Onnx__FunctionProto *function; // NULL: the main graph
+    const struct import_node *call;      // the node that calls it
+    const struct import_scope *caller;
+    const char *const *independent; // tensors that a Gradient node differentiates by or holds
+    size_t num_independent;
+};
 struct importer {
     struct arena *arena;
     struct diag *diag;
@@ -22,16 +35,32 @@ struct importer {
     const Onnx__ModelProto *model;
     struct ir_module *module;
     struct ir_graph *graph;
-    int opset;               // of the default domain
-    struct name_slot *slots; // open addressing, a power of two
-    size_t num_slots, num_names;
+    int opset; // of the default domain in the model, 0: none is imported
+    struct import_scope *scope;
+    size_t inlined; // nodes of functions imported so far, bounded
     struct param *params;
     size_t num_params, cap_params;
 };
 
 // The value of a tensor name, or NULL.
 struct ir_value *importer_find(const struct importer *imp, const char *name);
+// Whether the name is defined; *v is NULL for an operand that the caller of a function left out.
+bool importer_lookup(const struct importer *imp, const char *name, struct ir_value **v);
 // False when the name is taken.
 bool importer_define(struct importer *imp, const char *name, struct ir_value *v);
+// Opset of a domain ("" or "ai.onnx": the default one) in the present scope; 0: none is imported.
+int64_t importer_opset(const struct importer *imp, const char *domain);
+// Every node in order; what depends on a failed one is passed over. index: of the node all of them
+// stand for, or -1: each has its own.
+bool importer_nodes(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num, int index);
+// Notes in the present scope which tensors the Gradient nodes among these name.
+void importer_find_independent(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num);
+
+// ---- import_function.c: functions of the model, inlined at their calls.
+const Onnx__FunctionProto *importer_function(const struct importer *imp, const Onnx__NodeProto *p);
+bool importer_call(struct importer *imp, struct import_node *n, const Onnx__FunctionProto *f);
+// The node with attributes that name those of the enclosing function replaced by the values; the
+// node itself outside of functions.
+const Onnx__NodeProto *importer_resolve(struct importer *imp, const Onnx__NodeProto *p);
 
 #endif

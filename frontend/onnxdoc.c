@@ -13,14 +13,16 @@
 static const char head[] =
     "# ONNX operators\n"
     "\n"
-    "Printed from `onnx_ops.def` by `onnxdoc`; do not edit. Operators of the default domain, "
-    "opsets %d to %d, IR versions %d to %d.\n"
+    "Printed from `onnx_ops.def`, `onnx_ml_ops.def` and `onnx_training_ops.def` by `onnxdoc`; do "
+    "not edit. IR versions %d to %d.\n"
     "An operator that is not here is refused with `onnx-op-unknown`, a use of one that is not "
     "supported with `onnx-op-unsupported`.\n"
     "\n"
     "Operands and results: `1-3` at least one, at most three. Attributes: **bold** required, else "
     "with the default;\n"
-    "`@11` from opset 11 on, `@7-8` in 7 and 8 only.\n"
+    "`@11` from opset 11 on, `@7-8` in 7 and 8 only.\n";
+
+static const char columns[] =
     "\n"
     "| operator | opsets | operands | results | what it does | attributes |\n"
     "|---|---|---|---|---|---|\n";
@@ -62,7 +64,7 @@ static void print_attr(FILE *f, const struct onnx_op *op, const struct onnx_attr
         fprintf(f, "-%d", a->until - 1);
 }
 
-static void print_op(FILE *f, const struct onnx_op *op)
+static void print_op(FILE *f, const struct onnx_domain *d, const struct onnx_op *op)
 {
     fprintf(f, "| %s | %d-", op->name, first_opset(op->since));
     if (op->until)
@@ -74,13 +76,26 @@ static void print_op(FILE *f, const struct onnx_op *op)
         fprintf(f, *s == '|' ? "\\%c" : "%c", *s);
     fputs(" | ", f);
     const char *between = "";
-    for (size_t i = 0; i < onnx_attr_count; i++)
-        if (same_op(op, &onnx_attr[i])) {
+    for (size_t i = 0; i < d->num_attrs; i++)
+        if (same_op(op, &d->attrs[i])) {
             fputs(between, f);
-            print_attr(f, op, &onnx_attr[i]);
+            print_attr(f, op, &d->attrs[i]);
             between = ", ";
         }
     fputs(" |\n", f);
+}
+
+static void print_domain(FILE *f, const struct onnx_domain *d)
+{
+    if (*d->name)
+        fprintf(f, "\n## Domain `%s`, opsets %d to %d\n", d->name, ONNX_OPSET_MIN, d->newest);
+    else if (d != onnx_domain)
+        fputs("\n## Default domain, forms that ended with opset 6 or before\n", f);
+    else
+        fprintf(f, "\n## Default domain, opsets %d to %d\n", ONNX_OPSET_MIN, d->newest);
+    fputs(columns, f);
+    for (size_t i = 0; i < d->num_ops; i++)
+        print_op(f, d, &d->ops[i]);
 }
 
 int main(int argc, char **argv)
@@ -91,10 +106,9 @@ int main(int argc, char **argv)
     struct diag *d = diag_create(a, NULL);
     struct io_out *out = io_create(argv[1], a, d);
     if (out) {
-        fprintf(io_file(out), head, ONNX_OPSET_MIN, ONNX_OPSET_MAX, ONNX_IR_VERSION_MIN,
-                ONNX_IR_VERSION_MAX);
-        for (size_t i = 0; i < onnx_op_count; i++)
-            print_op(io_file(out), &onnx_op[i]);
+        fprintf(io_file(out), head, ONNX_IR_VERSION_MIN, ONNX_IR_VERSION_MAX);
+        for (size_t i = 0; i < onnx_domain_count; i++)
+            print_domain(io_file(out), &onnx_domain[i]);
     }
     bool ok = out && io_commit(out, d);
     arena_destroy(a);

@@ -193,7 +193,8 @@ static void agree(struct ir_builder *b, struct ir_value *x, struct ir_value **y)
         if (sx == sy || (!sx && x->type.dim[dx] == 1) || (!sy && (*y)->type.dim[dy] == 1))
             continue;
         struct ir_value *nx = irb_extent_of(b, x, dx), *ny = irb_extent_of(b, *y, dy);
-        if (!nx || !ny || !irb_check(b, irb_binary(b, BFN_eq, nx, ny), "extents that must be equal differ"))
+        if (!nx || !ny ||
+            !irb_check(b, irb_binary(b, BFN_eq, nx, ny), "extents that must be equal differ"))
             *y = NULL;
         else
             *y = irb_extent(b, *y, nx, dy);
@@ -218,6 +219,15 @@ bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message)
 }
 
 // ---- Reductions and windows --------------------------------------------------------------------
+
+struct ir_value *irb_bitcast(struct ir_builder *b, struct ir_value *x, enum dtype to)
+{
+    struct ir_op *op = start1(b, IR_OP_BITCAST, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_to, to);
+    return finish(b, op);
+}
 
 struct ir_value *irb_reduce(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,
                             const int64_t *axes, int n, bool keep)

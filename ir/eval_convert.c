@@ -176,6 +176,29 @@ bool eval_op_CONVERT(const struct eval_call *c)
     return true;
 }
 
+// Narrow integers lie extended in their byte; others of the same width have the same bits.
+bool eval_op_BITCAST(const struct eval_call *c)
+{
+    const struct tensor *x = c->in[0];
+    struct tensor *y = c->out[0];
+    int64_t total = tensor_elems(x), v[BLOCK];
+    bool narrow = dtype_info[y->dtype].bits < 8 && dtype_is_int(y->dtype);
+    enum dtype bytes = dtype_is_int(x->dtype) ? x->dtype : DT_U8;
+    if (!narrow && dtype_info[x->dtype].bits >= 8) {
+        if (total)
+            memcpy(y->data, x->data, tensor_bytes(x));
+        return true;
+    }
+    for (int64_t at = 0; at < total; at += BLOCK) {
+        int64_t n = total - at < BLOCK ? total - at : BLOCK;
+        eval_load_i64(bytes, x->data, at, 1, n, v);
+        for (int64_t i = 0; i < n && y->dtype == DT_F4E2M1; i++)
+            v[i] &= 15;
+        eval_store_i64(dtype_is_int(y->dtype) ? y->dtype : DT_U8, y->data, at, n, v);
+    }
+    return true;
+}
+
 bool eval_op_QUANTIZE(const struct eval_call *c)
 {
     const struct tensor *x = c->in[0];

@@ -373,6 +373,22 @@ bool ir_infer_CONVERT(struct infer *in)
     return set_like(in, to, x);
 }
 
+static int stored_bits(enum dtype t)
+{
+    return t == DT_BOOL ? 8 : dtype_info[t].bits;
+}
+
+bool ir_infer_BITCAST(struct infer *in)
+{
+    const struct ir_type *x = infer_type(in, 0);
+    enum dtype to = (enum dtype)ir_int(in->op, IR_A_to, 0), from = x->dtype;
+    if (from == DT_STR || from == DT_LANES || to == DT_STR || to == DT_LANES ||
+        stored_bits(from) != stored_bits(to))
+        return infer_bad_type(in, "the bits of %s cannot be taken for %s", infer_text(in, 0),
+                              dtype_text(to));
+    return set_like(in, to, x);
+}
+
 bool ir_infer_QUANTIZE(struct infer *in)
 {
     const struct ir_type *x = infer_type(in, 0);

@@ -244,6 +244,7 @@ struct ir_value *irb_select(struct ir_builder *b, struct ir_value *c, struct ir_
                             struct ir_value *y);
 struct ir_value *irb_convert(struct ir_builder *b, struct ir_value *x, enum dtype to,
                              bool saturate);
+struct ir_value *irb_bitcast(struct ir_builder *b, struct ir_value *x, enum dtype to);
 struct ir_value *irb_reduce(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,
                             const int64_t *axes, int n, bool keep);
 struct ir_value *irb_pool(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int spatial,

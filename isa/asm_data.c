@@ -31,7 +31,7 @@ uint8_t *asm_append(struct asm_ctx *c, enum asm_section section, size_t len, str
                   SECTION_MAX);
         return NULL;
     }
-    if (b->cap - b->size < len) {
+    if (!b->data || b->cap - b->size < len) {
         size_t cap = b->cap ? 2 * b->cap : first_capacity(c, section);
         if (cap < b->size + len)
             cap = b->size + len;

@@ -28,7 +28,7 @@ struct lane_group {
 bool lanes_takes(enum ir_mode mode, enum dtype t)
 {
     switch (mode) {
-    case IR_MODE_FIXED: return t == DT_I8 || t == DT_I16 || t == DT_I32;
+    case IR_MODE_FIXED: return (dtype_is_int(t) && dtype_info[t].bits <= 16) || t == DT_I32;
     case IR_MODE_FP32: return t == DT_F32;
     case IR_MODE_FP16: return t == DT_F16;
     }
@@ -87,6 +87,8 @@ static void k_table_make(struct k_table *t, const struct mac_problem *p, struct 
     }
 GATHER_INT(gather_i8, int8_t)
 GATHER_INT(gather_i16, int16_t)
+GATHER_INT(gather_u8, uint8_t)
+GATHER_INT(gather_u16, uint16_t)
 GATHER_INT(gather_i32, int32_t)
 
 // Sign, biased exponent and fraction of an IEEE format to a word with the hidden bit; exponent 0
@@ -124,7 +126,14 @@ typedef uint32_t gather_fn(struct lane_group *g, const void *w, const int64_t *o
 static gather_fn *gather_for(enum dtype t)
 {
     switch (t) {
+    case DT_I2:
+    case DT_I4:
     case DT_I8: return gather_i8;
+    case DT_BOOL:
+    case DT_U2:
+    case DT_U4:
+    case DT_U8: return gather_u8;
+    case DT_U16: return gather_u16;
     case DT_I16: return gather_i16;
     case DT_I32: return gather_i32;
     case DT_F32: return gather_f32;

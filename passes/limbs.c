@@ -3,15 +3,55 @@
 // in it. All limbs but the top one are unsigned.
 #include "limbs.h"
 
+#include <math.h>
+
 #include "macops.h"
 
 enum { LIMB_BITS = 16, LIMBS_MAX = 4, ARRAY_BITS = 24 };
 
-// Bits of a two's complement number that holds every value of the operand.
-static int width_of(const struct ir_value *v)
+// What an integer value can be; bounds of 64-bit types are rounded.
+struct range {
+    double lo, hi;
+};
+
+static struct range range_of_type(enum dtype t)
 {
-    const struct dtype_info *t = &dtype_info[v->type.dtype];
-    return t->bits + (t->kind == DTK_I ? 0 : 1);
+    int bits = dtype_info[t].bits;
+    if (dtype_info[t].kind == DTK_I)
+        return (struct range){-ldexp(1, bits - 1), ldexp(1, bits - 1) - 1};
+    return (struct range){0, ldexp(1, bits) - 1};
+}
+
+static struct range range_of_data(const struct tensor *t)
+{
+    struct range r = {0, 0};
+    for (int64_t i = 0, n = tensor_elems(t); i < n; i++) {
+        double x = tensor_get_double(t, i);
+        r.lo = fmin(r.lo, x);
+        r.hi = fmax(r.hi, x);
+    }
+    return r;
+}
+
+// Looks through the subtraction of a zero point and what only moves elements.
+static struct range range_of(const struct ir_value *v, int depth)
+{
+    struct range all = range_of_type(v->type.dtype), r = all, b;
+    const struct ir_op *op = v->def;
+    if (ir_const_data(v))
+        return range_of_data(ir_const_data(v));
+    if (!op || depth == 0)
+        return all;
+    if (op->op == IR_OP_RESHAPE || op->op == IR_OP_TRANSPOSE || op->op == IR_OP_SLICE ||
+        op->op == IR_OP_BROADCAST ||
+        (op->op == IR_OP_CONVERT && dtype_is_int(op->in[0]->type.dtype)))
+        r = range_of(op->in[0], depth - 1);
+    else if (op->op == IR_OP_BINARY && ir_int(op, IR_A_fn_binary, -1) == BFN_sub) {
+        r = range_of(op->in[0], depth - 1);
+        b = range_of(op->in[1], depth - 1);
+        r = (struct range){r.lo - b.hi, r.hi - b.lo};
+    }
+    return r.lo < all.lo || r.hi > all.hi ? all : r; // a wrapped value can be anything
 }
 
 static int bits_of_magnitude(double m)
@@ -24,21 +64,22 @@ static int bits_of_magnitude(double m)
     return bits;
 }
 
-// Bits of a sign and a magnitude that holds every value of the operand: of a constant those that
-// occur.
+enum { RANGE_DEPTH = 8 };
+
+// Bits of a two's complement number that holds every value of the operand.
+static int width_of(const struct ir_value *v)
+{
+    struct range r = range_of(v, RANGE_DEPTH);
+    int low = bits_of_magnitude(-r.lo - 1), high = bits_of_magnitude(r.hi);
+    return (low > high ? low : high) + 1;
+}
+
+// Bits of a sign and a magnitude that holds every value of the operand.
 static int magnitude_width(const struct ir_value *v)
 {
-    const struct tensor *t = ir_const_data(v);
-    const struct dtype_info *info = &dtype_info[v->type.dtype];
-    if (!t)
-        return info->bits + 1;
-    double top = 1;
-    int64_t n = tensor_elems(t);
-    for (int64_t i = 0; i < n; i++) {
-        double x = tensor_get_double(t, i);
-        top = x > top ? x : -x > top ? -x : top;
-    }
-    return bits_of_magnitude(top) + 1;
+    struct range r = range_of(v, RANGE_DEPTH);
+    int bits = bits_of_magnitude(fmax(-r.lo, r.hi));
+    return (bits > 1 ? bits : 1) + 1;
 }
 
 static struct ir_value *fold_result(struct pass_ctx *ctx, struct ir_value *v)
@@ -63,19 +104,28 @@ static struct ir_value *limb(struct pass_ctx *ctx, struct ir_builder *b, struct 
     return fold_result(ctx, irb_convert(b, v, top_signed ? DT_I16 : DT_U16, false));
 }
 
-static bool set_fixed(struct pass_ctx *ctx, struct ir_op *op, enum dtype result)
+void limbs_set_bits(struct ir_op *op)
 {
     int held = mac_stationary_index(op);
     ir_set_int(op, IR_A_mode, IR_MODE_FIXED);
     ir_set_int(op, IR_A_wbits, magnitude_width(op->in[held]));
     ir_set_int(op, IR_A_abits, width_of(op->in[1 - held]));
+}
+
+bool limbs_fit_array(const struct ir_value *held, const struct ir_value *moving)
+{
+    return magnitude_width(held) <= ARRAY_BITS && width_of(moving) <= ARRAY_BITS;
+}
+
+static bool set_fixed(struct pass_ctx *ctx, struct ir_op *op, enum dtype result)
+{
+    limbs_set_bits(op);
     if (result != DT_I32)
         ir_set_int(op, IR_A_to, result);
     return ir_infer(op, ctx->diag);
 }
 
-static struct ir_value *partial_product(struct pass_ctx *ctx, struct ir_op *like,
-                                        struct ir_value *x, struct ir_value *w)
+struct ir_op *limbs_product(struct ir_op *like, struct ir_value *x, struct ir_value *w)
 {
     struct ir_value *in[] = {x, w};
     struct ir_op *op =
@@ -87,6 +137,13 @@ static struct ir_value *partial_product(struct pass_ctx *ctx, struct ir_op *like
         else if (a->id == IR_A_group || a->id == IR_A_stationary)
             ir_set_int(op, a->id, a->i);
     }
+    return op;
+}
+
+static struct ir_value *partial_product(struct pass_ctx *ctx, struct ir_op *like,
+                                        struct ir_value *x, struct ir_value *w)
+{
+    struct ir_op *op = limbs_product(like, x, w);
     return set_fixed(ctx, op, like->out[0]->type.dtype) ? op->out[0] : NULL;
 }
 
@@ -152,28 +209,35 @@ static bool split_op(struct pass_ctx *ctx, struct ir_op *op)
     return true;
 }
 
-// A bias of an integer op is added by the vector unit: the final packager adds floats.
-static bool move_bias_out(struct pass_ctx *ctx, struct ir_op *op)
+struct ir_value *limbs_add_bias(struct pass_ctx *ctx, struct ir_builder *b, const struct ir_op *op,
+                                struct ir_value *y)
 {
-    struct ir_value *bias = ir_operand(op, 2), *y = op->out[0];
-    if (!bias)
-        return true;
-    struct ir_builder b = {
-        .graph = op->graph, .before = op->next, .loc = op->loc, .diag = ctx->diag};
+    struct ir_value *bias = ir_operand(op, 2);
+    if (!bias || !y)
+        return y;
     int64_t dim[IR_MAX_RANK];
     int rank = y->type.rank - mac_channel_dim(op);
     for (int d = 0; d < rank; d++)
         dim[d] = d == 0 ? mac_channel_count(op) : 1;
-    ir_op_set_operand(op, 2, NULL);
     if (bias->type.dtype != y->type.dtype)
-        bias = fold_result(ctx, irb_convert(&b, bias, y->type.dtype, false));
-    bias = bias ? fold_result(ctx, irb_reshape(&b, bias, dim, rank)) : NULL;
-    if (!bias)
-        return false;
-    // The result's uses move to the sum, but the sum's own use of it stays.
-    struct ir_value *sum = irb_binary(&b, BFN_add, y, bias);
+        bias = fold_result(ctx, irb_convert(b, bias, y->type.dtype, false));
+    bias = bias ? fold_result(ctx, irb_reshape(b, bias, dim, rank)) : NULL;
+    return bias ? irb_binary(b, BFN_add, y, bias) : NULL;
+}
+
+// A bias of an integer op is added by the vector unit: the final packager adds floats.
+static bool move_bias_out(struct pass_ctx *ctx, struct ir_op *op)
+{
+    struct ir_value *y = op->out[0];
+    struct ir_builder b = {
+        .graph = op->graph, .before = op->next, .loc = op->loc, .diag = ctx->diag};
+    if (!ir_operand(op, 2))
+        return true;
+    struct ir_value *sum = limbs_add_bias(ctx, &b, op, y);
     if (!sum)
         return false;
+    // The result's uses move to the sum, but the sum's own use of it stays.
+    ir_op_set_operand(op, 2, NULL);
     ir_value_replace(y, sum);
     ir_op_set_operand(sum->def, 0, y);
     return true;
@@ -189,7 +253,7 @@ bool limbs_lower(struct pass_ctx *ctx, struct ir_op *op)
     int held = mac_stationary_index(op);
     if (!move_bias_out(ctx, op))
         return false;
-    if (magnitude_width(op->in[held]) <= ARRAY_BITS && width_of(op->in[1 - held]) <= ARRAY_BITS)
+    if (limbs_fit_array(op->in[held], op->in[1 - held]))
         return set_fixed(ctx, op, result);
     return split_op(ctx, op);
 }

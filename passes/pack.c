@@ -46,7 +46,7 @@ static struct packed **list_of(struct packer *s, const struct ir_value *w)
 static bool check_weights(struct packer *s, const struct ir_op *op, const struct tensor *w,
                           enum ir_mode mode)
 {
-    static const char *const wanted[] = {"i8, i16 or i32", "f32", "f16"};
+    static const char *const wanted[] = {"integers of at most 16 bits or i32", "f32", "f16"};
     if (lanes_takes(mode, w->dtype))
         return true;
     return diag_report(s->ctx->diag, op->loc, DIAG_IR_TYPE,

@@ -471,11 +471,27 @@ static bool make_float(struct quantize *q, struct ir_op *op, enum ir_mode mode)
     return finish(q, op, mode, t, result);
 }
 
+// The final packager adds biases in single precision.
+static bool convert_bias(struct quantize *q, struct ir_op *op)
+{
+    struct ir_value *bias = ir_operand(op, 2);
+    if (!bias)
+        return true;
+    if (!(bias = as_float(q, op, bias, DT_F32)))
+        return false;
+    ir_op_set_operand(op, 2, bias);
+    return true;
+}
+
 static bool make_op(struct quantize *q, struct ir_op *op)
 {
     struct pass_precision p = precision_of(q, op);
     if (dtype_is_int(op->in[0]->type.dtype))
         return limbs_lower(q->ctx, op);
+    if (p.mode == IR_MODE_FP32 && op->in[0]->type.dtype == DT_F64)
+        return limbs_lower_f64(q->ctx, op);
+    if (!convert_bias(q, op))
+        return false;
     if (p.mode != IR_MODE_FIXED)
         return make_float(q, op, p.mode);
     struct arena *a = arena_create();

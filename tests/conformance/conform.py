@@ -16,9 +16,10 @@ manifest.txt says what is not expected to pass, one line a case:
 
     xfail NAME REASON       fails; when it passes, the run fails, so that the line goes
     tolerance NAME RTOL ATOL REASON
+    random NAME REASON      element types and extents of the outputs are compared, not the elements
     eval xfail NAME REASON  only with that tool (eval or sim)
 
-A case whose operators (or types of inputs) are in no row of frontend/onnx_ops.def is `unsupported`: it is not run; the operators that are
+A case whose operators (or types of inputs) are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
 missing are counted. Ends with "N passed, N failed[, N skipped]"; skipped are expected failures and unsupported cases.
 """
 import argparse
@@ -34,6 +35,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEFAULT_FOLDERS = ("/usr/share/libonnx-testdata/data", os.path.join(os.path.dirname(ROOT), "shared", "onnx-node-tests"))
+TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview.training", "onnx_training_ops.def"))
 MANIFEST = os.path.join(HERE, "manifest.txt")
 SKIPPED = 77
 RETRIES = 4
@@ -80,18 +82,25 @@ def text(message, number):
 
 def tensor_dims(path):
     """The extents of a TensorProto."""
+    return tensor_type(path)[1]
+
+
+def tensor_type(path):
+    """(element type, extents) of a TensorProto."""
     with open(path, "rb") as f:
         data = f.read()
-    dims = []
+    element, dims = 0, []
     for number, value in fields(data):
-        if number == 1 and isinstance(value, int):
+        if number == 2:
+            element = value
+        elif number == 1 and isinstance(value, int):
             dims.append(value)
         elif number == 1:
             at = 0
             while at < len(value):
                 dim, at = varint(value, at)
                 dims.append(dim)
-    return dims
+    return element, dims
 
 
 # ---- Cases
@@ -107,7 +116,12 @@ class Case:
         self.opsets = {text(o, 1): (children(o, 2) or [0])[-1] for o in children(model, 8)}
         graph = children(model, 7)[-1]
         self.operators = set()
-        self.collect_operators(graph)
+        self.collect_operators(graph, 1)
+        functions = children(model, 25)
+        for function in functions:
+            self.collect_operators(function, 7)
+            self.opsets.update({text(o, 1): (children(o, 2) or [0])[-1] for o in children(function, 9) if text(o, 1) not in self.opsets})
+        self.operators -= {(text(f, 10) + "." if text(f, 10) else "") + text(f, 1) for f in functions}
         initializers = {text(t, 8) for t in children(graph, 5)}
         inputs = [i for i in children(graph, 11) if text(i, 1) not in initializers]
         self.inputs = [text(i, 1) for i in inputs]
@@ -116,23 +130,30 @@ class Case:
     def model(self):
         return os.path.join(self.folder, "model.onnx")
 
-    def collect_operators(self, graph):
-        for node in children(graph, 1):
+    def collect_operators(self, graph, field):
+        """Of the nodes in a field of a graph or function."""
+        for node in children(graph, field):
             domain = text(node, 7)
             self.operators.add((domain + "." if domain not in ("", "ai.onnx") else "") + text(node, 4))
             for attribute in children(node, 5):
                 for number in (6, 11):  # g, graphs
                     for graph in children(attribute, number):
-                        self.collect_operators(graph)
+                        self.collect_operators(graph, 1)
 
-    def opset(self):
-        return self.opsets.get("", self.opsets.get("ai.onnx", 0))
+    def opset(self, domain):
+        return self.opsets.get(domain, self.opsets.get("ai.onnx", 0) if not domain else 0)
+
+    def lacks(self, operator, table):
+        """The operator, with the opset when it is only that which has no row."""
+        if operator not in table:
+            return operator
+        opset = self.opset(operator.rpartition(".")[0])
+        fits = any(since <= opset and (not until or opset < until) for since, until in table[operator])
+        return None if fits else "%s-%d" % (operator, opset)
 
     def missing(self, table):
         """What keeps the case from being tried: operators without a row, or inputs that are no tensors."""
-        opset = self.opset()
-        found = [o for o in self.operators if o not in table]
-        found += ["%s-%d" % (o, opset) for o in self.operators if o in table and not any(since <= opset and (not until or opset < until) for since, until in table[o])]
+        found = [lack for lack in (self.lacks(o, table) for o in self.operators) if lack]
         return sorted(found) or ([] if self.only_tensors else ["(sequences and optionals)"])
 
     def input_file(self, name):
@@ -149,12 +170,13 @@ def find_cases(folders):
 
 
 def read_table():
-    """{operator: [(since, until)]} of the default domain."""
-    with open(os.path.join(ROOT, "frontend", "onnx_ops.def"), encoding="utf-8") as f:
-        rows = re.findall(r"^ONNX_OP\((\w+),\s*(\d+),\s*(\d+),", f.read(), flags=re.M)
+    """{operator: [(since, until)]}; the domain goes before the name, as in ai.onnx.ml.Scaler."""
     table = collections.defaultdict(list)
-    for name, since, until in rows:
-        table[name].append((int(since), int(until)))
+    for domain, name in TABLES:
+        with open(os.path.join(ROOT, "frontend", name), encoding="utf-8") as f:
+            rows = re.findall(r"^ONNX_OP\((\w+),\s*(\d+),\s*(\d+),", f.read(), flags=re.M)
+        for operator, since, until in rows:
+            table[(domain + "." if domain else "") + operator].append((int(since), int(until)))
     return table
 
 
@@ -164,7 +186,7 @@ class Manifest:
     """Expected failures and tolerances, by the last part of a case's name."""
 
     def __init__(self, path, tool):
-        self.xfail, self.tolerance, self.problems = {}, {}, []
+        self.xfail, self.tolerance, self.random, self.problems = {}, {}, {}, []
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
                 self.read_line(number, line.split("#")[0].split(), tool)
@@ -179,6 +201,8 @@ class Manifest:
             self.xfail[words[1]] = " ".join(words[2:])
         elif words[0] == "tolerance" and len(words) > 4:
             self.tolerance[words[1]] = (words[2], words[3])
+        elif words[0] == "random" and len(words) > 2:
+            self.random[words[1]] = " ".join(words[2:])
         else:
             self.problems.append("manifest.txt:%d: what does this mean: %s" % (number, " ".join(words)))
 
@@ -207,7 +231,21 @@ class Runner:
         compile_line = [self.tool("bitletc"), case.model(), "-o", binary] + given
         if self.options.precision:
             compile_line += ["-p", self.options.precision]
+        if self.is_random(case):
+            checks = ["--outputs", binary + ".out"]
         return [compile_line, [self.tool("bitlet-isa-sim"), binary] + feeds + checks]
+
+    def is_random(self, case):
+        return self.options.tool == "sim" and os.path.basename(case.name) in self.manifest.random
+
+    def compare_types(self, case, index):
+        """(status, output) of a case with random outputs."""
+        expected = sorted(f for f in os.listdir(case.data) if re.match(r"output_\d+\.pb$", f))
+        for name in expected:
+            want, got = tensor_type(os.path.join(case.data, name)), tensor_type(os.path.join(self.binary(index) + ".out", name))
+            if want != got:
+                return 1, "%s has element type %d and extents %s, expected %d and %s\n" % (name, got[0], got[1], want[0], want[1])
+        return (0, "") if expected else (1, "no expected outputs\n")
 
     def try_once(self, case, hints, index):
         """(status, output, command) of the first command that fails, or of the last one."""
@@ -240,6 +278,8 @@ class Runner:
             result = self.try_once(case, hints, index)
             if result[0] != 1 or not self.learn(case, result[1], hints):
                 break
+        if result[0] == 0 and self.is_random(case):
+            result = self.compare_types(case, index) + (result[2],)
         if self.options.tool == "sim" and os.path.exists(self.binary(index)):
             os.remove(self.binary(index))
         return result
@@ -296,7 +336,7 @@ class Report:
 def unknown_names(manifest, cases):
     """Manifest lines for cases that do not exist; only worth a look when all default folders are there."""
     known = {os.path.basename(c.name) for c in cases}
-    return ["manifest.txt: there is no case %s" % n for n in sorted(set(manifest.xfail) | set(manifest.tolerance)) if n not in known]
+    return ["manifest.txt: there is no case %s" % n for n in sorted(set(manifest.xfail) | set(manifest.tolerance) | set(manifest.random)) if n not in known]
 
 
 def parse_args(argv):

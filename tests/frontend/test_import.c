@@ -182,9 +182,11 @@ static const struct {
     const char *words[4];
 } refusals[] = {
     {"opset 0; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"opset 0"}},
-    {"opset 3; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_OP_UNSUPPORTED, {"opsets 6 to", "3"}},
+    {"opset 3; in x f32 1; node Acos x -> y; out y",
+     DIAG_ONNX_OP_UNSUPPORTED,
+     {"opsets 7 to", "3"}},
     {"opset 99; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"opset 99"}},
-    {"opset -1; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"opset -1"}},
+    {"opset -1; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"no opset"}},
     {"ir 2; in x f32 1; node Abs x -> y; out y", DIAG_ONNX_VERSION, {"IR version 2"}},
     {"in x f32 1; node Foo:top x -> y; out y",
      DIAG_ONNX_OP_UNKNOWN,
@@ -249,8 +251,7 @@ static const struct {
     {"in x f32 1,2; init s f32 3; init p f32 2; node BatchNormalization x s p p p -> y; out y",
      DIAG_ONNX_SHAPE,
      {"f32[3]", "2 channels"}},
-    {"opset 14; in x f32 1,2; init p f32 2; node BatchNormalization x p p p p -> y "
-     "training_mode=1; out y",
+    {"opset 14; in x f32 1,2; init p f32 2; node BatchNormalization x p p p p -> y m; out y",
      DIAG_ONNX_OP_UNSUPPORTED,
      {"training"}},
     {"opset 18; in x f32 1,3,2; init p f32 2; node GroupNormalization x p p -> y num_groups=2; out "

@@ -6,8 +6,10 @@ message. Field numbers are those of the ONNX format.
 
 import struct
 
-FLOAT, UINT8, INT8, INT32, INT64, BOOL, DOUBLE = 1, 2, 3, 6, 7, 9, 11
-_NUMPY = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL, "float64": DOUBLE}
+FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, STRING, BOOL, FLOAT16, DOUBLE, UINT32, UINT64 = range(1, 14)
+BFLOAT16, FLOAT8E4M3FN, FLOAT8E4M3FNUZ, FLOAT8E5M2, FLOAT8E5M2FNUZ, UINT4, INT4, FLOAT4E2M1, FLOAT8E8M0, UINT2, INT2 = range(16, 27)
+_NUMPY = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "uint16": UINT16, "int16": INT16, "int32": INT32, "int64": INT64, "bool": BOOL,
+          "float16": FLOAT16, "float64": DOUBLE, "uint32": UINT32, "uint64": UINT64}
 
 
 def varint(value):
@@ -52,14 +54,19 @@ def attribute(name, value):
         return [(1, name), (4, value), (20, 3)]
     if isinstance(value, (list, tuple)) and all(isinstance(v, int) for v in value):
         return [(1, name)] + [(8, v) for v in value] + [(20, 7)]
+    if isinstance(value, (list, tuple)) and all(isinstance(v, float) for v in value):
+        return [(1, name)] + [(7, v) for v in value] + [(20, 6)]
+    if isinstance(value, (list, tuple)):
+        return [(1, name)] + [(9, v) for v in value] + [(20, 8)]
     return [(1, name), (5, tensor(value)), (20, 4)]
 
 
-def node(op, inputs, outputs, name="", **attrs):
+def node(op, inputs, outputs, name="", domain="", **attrs):
     fields = [(1, i) for i in inputs] + [(2, o) for o in outputs]
     if name:
         fields.append((3, name))
-    return fields + [(4, op)] + [(5, attribute(k, v)) for k, v in sorted(attrs.items())]
+    fields += [(4, op)] + [(5, attribute(k, v)) for k, v in sorted(attrs.items())]
+    return fields + ([(7, domain)] if domain else [])
 
 
 def value_info(name, dtype, shape):
@@ -67,7 +74,9 @@ def value_info(name, dtype, shape):
     return [(1, name), (2, [(1, [(1, dtype), (2, dims)])])]
 
 
-def model(nodes, inputs, outputs, initializers, opset=13, name="graph", producer="bitlet"):
+def model(nodes, inputs, outputs, initializers, opset=13, name="graph", producer="bitlet", domains=None, functions=()):
+    """domains: opsets of domains beside the default one; functions: what function() gave."""
     graph = [(1, n) for n in nodes] + [(2, name)] + [(5, tensor(a, n)) for n, a in initializers.items()]
     graph += [(11, value_info(*i)) for i in inputs] + [(12, value_info(*o)) for o in outputs]
-    return encode([(1, 8), (2, producer), (7, graph), (8, [(1, ""), (2, opset)])])
+    opsets = [(8, [(1, domain), (2, version)]) for domain, version in {"": opset, **(domains or {})}.items()]
+    return encode([(1, 8), (2, producer), (7, graph)] + opsets + [(25, f) for f in functions])

@@ -1,0 +1,297 @@
+"""Operators of ai.onnx.ml, functions of the model and forms from before opset 7: small models against numpy.
+
+    test_domains.py --bin BUILD/bin [-k NAME]
+
+Each case is run by the reference evaluator and by compiler and simulator; those that are refused must say why. Ends with "N passed, N failed".
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tools"))
+import onnx_write as ow  # noqa: E402
+
+ML = "ai.onnx.ml"
+NUMPY = {np.dtype("float32"): ow.FLOAT, np.dtype("int64"): ow.INT64, np.dtype("float64"): ow.DOUBLE, np.dtype("bool"): ow.BOOL}
+NAN = float("nan")
+F = np.float32
+X = np.array([[1, -2, 3], [0.5, 4, -1], [-3, 0.25, 2], [0, 0, 0]], F)
+
+
+def case(nodes, inputs, outputs, opset=18, domains=None, functions=(), init=None):
+    """nodes: [(op, inputs, outputs, domain, attributes)]; inputs and wanted outputs: {name: array}."""
+    info = [[(k, NUMPY[v.dtype], list(v.shape)) for k, v in side.items()] for side in (inputs, outputs)]
+    made = [ow.node(op, i, o, domain=d, **a) for op, i, o, d, a in nodes]
+    return ow.model(made, *info, init or {}, opset=opset, domains=domains or {}, functions=functions), inputs, outputs
+
+
+def ml(op, x, want, version=3, **attrs):
+    return case([(op, ["x"], ["y"], ML, attrs)], {"x": x}, {"y": want}, domains={ML: version})
+
+
+def old(op, a, b, want, opset=6, **attrs):
+    return case([(op, ["a", "b"], ["y"], "", attrs)], {"a": a, "b": b}, {"y": want}, opset=opset)
+
+
+def old_one(op, x, want, opset=1, **attrs):
+    return case([(op, ["x"], ["y"], "", attrs)], {"x": x}, {"y": want}, opset=opset)
+
+
+# ---- Functions
+
+
+def function(name, inputs, outputs, nodes, attributes=(), defaults=(), opset=18, overload=""):
+    """nodes: what ow.node gave; a pair (attribute, name of the function's) in `refs` of a node makes a reference."""
+    fields = [(1, name), (10, "my.ops")] + [(4, i) for i in inputs] + [(5, o) for o in outputs] + [(6, a) for a in attributes]
+    fields += [(11, ow.attribute(k, v)) for k, v in defaults] + [(7, n) for n in nodes] + [(9, [(1, ""), (2, opset)]), (9, [(1, "my.ops"), (2, 1)])]
+    return fields + ([(13, overload)] if overload else [])
+
+
+def reference(node, attribute, of, kind):
+    return node + [(5, [(1, attribute), (21, of), (20, kind)])]
+
+
+def leaky(x, alpha):
+    return np.where(x < 0, F(alpha) * x, x).astype(F)
+
+
+FLOAT_KIND = 1
+LEAKY = function("Leaky", ["v"], ["r"], [reference(ow.node("LeakyRelu", ["v"], ["r"]), "alpha", "slope", FLOAT_KIND)], defaults=[("slope", 0.5)])
+TWICE = function(
+    "Twice",
+    ["v", "w"],
+    ["r", "s"],
+    [
+        reference(ow.node("Leaky", ["v"], ["t"], domain="my.ops"), "slope", "a", FLOAT_KIND),
+        ow.node("Leaky", ["t"], ["r"], domain="my.ops"),
+        ow.node("Clip", ["v", "", "w"], ["s"]),
+    ],
+    attributes=["a"],
+)
+OLD_SUM = function("Total", ["v"], ["r"], [ow.node("ReduceSum", ["v"], ["r"], axes=[1], keepdims=0)], opset=11)
+PLAIN, WIDE = (function("Scale", ["v"], ["r"], [ow.node("Mul", ["v", "v"], ["r"])], overload=""), function("Scale", ["v"], ["r"], [ow.node("Add", ["v", "v"], ["r"])], overload="wide"))
+MY = {"my.ops": 1}
+
+
+def overloaded():
+    model = case([("Scale", ["x"], ["y"], "my.ops", {})], {"x": X}, {"y": X * X, "z": X + X}, domains=MY, functions=[PLAIN, WIDE])
+    nodes = [ow.node("Scale", ["x"], ["y"], domain="my.ops"), ow.node("Scale", ["x"], ["z"], domain="my.ops") + [(8, "wide")]]
+    info = [("x", ow.FLOAT, list(X.shape))], [("y", ow.FLOAT, list(X.shape)), ("z", ow.FLOAT, list(X.shape))]
+    return (ow.model(nodes, *info, {}, opset=18, domains=MY, functions=[PLAIN, WIDE]),) + model[1:]
+
+
+# ---- Trees
+
+
+def member_tree(x, want):
+    """One tree: x <= 11 ? (x in {1.2, 3.7, 8, 9} ? leaf 0 : x in {12, 7} ? leaf 1 : leaf 3) : leaf 2."""
+    attrs = dict(
+        n_targets=4,
+        aggregate_function=1,
+        post_transform=0,
+        membership_values=np.array([1.2, 3.7, 8, 9, NAN, 12, 7, NAN], F),
+        nodes_featureids=[0, 0, 0],
+        nodes_modes=np.array([0, 6, 6], np.uint8),
+        nodes_splits=np.array([11, 232344, NAN], F),
+        nodes_truenodeids=[1, 0, 1],
+        nodes_trueleafs=[0, 1, 1],
+        nodes_falsenodeids=[2, 2, 3],
+        nodes_falseleafs=[1, 0, 1],
+        leaf_targetids=[0, 1, 2, 3],
+        leaf_weights=np.array([1, 10, 1000, 100], F),
+        tree_roots=[0],
+    )
+    return ml("TreeEnsemble", x, want, 5, **attrs)
+
+
+def walk(x, aggregate):
+    """Two stumps of the regressor below: x[0] <= 0.25 ? 1 : 5 and x[1] > 0 ? 2 : -4."""
+    a, b = np.where(x[:, 0] <= 0.25, 1, 5), np.where(x[:, 1] > 0, 2, -4)
+    return {"SUM": a + b, "AVERAGE": (a + b) / 2, "MIN": np.minimum(a, b), "MAX": np.maximum(a, b)}[aggregate].astype(F)[:, None]
+
+
+STUMPS = dict(
+    nodes_treeids=[0, 0, 0, 1, 1, 1],
+    nodes_nodeids=[0, 1, 2, 0, 1, 2],
+    nodes_featureids=[0, 0, 0, 1, 0, 0],
+    nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF", "BRANCH_GT", "LEAF", "LEAF"],
+    nodes_values=[0.25, 0.0, 0.0, 0.0, 0.0, 0.0],
+    nodes_truenodeids=[1, 0, 0, 1, 0, 0],
+    nodes_falsenodeids=[2, 0, 0, 2, 0, 0],
+)
+
+
+def regressor(aggregate):
+    return ml(
+        "TreeEnsembleRegressor",
+        X,
+        walk(X, aggregate),
+        1,
+        n_targets=1,
+        aggregate_function=aggregate,
+        target_treeids=[0, 0, 1, 1],
+        target_nodeids=[1, 2, 1, 2],
+        target_ids=[0, 0, 0, 0],
+        target_weights=[1.0, 5.0, 2.0, -4.0],
+        **STUMPS,
+    )
+
+
+def classifier():
+    """Three classes; the stumps vote for 0 or 1, and for 2 or 1."""
+    scores = np.zeros((len(X), 3), F)
+    scores[np.arange(len(X)), np.where(X[:, 0] <= 0.25, 0, 1)] += np.where(X[:, 0] <= 0.25, F(0.5), F(0.75))
+    scores[np.arange(len(X)), np.where(X[:, 1] > 0, 2, 1)] += np.where(X[:, 1] > 0, F(0.625), F(0.25))
+    attrs = dict(class_treeids=[0, 0, 1, 1], class_nodeids=[1, 2, 1, 2], class_ids=[0, 1, 2, 1], class_weights=[0.5, 0.75, 0.625, 0.25], classlabels_int64s=[7, 8, 9])
+    labels = np.array([7, 8, 9])[scores.argmax(1)]
+    return case([("TreeEnsembleClassifier", ["x"], ["label", "scores"], ML, {**STUMPS, **attrs})], {"x": X}, {"label": labels, "scores": scores}, domains={ML: 1})
+
+
+def linear_classifier():
+    w, b = np.array([[1, 2, -1], [0.5, -1, 1], [-1, 0, 0.25]], F), np.array([0.125, 0, -0.5], F)
+    scores = X @ w.T + b
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    attrs = dict(coefficients=[float(v) for v in w.ravel()], intercepts=[float(v) for v in b], classlabels_ints=[3, 5, 4], post_transform="SOFTMAX", multi_class=1)
+    want = {"label": np.array([3, 5, 4])[scores.argmax(1)], "scores": (e / e.sum(1, keepdims=True)).astype(F)}
+    return case([("LinearClassifier", ["x"], ["label", "scores"], ML, attrs)], {"x": X}, want, domains={ML: 1})
+
+
+# ---- The cases
+
+A = np.arange(24, dtype=F).reshape(2, 3, 4)
+B3 = np.array([1, 2, 4], F)
+I = np.array([1, 5, 9, 2], np.int64)
+
+
+def cases():
+    rows = np.abs(X).sum(1, keepdims=True)
+    return {
+        "Binarizer": ml("Binarizer", X, (X > F(0.5)).astype(F), 1, threshold=0.5),
+        "Normalizer L1": ml("Normalizer", X, np.divide(X, rows, out=X.copy(), where=rows != 0), 1, norm="L1"),
+        "Scaler": ml("Scaler", X, (X - F(1)) * np.array([2, 3, 0.5], F), 1, offset=[1.0], scale=[2.0, 3.0, 0.5]),
+        "Imputer": ml("Imputer", np.where(X == 3, F(NAN), X), np.where(X == 3, F(8), X), 1, imputed_value_floats=[6.0, 7.0, 8.0], replaced_value_float=NAN),
+        "OneHotEncoder": ml("OneHotEncoder", I, (I[:, None] == np.array([2, 1, 5])).astype(F), 1, cats_int64s=[2, 1, 5]),
+        "LabelEncoder": ml("LabelEncoder", I, np.array([0.5, -0.25, 3, 3], F), 2, keys_int64s=[1, 5], values_floats=[0.5, -0.25], default_float=3.0),
+        "LabelEncoder tensors": ml("LabelEncoder", X[:, 0].copy(), I, 4, keys_tensor=X[:2, 0].copy(), values_tensor=I[:2].copy(), default_tensor=np.array([9], np.int64))[:2] + ({"y": np.array([1, 5, 9, 9])},),
+        "FeatureVectorizer": case([("FeatureVectorizer", ["a", "b"], ["y"], ML, {"inputdimensions": [3, 1]})], {"a": X, "b": X[:, :1].copy()}, {"y": np.concatenate([X, X[:, :1]], 1)}, domains={ML: 1}),
+        "ArrayFeatureExtractor": case([("ArrayFeatureExtractor", ["x", "i"], ["y"], ML, {})], {"x": X, "i": np.array([2, 0])}, {"y": X[:, [2, 0]]}, domains={ML: 1}),
+        "LinearRegressor": ml("LinearRegressor", X, (X @ np.array([[1, 2], [0.5, -1], [3, 0]], F) + np.array([1, -1], F)).astype(F), 1, coefficients=[1.0, 0.5, 3.0, 2.0, -1.0, 0.0], intercepts=[1.0, -1.0], targets=2),
+        "LinearClassifier": linear_classifier(),
+        **{"TreeEnsembleRegressor " + a: regressor(a) for a in ("SUM", "AVERAGE", "MIN", "MAX")},
+        "TreeEnsembleClassifier": classifier(),
+        "TreeEnsemble member": member_tree(
+            np.array([[1.2], [3.4], [-0.12], [NAN], [12], [7]], F),
+            np.array([[1, 0, 0, 0], [0, 0, 0, 100], [0, 0, 0, 100], [0, 0, 1000, 0], [0, 0, 1000, 0], [0, 10, 0, 0]], F),
+        ),
+        "function default": case([("Leaky", ["x"], ["y"], "my.ops", {})], {"x": X}, {"y": leaky(X, 0.5)}, domains=MY, functions=[LEAKY]),
+        "function attribute": case([("Leaky", ["x"], ["y"], "my.ops", {"slope": 0.25})], {"x": X}, {"y": leaky(X, 0.25)}, domains=MY, functions=[LEAKY]),
+        "function nested": case([("Twice", ["x", "m"], ["y", "z"], "my.ops", {"a": 0.25})], {"x": X}, {"y": leaky(leaky(X, 0.25), 0.5), "z": np.minimum(X, F(1))}, domains=MY, functions=[LEAKY, TWICE], init={"m": np.array(1, F)}),
+        "function absent operand": case([("Twice", ["x"], ["y", "z"], "my.ops", {"a": 0.25})], {"x": X}, {"y": leaky(leaky(X, 0.25), 0.5), "z": X}, domains=MY, functions=[LEAKY, TWICE]),
+        "function opset": case([("Total", ["x"], ["y"], "my.ops", {})], {"x": X}, {"y": X.sum(1)}, domains=MY, functions=[OLD_SUM]),
+        "function overloads": overloaded(),
+        "Add-6 axis": old("Add", A, B3, A + B3[:, None], axis=1, broadcast=1),
+        "Mul-1 suffix": old("Mul", A, A[0, 0].copy(), A * A[0, 0], opset=1, broadcast=1),
+        "Less-6 axis": old("Less", A, A[:, 0, 0].copy(), A < A[:, :1, :1], axis=0, broadcast=1),
+        "Pow-6 scalar": old("Pow", A, np.array([2], F), A * A, broadcast=1),
+        "PRelu-6": old("PRelu", A - 12, B3, np.where(A < 12, (A - 12) * B3[:, None], A - 12)),
+        "Reshape-1": old_one("Reshape", A, A.reshape(2, 2, 6), shape=[0, 2, -1]),
+        "Cast-1": old_one("Cast", X, np.trunc(X).astype(np.int64), to="INT64"),
+        "Pad-1": old_one("Pad", X, np.pad(X, ((1, 0), (0, 2)), constant_values=3), paddings=[1, 0, 0, 2], value=3.0),
+        "Upsample-1": old_one("Upsample", A[None], A[None].repeat(2, 2).repeat(3, 3), height_scale=2.0, width_scale=3.0, mode="nearest"),
+        "Concat-3": case([("Concat", ["a", "b"], ["y"], "", {})], {"a": X, "b": X}, {"y": np.concatenate([X, X], 1)}, opset=3),
+        "Tile-1": case([("Tile", ["x", "tiles", "axis"], ["y"], "", {})], {"x": X}, {"y": np.tile(X, (1, 2))}, opset=5, init={"tiles": np.array(2, F), "axis": np.array(1, F)}),
+        "Split-1": case([("Split", ["x"], ["y", "z"], "", {"axis": 1, "split": [1, 2]})], {"x": X}, {"y": X[:, :1].copy(), "z": X[:, 1:].copy()}, opset=1),
+        "LpPool-1": old_one("LpPool", A[None], np.sqrt((A[None] ** 2)[..., 0::2] + (A[None] ** 2)[..., 1::2]), kernel_shape=[1, 2], strides=[1, 2], p=2.0),
+        "BatchNormalization-6": case(
+            [("BatchNormalization", ["x", "s", "b", "m", "v"], ["y"], "", {"is_test": 1})],
+            {"x": A},
+            {"y": ((A - 1) / np.sqrt(F(4) + F(1e-5)) * B3[:, None] + B3[:, None]).astype(F)},
+            opset=6,
+            init={"s": B3, "b": B3, "m": np.ones(3, F), "v": np.full(3, 4, F)},
+        ),
+    }
+
+
+def doubling():
+    """Functions that call the one before twice, 40 deep."""
+    bodies = [function("F0", ["v"], ["r"], [ow.node("Neg", ["v"], ["r"])])]
+    for k in range(1, 41):
+        bodies.append(function(f"F{k}", ["v"], ["r"], [ow.node(f"F{k - 1}", ["v"], ["t"], domain="my.ops"), ow.node(f"F{k - 1}", ["t"], ["r"], domain="my.ops")]))
+    return case([("F40", ["x"], ["y"], "my.ops", {})], {"x": X}, {"y": X}, domains=MY, functions=bodies)
+
+
+def recursive():
+    itself = function("Again", ["v"], ["r"], [ow.node("Again", ["v"], ["r"], domain="my.ops")])
+    return case([("Again", ["x"], ["y"], "my.ops", {})], {"x": X}, {"y": X}, domains=MY, functions=[itself])
+
+
+def refusals():
+    """{name: (case, words of the diagnostic)}"""
+    return {
+        "refused: doubling": (doubling(), "[limit]"),
+        "refused: recursive": (recursive(), "calls itself"),
+        "refused: attribute": (case([("Leaky", ["x"], ["y"], "my.ops", {"steep": 1.0})], {"x": X}, {"y": X}, domains=MY, functions=[LEAKY]), "no attribute 'steep'"),
+        "refused: domain": (case([("Foo", ["x"], ["y"], "other.ops", {})], {"x": X}, {"y": X}, domains={"other.ops": 1}), "'other.ops' are not known"),
+        "refused: no broadcast": (old("Add", A, B3, A), "broadcast = 1"),
+        "refused: member of none": (ml("Normalizer", X, X, 1, norm="L3"), "norm is 'L3'"),
+        "refused: two keys, one value": (ml("LabelEncoder", I, I, 2, keys_int64s=[1, 2], values_int64s=[1]), "2 keys for 1 values"),
+    }
+
+
+def run(*args):
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return (done.stdout or "exit status %d" % done.returncode) if done.returncode else ""
+
+
+def try_case(binaries, folder, spec):
+    """What is wrong, or an empty text."""
+    model, inputs, outputs = spec
+    file, binary = os.path.join(folder, "m.onnx"), os.path.join(folder, "m.blt")
+    with open(file, "wb") as f:
+        f.write(model)
+    feeds = []
+    for k, v in enumerate(inputs.values()):
+        feeds += ["--inputs", os.path.join(folder, f"input_{k}.npy")]
+        np.save(feeds[-1], v)
+    for k, v in enumerate(outputs.values()):
+        np.save(os.path.join(folder, f"output_{k}.npy"), v)
+    expect = ["--expect", folder, "--rtol", "1e-5", "--atol", "1e-6"]
+    tools = [os.path.join(binaries, t) for t in ("onnx-eval", "bitletc", "bitlet-isa-sim")]
+    why = run(tools[0], file, *feeds, *expect)
+    return why or run(tools[1], file, "-o", binary) or run(tools[2], binary, "--quiet", *feeds, *expect)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("-k", default="", help="only cases whose names contain this")
+    args = parser.parse_args()
+    passed = failed = 0
+    for name, spec in cases().items():
+        if args.k not in name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            why = try_case(args.bin, folder, spec)
+        passed, failed = passed + (not why), failed + bool(why)
+        if why:
+            print(f"FAILED {name}: {why.strip()}")
+    for name, (spec, words) in refusals().items():
+        if args.k not in name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            why = try_case(args.bin, folder, spec)
+        passed, failed = passed + (words in why), failed + (words not in why)
+        if words not in why:
+            print(f"FAILED {name}: no '{words}' in: {why.strip()}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
