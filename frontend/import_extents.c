@@ -104,13 +104,14 @@ static const char *const any_dimension[] = {
     "ThresholdedRelu",
     "Transpose",
     "Unsqueeze",
+    "Slice",
     "Where",
     "Xor",
 };
 // Operators that look at the extents of all dimensions but the first.
 static const char *const batch_alone[] = {
     "AveragePool",       "BatchNormalization", "Conv",    "Flatten",
-    "GlobalAveragePool", "GlobalMaxPool",      "MaxPool", "Slice",
+    "GlobalAveragePool", "GlobalMaxPool",      "MaxPool",
 };
 
 static bool is_listed(const char *const *list, size_t num, const char *op)
@@ -229,7 +230,7 @@ int64_t node_assumed_bound(const struct import_node *n)
 
 // Bounds of the extents that nothing bounds: as large as --max-dim, smaller ones where the whole
 // would be very large.
-static void assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed)
+void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed)
 {
     for (int64_t bound = node_assumed_bound(n);; bound /= 2) {
         for (int k = 0; k < t->rank; k++)
@@ -276,7 +277,7 @@ bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_t
         else
             assumed[k] = checked[k];
     }
-    assume_bounds(n, t, assumed);
+    node_assume_bounds(n, t, assumed);
     for (int k = 0; k < t->rank; k++) {
         if (!checked[k])
             continue;

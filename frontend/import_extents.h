@@ -17,6 +17,8 @@ struct ir_value *node_shape_element(struct import_node *n, struct ir_value *v, i
 bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_type *t);
 // --max-dim, or its default.
 int64_t node_assumed_bound(const struct import_node *n);
+// Sets the extents that are assumed to bounds: --max-dim, less where the whole would be very large.
+void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed);
 // Reshape, where the operand or the result has such an extent.
 bool extents_reshape(struct import_node *n);
 // Extents as i64 vector; from and to are dimensions.

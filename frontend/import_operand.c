@@ -88,14 +88,14 @@ static bool is_alike(const struct alike *s, const char *name)
 // it and from scalars.
 static bool keeps_shape(const struct importer *imp, const struct alike *s, const Onnx__NodeProto *p)
 {
-    bool some = false;
-    for (size_t i = 0; i < p->n_input; i++) {
+    bool some = false, like = p->op_type && strcmp(p->op_type, "CastLike") == 0;
+    for (size_t i = 0; i < (like ? 1 : p->n_input); i++) {
         bool has = is_alike(s, p->input[i]);
         if (!has && !is_scalar(imp, p->input[i]))
             return false;
         some |= has;
     }
-    return some && p->n_output == 1 && is_plain(p->op_type);
+    return some && p->n_output == 1 && (like || is_plain(p->op_type));
 }
 
 // The tensor of the caller that a function gives as `name`; "" when that is none of its results.
@@ -325,13 +325,13 @@ struct ir_value *node_pick(struct import_node *n, struct ir_value *x, int axis,
     struct ir_builder *b = &n->b;
     if (!x || !index)
         return NULL;
-    int64_t extent = x->type.dim[axis], shape[IR_MAX_RANK];
-    memcpy(shape, x->type.dim, sizeof(shape));
-    shape[axis] = index->type.dim[0];
-    if (extent == 0 && shape[axis] > 0)
-        return irb_broadcast(b, fill ? fill : irb_const_like(b, x->type.dtype, 0), shape,
-                             x->type.rank);
-    struct ir_value *zero = node_i64(n, 0), *last = node_i64(n, extent - 1);
+    struct ir_type t = x->type;
+    t.dim[axis] = index->type.dim[0];
+    t.sym[axis] = index->type.sym[0];
+    if (x->type.dim[axis] == 0 && t.dim[axis] > 0)
+        return irb_broadcast_to(b, fill ? fill : irb_const_like(b, x->type.dtype, 0), &t);
+    struct ir_value *zero = node_i64(n, 0), *extent = irb_extent_of(b, x, axis);
+    struct ir_value *last = irb_binary(b, BFN_sub, extent, node_i64(n, 1));
     struct ir_value *y = irb_gather(b, x, node_clamp(n, index, zero, last), axis);
     if (!fill)
         return y;

@@ -332,13 +332,22 @@ static bool slice_vectors(struct import_node *n, struct ir_value *hits, struct s
     return s->start && s->end && s->step;
 }
 
+// Element i of a vector, a constant when it follows from constants.
+static struct ir_value *known_or(struct import_node *n, struct ir_value *v, int i)
+{
+    int64_t known;
+    struct ir_value *e = node_shape_element(n, v, i, &known);
+    return e ? e : node_i64(n, known);
+}
+
 bool runtime_slice(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     struct ir_value *starts = node_vector(n, 1), *ends = node_vector(n, 2), *y = n->in[0];
-    struct ir_type t;
+    struct ir_type t = *x;
     struct slice_vectors s;
-    if (!starts || !ends || !node_expect(n, 0, 1, &t))
+    bool whole = node_declared_whole(n, 0, &t);
+    if (!starts || !ends)
         return false;
     int64_t count = starts->type.dim[0];
     if (t.rank != x->rank || count > x->rank || ends->type.dim[0] != count ||
@@ -349,17 +358,18 @@ bool runtime_slice(struct import_node *n)
     if (count == 0)
         return node_bind(n, 0, n->in[0]);
     struct ir_value *hits = axes_hits(n, 3, (int)count, x->rank);
-    struct ir_value *extent = irb_const_i64s(&n->b, x->dim, x->rank);
+    struct ir_value *extent = node_extents(n, n->in[0], 0, x->rank);
     if (!hits || !slice_vectors(n, hits, &s))
         return false;
     slice_sizes(n, &s, extent);
-    if (!node_check_equal(n, s.size, t.dim, t.rank, 1, declared))
+    if (whole && !node_check_equal(n, s.size, t.dim, t.rank, 1, declared))
         return false;
     for (int i = 0; i < x->rank; i++) {
         if (never_named(n, hits, i))
             continue;
-        struct ir_value *index =
-            irb_binary(&n->b, BFN_mul, node_iota(n, t.dim[i], 1), node_element(n, s.step, i));
+        struct ir_value *at =
+            whole ? node_iota(n, t.dim[i], 1) : node_iota_to(n, known_or(n, s.size, i), x->dim[i]);
+        struct ir_value *index = irb_binary(&n->b, BFN_mul, at, node_element(n, s.step, i));
         index = irb_binary(&n->b, BFN_add, index, node_element(n, s.start, i));
         y = node_pick(n, y, i, index, NULL);
     }
@@ -388,29 +398,50 @@ static struct ir_value *pad_source(struct import_node *n, const char *mode, stru
     return irb_binary(b, BFN_min, r, irb_binary(b, BFN_sub, period, r));
 }
 
+// The positions of the result along an axis, whose extent is as declared, or computed.
+static struct ir_value *pad_positions(struct import_node *n, struct ir_value *grown,
+                                      const struct ir_type *t, int axis, bool whole)
+{
+    if (whole)
+        return node_check(n, equals(n, grown, t->dim[axis]), 1, declared)
+                   ? node_iota(n, t->dim[axis], 1)
+                   : NULL;
+    const char *bound = arena_printf(n->arena, "the bound %lld of extent %d, which --max-dim sets",
+                                     (long long)t->dim[axis], axis);
+    return node_check(n, irb_binary(&n->b, BFN_le, grown, node_i64(n, t->dim[axis])), 1, bound)
+               ? node_iota_to(n, grown, t->dim[axis])
+               : NULL;
+}
+
+struct pad_job {
+    const char *mode;
+    struct ir_value *fill;
+    struct ir_type result; // declared extents, or bounds
+    bool whole;            // they are declared
+};
+
 static struct ir_value *pad_axis(struct import_node *n, struct ir_value *x, int axis,
-                                 int64_t extent, struct pad_dim p, const char *mode,
-                                 struct ir_value *fill)
+                                 struct pad_dim p, const struct pad_job *job)
 {
     struct ir_builder *b = &n->b;
-    struct ir_value *zero = node_i64(n, 0), *old = node_i64(n, x->type.dim[axis]);
+    struct ir_value *zero = node_i64(n, 0), *old = irb_extent_of(b, x, axis);
     struct ir_value *cut = irb_binary(b, BFN_max, irb_unary(b, UFN_neg, p.before), zero);
     struct ir_value *cut_end = irb_binary(b, BFN_max, irb_unary(b, UFN_neg, p.after), zero);
     struct ir_value *kept = irb_binary(b, BFN_sub, old, irb_binary(b, BFN_add, cut, cut_end));
-    struct ir_value *at =
-        irb_binary(b, BFN_sub, node_iota(n, extent, 1), irb_binary(b, BFN_max, p.before, zero));
     struct ir_value *grown = irb_binary(b, BFN_add, old, irb_binary(b, BFN_add, p.before, p.after));
-    if (!node_check(n, irb_binary(b, BFN_le, zero, kept), 1, "the extents of the operand") ||
-        !node_check(n, equals(n, grown, extent), 1, declared))
+    if (!node_check(n, irb_binary(b, BFN_le, zero, kept), 1, "the extents of the operand"))
         return NULL;
+    struct ir_value *at =
+        irb_binary(b, BFN_sub, pad_positions(n, grown, &job->result, axis, job->whole),
+                   irb_binary(b, BFN_max, p.before, zero));
     // What was cut off is not there to be repeated, nor to be kept around a constant.
     struct ir_value *last = irb_binary(b, BFN_sub, kept, node_i64(n, 1));
-    struct ir_value *index = pad_source(n, mode, at, kept);
-    if (strcmp(mode, "constant") == 0) {
+    struct ir_value *index = pad_source(n, job->mode, at, kept);
+    if (strcmp(job->mode, "constant") == 0) {
         struct ir_value *inside =
             both(n, irb_binary(b, BFN_le, zero, at), irb_binary(b, BFN_le, at, last));
         index = irb_select(b, inside, irb_binary(b, BFN_add, at, cut), node_i64(n, -1));
-        return node_pick(n, x, axis, index, fill);
+        return node_pick(n, x, axis, index, job->fill);
     }
     index = irb_binary(b, BFN_add, node_clamp(n, index, zero, last), cut);
     return node_pick(n, x, axis, index, NULL);
@@ -419,17 +450,17 @@ static struct ir_value *pad_axis(struct import_node *n, struct ir_value *x, int 
 bool runtime_pad(struct import_node *n, struct ir_value *value)
 {
     const struct ir_type *x = &n->in[0]->type;
-    const char *mode = node_str(n, "mode", "constant");
+    struct pad_job job = {node_str(n, "mode", "constant"), value, *x, false};
     struct ir_value *pads = node_vector(n, 1), *y = n->in[0];
-    struct ir_type t;
-    if (!pads || !value || !node_expect(n, 0, 1, &t))
+    if (!pads || !value)
         return false;
+    job.whole = node_declared_whole(n, 0, &job.result);
     int64_t count = pads->type.dim[0] / 2, one = 1, zero = 0;
-    if (t.rank != x->rank || pads->type.dim[0] % 2 != 0 || count > x->rank ||
+    if (job.result.rank != x->rank || pads->type.dim[0] % 2 != 0 || count > x->rank ||
         (!node_in(n, 3) && count != x->rank))
         return node_error(n, DIAG_ONNX_SHAPE, "%lld pads for %s, declared is %s",
                           (long long)pads->type.dim[0], ir_type_text(x, n->arena),
-                          ir_type_text(&t, n->arena));
+                          ir_type_text(&job.result, n->arena));
     if (count == 0)
         return node_bind(n, 0, n->in[0]);
     struct ir_value *hits = axes_hits(n, 3, (int)count, x->rank);
@@ -437,11 +468,16 @@ bool runtime_pad(struct import_node *n, struct ir_value *value)
     struct ir_value *after = over_axes(n, hits, irb_slice(&n->b, pads, &count, &count, &one), 0);
     if (!before || !after)
         return false;
+    bool grows[IR_MAX_RANK] = {false};
+    for (int i = 0; i < x->rank; i++)
+        grows[i] = !never_named(n, hits, i);
+    if (!job.whole)
+        node_assume_bounds(n, &job.result, grows);
     for (int i = 0; y && i < x->rank; i++)
-        if (!never_named(n, hits, i))
-            y = pad_axis(n, y, i, t.dim[i],
+        if (grows[i])
+            y = pad_axis(n, y, i,
                          (struct pad_dim){node_element(n, before, i), node_element(n, after, i)},
-                         mode, value);
+                         &job);
     return node_bind(n, 0, y);
 }
 

@@ -229,7 +229,7 @@ bool import_Slice(struct import_node *n)
     int64_t starts[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK], sizes[IR_MAX_RANK];
     struct slice_args s;
     for (int i = 1; i < n->num_in; i++)
-        if (!node_is_known(n, i))
+        if (!node_is_known(n, i) || ir_type_is_dynamic(&n->in[0]->type))
             return runtime_slice(n);
     if (!read_slice(n, &s))
         return false;

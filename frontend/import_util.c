@@ -74,7 +74,7 @@ struct ir_value *node_standardise(struct import_node *n, struct ir_value *x, con
 
 struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int rank, int axis)
 {
-    int64_t dim[IR_MAX_RANK];
+    struct ir_type t = {.known = true, .rank = rank - axis};
     if (!v)
         return NULL;
     if (v->type.rank != 1) {
@@ -83,9 +83,10 @@ struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int 
         return NULL;
     }
     for (int i = axis + 1; i < rank; i++)
-        dim[i - axis] = 1;
-    dim[0] = v->type.dim[0];
-    return rank - axis == 1 ? v : irb_reshape(&n->b, v, dim, rank - axis);
+        t.dim[i - axis] = 1;
+    t.dim[0] = v->type.dim[0];
+    t.sym[0] = v->type.sym[0];
+    return rank - axis == 1 ? v : irb_reshape_to(&n->b, v, &t);
 }
 
 #define IOTA_MAX (INT64_C(1) << 24)
