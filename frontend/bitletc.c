@@ -212,7 +212,7 @@ static int set_max_dim(struct cli *c, const char *text)
 static int apply_option(struct cli *c, int opt, const char *arg)
 {
     switch (opt) {
-    case 'o': c->opt.output = arg; return CLI_OK;
+    case 'o': c->opt.output = strcmp(arg, "-") == 0 ? "/dev/stdout" : arg; return CLI_OK;
     case 'p':
         return pass_parse_precision(arg, &c->opt.pass.precision, c->diag) ? CLI_OK : CLI_USAGE;
     case 'O': return set_level(c, arg);

@@ -259,6 +259,27 @@ bool node_check_equal(struct import_node *n, struct ir_value *v, const int64_t *
            node_check(n, irb_binary(&n->b, BFN_eq, v, irb_const_i64s(&n->b, want, count)), i, what);
 }
 
+int64_t node_declared_extent(struct import_node *n, int d)
+{
+    struct ir_type t;
+    return node_declared(n, 0, &t) && d < t.rank ? t.dim[d] : -1;
+}
+
+int64_t node_count_operand(struct import_node *n, int i, int64_t guess)
+{
+    const struct tensor *t = node_known(n, i);
+    if (t && tensor_elems(t) == 1 && dtype_is_int(t->dtype))
+        return tensor_get_int(t, 0);
+    if (!t && guess < 0)
+        node_report_dynamic(n, i);
+    struct ir_value *v = t || guess < 0 ? NULL : node_vector(n, i);
+    if (t)
+        node_error(n, DIAG_ONNX_SHAPE, "input %d is %s, one integer is needed", i,
+                   node_type_text(n, i));
+    return v && node_check_equal(n, v, &guess, 1, i, "the extents that the model declares") ? guess
+                                                                                            : -1;
+}
+
 // ---- Axes
 
 void axes_sets_all(struct axes_sets *s, int rank, int count)
@@ -315,6 +336,29 @@ struct ir_value *node_choose(struct import_node *n, struct ir_value *mask,
         v = irb_select(&n->b, irb_binary(&n->b, BFN_eq, mask, node_i64(n, s->mask[k])), results[k],
                        v);
     return v;
+}
+
+struct ir_value *node_choose_axis(struct import_node *n, struct ir_value *const *results, int i)
+{
+    struct ir_value *fits[IR_MAX_RANK];
+    struct axes_sets sets = {.num = 0};
+    int rank = n->in[0]->type.rank;
+    if (ir_type_elems(&n->in[i]->type) != 1) {
+        node_error(n, DIAG_ONNX_SHAPE, "input %d is %s, one axis is needed", i,
+                   node_type_text(n, i));
+        return NULL;
+    }
+    for (int a = 0; a < rank; a++) {
+        if (!results[a])
+            continue;
+        if (sets.num > 0 && !ir_type_equal(&results[a]->type, &fits[0]->type)) {
+            node_report_dynamic(n, i);
+            return NULL;
+        }
+        fits[sets.num] = results[a];
+        sets.mask[sets.num++] = 1u << a;
+    }
+    return node_choose(n, node_axes_mask(n, i, rank), &sets, fits, i);
 }
 
 // ---- Movement

@@ -40,6 +40,12 @@ bool node_check(struct import_node *n, struct ir_value *cond, int i, const char 
 bool node_check_equal(struct import_node *n, struct ir_value *v, const int64_t *want, int count,
                       int i, const char *what);
 
+// The one integer of operand i: known when compiling, or `guess`, which follows from declared
+// extents and is checked (-1: none follows). -1: reported.
+int64_t node_count_operand(struct import_node *n, int i, int64_t guess);
+// Extent d of result 0 as declared; -1 when it is not.
+int64_t node_declared_extent(struct import_node *n, int d);
+
 // ---- Axes
 
 #define AXES_SETS_MAX 70 // of 4 out of 8
@@ -59,6 +65,10 @@ bool node_check_mask(struct import_node *n, struct ir_value *mask, const struct 
 // results[k] where mask is set k; all results have one type. Checks that one of them is meant.
 struct ir_value *node_choose(struct import_node *n, struct ir_value *mask,
                              const struct axes_sets *s, struct ir_value *const *results, int i);
+
+// Operand i names one axis of x = operand 0: results[a] for every axis a that is not NULL, chosen
+// at run time; all results have one type.
+struct ir_value *node_choose_axis(struct import_node *n, struct ir_value *const *results, int i);
 
 // ---- Movement by positions known at run time
 

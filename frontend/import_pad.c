@@ -153,3 +153,61 @@ bool import_Pad(struct import_node *n)
             x = gather_dim(n, x, &p, i);
     return node_bind(n, 0, x);
 }
+
+// The middle of what is too long, zeros around what is too short; an odd rest goes to the end.
+// The extents that CenterCropPad is asked for: known when compiling, or as declared, and checked.
+static const int64_t *target_shape(struct import_node *n, const int64_t *axes, int num_axes,
+                                   int *num)
+{
+    struct ir_type t;
+    int rank = n->in[0]->type.rank;
+    if (node_is_known(n, 1))
+        return node_const_ints(n, 1, num);
+    *num = axes ? num_axes : rank;
+    if (!node_expect(n, 0, 1, &t) || !node_expect_rank(n, &t, rank, rank))
+        return NULL;
+    int64_t *want = ARENA_ARRAY(n->arena, (size_t)*num + 1, int64_t);
+    for (int i = 0; i < *num; i++) {
+        int64_t axis;
+        if (!node_axis(n, axes ? axes[i] : i, rank, &axis))
+            return NULL;
+        want[i] = t.dim[axis];
+    }
+    return node_check_equal(n, node_vector(n, 1), want, *num, 1,
+                            "the extents that the model declares for the result")
+               ? want
+               : NULL;
+}
+
+bool import_CenterCropPad(struct import_node *n)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    int num, num_axes;
+    const int64_t *axes = node_ints(n, "axes", &num_axes),
+                  *want = target_shape(n, axes, num_axes, &num);
+    int64_t before[IR_MAX_RANK] = {0}, after[IR_MAX_RANK] = {0};
+    int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
+    if (!want)
+        return false;
+    if (num != (axes ? num_axes : x->rank))
+        return node_error(n, DIAG_ONNX_SHAPE, "the shape has %d extents for %d axes", num,
+                          axes ? num_axes : x->rank);
+    for (int i = 0; i < x->rank; i++) {
+        sizes[i] = x->dim[i];
+        steps[i] = 1;
+    }
+    for (int i = 0; i < num; i++) {
+        int64_t axis;
+        if (!node_axis(n, axes ? axes[i] : i, x->rank, &axis))
+            return false;
+        if (want[i] < 0 || want[i] > INT32_MAX)
+            return node_error(n, DIAG_ONNX_VALUE, "the shape has extent %lld", (long long)want[i]);
+        int64_t more = want[i] - x->dim[axis];
+        starts[axis] = more < 0 ? -more / 2 : 0;
+        sizes[axis] = more < 0 ? want[i] : x->dim[axis];
+        before[axis] = more > 0 ? more / 2 : 0;
+        after[axis] = more > 0 ? more - more / 2 : 0;
+    }
+    struct ir_value *y = irb_slice(&n->b, n->in[0], starts, sizes, steps);
+    return node_bind(n, 0, irb_pad(&n->b, y, before, after, 0));
+}

@@ -336,6 +336,72 @@ struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_
     return finish(b, op);
 }
 
+// ---- Indices, scans, orders ---------------------------------------------------------------------
+
+struct ir_value *irb_gather_elements(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                                     int64_t axis)
+{
+    if (!x || !idx)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_GATHER_ELEMENTS, (struct ir_value *[]){x, idx}, 2, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    return finish(b, op);
+}
+
+struct ir_value *irb_scatter(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                             struct ir_value *updates, int64_t axis, int fn)
+{
+    if (!x || !idx || !updates)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_SCATTER, (struct ir_value *[]){x, idx, updates}, 3, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    if (fn >= 0)
+        ir_set_int(op, IR_A_fn_reduce, fn);
+    return finish(b, op);
+}
+
+struct ir_value *irb_scan(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int64_t axis,
+                          bool exclusive, bool reverse)
+{
+    struct ir_op *op = start1(b, IR_OP_SCAN, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_fn_reduce, fn);
+    ir_set_int(op, IR_A_axis, axis);
+    if (exclusive)
+        ir_set_int(op, IR_A_exclusive, 1);
+    if (reverse)
+        ir_set_int(op, IR_A_reverse, 1);
+    return finish(b, op);
+}
+
+struct ir_value *irb_sort(struct ir_builder *b, struct ir_value *x, int64_t axis, bool descending,
+                          struct ir_value **where)
+{
+    *where = NULL;
+    if (!x)
+        return NULL;
+    struct ir_op *op = ir_op_create(b->graph, b->before, IR_OP_SORT, b->loc, &x, 1, 2, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    if (descending)
+        ir_set_int(op, IR_A_descending, 1);
+    struct ir_value *values = finish(b, op);
+    *where = values ? op->out[1] : NULL;
+    return values;
+}
+
+struct ir_value *irb_host_fill(struct ir_builder *b, const char *kernel, const struct ir_type *type,
+                               const int64_t *ints, int num_ints, const double *floats,
+                               int num_floats)
+{
+    struct ir_op *op = start(b, IR_OP_HOST, NULL, 0, NULL);
+    ir_set_str(op, IR_A_kernel_name, kernel);
+    ir_set_ints(op, IR_A_ints, ints, num_ints);
+    ir_set_floats(op, IR_A_floats, floats, num_floats);
+    op->out[0]->type = *type;
+    return finish(b, op);
+}
+
 // ---- Multiply-accumulate -----------------------------------------------------------------------
 
 static struct ir_op *start_mac(struct ir_builder *b, enum ir_opcode opcode, struct ir_value *x,

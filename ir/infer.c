@@ -405,7 +405,7 @@ bool ir_infer_QUANTIZE(struct infer *in)
 
 // ---- Reductions and windows --------------------------------------------------------------------
 
-static bool reduce_result(const struct infer *in, enum dtype *t)
+bool infer_reduce(const struct infer *in, enum dtype *t)
 {
     int64_t fn = ir_int(in->op, IR_A_fn_reduce, -1);
     if (fn < 0 || fn >= RFN_NUM || !reduce_fn_info[fn].name)
@@ -424,7 +424,7 @@ bool ir_infer_REDUCE(struct infer *in)
     int64_t keep = ir_int(in->op, IR_A_keep, 0);
     int64_t fn = ir_int(in->op, IR_A_fn_reduce, -1);
     enum dtype t;
-    if (!reduce_result(in, &t))
+    if (!infer_reduce(in, &t))
         return false;
     if (keep < 0 || keep > 1)
         return infer_bad_attr(in, "keep is %lld, not 0 or 1", (long long)keep);
@@ -494,7 +494,7 @@ bool ir_infer_POOL(struct infer *in)
     struct infer_windows w;
     enum dtype t;
     int spatial = infer_spatial(in);
-    if (spatial == 0 || !reduce_result(in, &t) || !infer_window_attrs(in, spatial, &w))
+    if (spatial == 0 || !infer_reduce(in, &t) || !infer_window_attrs(in, spatial, &w))
         return false;
     const int64_t *kernel = infer_ints(in, IR_A_kernel, spatial, 1, INFER_STEP_MAX);
     struct ir_type y = {.rank = x->rank, .dim = {x->dim[0], x->dim[1]}, .sym = {x->sym[0]}};

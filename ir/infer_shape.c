@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static int64_t checked_axis(const struct infer *in, int rank)
+int64_t infer_axis(const struct infer *in, int rank)
 {
     int64_t axis = ir_int(in->op, IR_A_axis, 0);
     if (axis < 0 || axis >= rank) {
@@ -73,7 +73,7 @@ bool ir_infer_EXTENT(struct infer *in)
 {
     struct ir_type t = *infer_type(in, 0);
     const struct ir_type *n = infer_type(in, 1);
-    int64_t axis = checked_axis(in, t.rank);
+    int64_t axis = infer_axis(in, t.rank);
     if (axis < 0)
         return false;
     if (n->dtype != DT_I64 || n->rank != 0)
@@ -86,7 +86,7 @@ bool ir_infer_INPUT_EXTENT(struct infer *in)
 {
     if (in->op->in[0]->def)
         return infer_bad_type(in, "%%%s is no graph input", in->op->in[0]->name);
-    return checked_axis(in, infer_type(in, 0)->rank) >= 0 && infer_set(in, 0, DT_I64, NULL, 0);
+    return infer_axis(in, infer_type(in, 0)->rank) >= 0 && infer_set(in, 0, DT_I64, NULL, 0);
 }
 
 bool ir_infer_TRANSPOSE(struct infer *in)
@@ -140,7 +140,7 @@ bool ir_infer_SLICE(struct infer *in)
 bool ir_infer_CONCAT(struct infer *in)
 {
     const struct ir_type *x = infer_type(in, 0);
-    int64_t axis = checked_axis(in, x->rank);
+    int64_t axis = infer_axis(in, x->rank);
     if (axis < 0)
         return false;
     struct ir_type sum = *x;
@@ -154,8 +154,8 @@ bool ir_infer_CONCAT(struct infer *in)
             return infer_bad_type(in, "operands 0 and %d are %s and %s", i, infer_text(in, 0),
                                   infer_text(in, i));
         for (int k = 0; fits && k < x->rank; k++)
-            fits = k == axis || (x->sym[k] ? y->sym[k] == x->sym[k]
-                                           : !y->sym[k] && y->dim[k] == x->dim[k]);
+            fits = k == axis ||
+                   (x->sym[k] ? y->sym[k] == x->sym[k] : !y->sym[k] && y->dim[k] == x->dim[k]);
         if (!fits)
             return infer_bad_shape(in, "operands 0 and %d, %s and %s, differ outside axis %lld", i,
                                    infer_text(in, 0), infer_text(in, i), (long long)axis);
@@ -191,12 +191,11 @@ bool ir_infer_BROADCAST(struct infer *in)
     bool fits = x->rank <= t.rank;
     for (int i = 0; fits && i < x->rank; i++) {
         int to = t.rank - x->rank + i;
-        fits = (x->dim[i] == 1 && !x->sym[i]) || (x->sym[i] == t.sym[to] &&
-                                                 (x->sym[i] || x->dim[i] == t.dim[to]));
+        fits = (x->dim[i] == 1 && !x->sym[i]) ||
+               (x->sym[i] == t.sym[to] && (x->sym[i] || x->dim[i] == t.dim[to]));
     }
-    return fits ||
-           infer_bad_shape(in, "%s does not broadcast to %s", infer_text(in, 0),
-                           ir_type_text(&in->out[0], in->op->graph->module->arena));
+    return fits || infer_bad_shape(in, "%s does not broadcast to %s", infer_text(in, 0),
+                                   ir_type_text(&in->out[0], in->op->graph->module->arena));
 }
 
 bool ir_infer_GATHER(struct infer *in)
@@ -204,7 +203,7 @@ bool ir_infer_GATHER(struct infer *in)
     const struct ir_type *x = infer_type(in, 0), *idx = infer_type(in, 1);
     if (idx->dtype != DT_I32 && idx->dtype != DT_I64)
         return infer_bad_type(in, "the indices are %s, i32 or i64 are needed", infer_text(in, 1));
-    int64_t axis = checked_axis(in, x->rank);
+    int64_t axis = infer_axis(in, x->rank);
     if (axis < 0)
         return false;
     int64_t dim[2 * IR_MAX_RANK];

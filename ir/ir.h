@@ -275,6 +275,20 @@ struct ir_value *irb_broadcast_to(struct ir_builder *b, struct ir_value *x,
 struct ir_value *irb_extent_of(struct ir_builder *b, const struct ir_value *x, int dim);
 struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
                             int64_t axis);
+struct ir_value *irb_gather_elements(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                                     int64_t axis);
+// fn: -1 replaces, else an enum reduce_fn combines.
+struct ir_value *irb_scatter(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                             struct ir_value *updates, int64_t axis, int fn);
+struct ir_value *irb_scan(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int64_t axis,
+                          bool exclusive, bool reverse);
+// The sorted values; *where: whence they come.
+struct ir_value *irb_sort(struct ir_builder *b, struct ir_value *x, int64_t axis, bool descending,
+                          struct ir_value **where);
+// A call of a kernel that fills one tensor from scalars alone.
+struct ir_value *irb_host_fill(struct ir_builder *b, const char *kernel, const struct ir_type *type,
+                               const int64_t *ints, int num_ints, const double *floats,
+                               int num_floats);
 // A check that every element of cond, a bool, is true. False: cond is NULL or no bool (reported).
 bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message);
 struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
