@@ -13,6 +13,28 @@ void emit_insn(struct emit *e, struct isa_insn in)
     e->text_bytes += ISA_WORD_BYTES;
 }
 
+size_t emit_label(struct emit *e)
+{
+    memset(e->holds, 0, sizeof e->holds);
+    e->has_pcfg = false;
+    return e->text_bytes;
+}
+
+void emit_patch(struct emit *e, size_t at, size_t target)
+{
+    struct isa_insn in;
+    int bad = 0;
+    if (!isa_decode(e->text + at, &in))
+        bitlet_bug("no branch at %zu", at);
+    int64_t off = (int64_t)target - (int64_t)at;
+    if (in.op == ISA_JAL)
+        in.JAL.off = off;
+    else
+        in.BR.off = off;
+    if (!isa_encode(&in, e->text + at, &bad))
+        bitlet_bug("a branch over %lld bytes", (long long)off);
+}
+
 struct emit_view view_at(uint64_t base, enum dtype t)
 {
     struct emit_view v = {.base = base, .dtype = t};
@@ -113,8 +135,7 @@ static bool same_shape(const struct emit_view *a, const struct emit_view *b)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->extent[i] != b->extent[i] || a->stride[i] != b->stride[i] ||
-            a->sym[i] != b->sym[i] ||
-            a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
+            a->sym[i] != b->sym[i] || a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
             return false;
     for (int i = 0; i < a->num_axes; i++)
         if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i])
@@ -175,23 +196,6 @@ void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_ty
         EMIT(e, MUL, ALU, .rd = X_STRIDE, .ra = X_STRIDE, .rb = X_EXTENT);
     }
     e->holds[treg] = false;
-}
-
-void emit_label(struct emit *e)
-{
-    memset(e->holds, 0, sizeof(e->holds));
-    e->has_pcfg = false;
-}
-
-void emit_patch(struct emit *e, size_t at)
-{
-    struct isa_insn in;
-    if (!isa_decode(e->text + at, &in) || in.op < ISA_BEQ || in.op > ISA_BGE)
-        bitlet_bug("no branch at %zu", at);
-    in.BR.off = (int64_t)(e->text_bytes - at);
-    if (!isa_encode(&in, e->text + at, NULL))
-        bitlet_bug("a branch from %zu to %zu", at, e->text_bytes);
-    emit_label(e);
 }
 
 void emit_view(struct emit *e, int t, const struct emit_view *v)

@@ -16,7 +16,7 @@ struct emit_view {
     int rank;
     int64_t extent[ISA_MAX_RANK], stride[ISA_MAX_RANK]; // elements
     const struct ir_value *sym[ISA_MAX_RANK]; // NULL, or where the extent lies at run time
-    int axis[ISA_MAX_RANK];                             // -1: none
+    int axis[ISA_MAX_RANK];                   // -1: none
     int64_t step[ISA_MAX_RANK];
     int64_t origin[ISA_MAX_AXES], limit[ISA_MAX_AXES];
     int num_axes;
@@ -41,7 +41,12 @@ struct emit {
     char *messages; // of traps, behind the constants of the module
     size_t messages_bytes, messages_cap;
     bool has_pcfg;
-    struct isa_args_PCFG pcfg;      // what the packagers are set to
+    struct isa_args_PCFG pcfg;    // what the packagers are set to
+    struct emit_region {          // of control flow, that is open
+        size_t body;              // first instruction of a loop's body
+        size_t exit[2], num_exit; // branches that leave, without their target
+    } * regions;
+    size_t num_regions, regions_cap;
     int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
 };
 
@@ -62,15 +67,17 @@ struct emit_view view_of(const struct ir_value *v);
 // alike, so that ranks shrink. Views without axes only. At least one dimension remains.
 void views_merge(struct emit_view *v, int n);
 
+// The place of the next instruction becomes a target of branches: registers hold nothing known
+// there.
+size_t emit_label(struct emit *e);
+// A branch emitted at `at` without its target goes to `target`.
+void emit_patch(struct emit *e, size_t at, size_t target);
+
 void emit_view(struct emit *e, int treg, const struct emit_view *v);
 // A view without gaps over the extents of a type, strides computed at run time.
 void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_type *t);
 // xreg = extent d of the type. Uses no other register.
 void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d);
-// A place that is jumped to: registers may hold anything there.
-void emit_label(struct emit *e);
-// Sets the target of the branch at byte `at` of .text to the instruction that comes next.
-void emit_patch(struct emit *e, size_t at);
 // Opens the layer of an op: what follows is attributed to it.
 void emit_layer(struct emit *e, const struct ir_op *op);
 // Places the text of a trap; gives its address.

@@ -362,7 +362,7 @@ static void run_step_inside(struct mac_job *j, const struct mac_step *s)
     int n = guard_step(j, s, jumps);
     run_step(j, s);
     for (int i = 0; i < n; i++)
-        emit_patch(j->e, jumps[i]);
+        emit_patch(j->e, jumps[i], emit_label(j->e));
     if (n > 0)
         configure_pack(j->e, j->op);
 }

@@ -18,6 +18,7 @@ struct param { // a dimension parameter and its extent at run time
 struct import_scope {
     struct name_slot *slots; // open addressing, a power of two
     size_t num_slots, num_names;
+    const struct import_scope *outer; // of the graph around a body
     Onnx__OperatorSetIdProto **opsets;
     size_t num_opsets;
     const Onnx__FunctionProto *function; // NULL: the main graph
@@ -42,7 +43,7 @@ struct importer {
     size_t num_params, cap_params;
 };
 
-// The value of a tensor name, or NULL.
+// The value of a tensor name, of the graph at hand or one around it, or NULL.
 struct ir_value *importer_find(const struct importer *imp, const char *name);
 // Whether the name is defined; *v is NULL for an operand that the caller of a function left out.
 bool importer_lookup(const struct importer *imp, const char *name, struct ir_value **v);
@@ -62,5 +63,9 @@ bool importer_call(struct importer *imp, struct import_node *n, const Onnx__Func
 // The node with attributes that name those of the enclosing function replaced by the values; the
 // node itself outside of functions.
 const Onnx__NodeProto *importer_resolve(struct importer *imp, const Onnx__NodeProto *p);
+// Imports the nodes of a body where the graph stands now. in: values of its inputs; out: of its
+// outputs.
+bool importer_body(struct importer *imp, const Onnx__GraphProto *g, struct ir_value *const *in,
+                   struct ir_value **out);
 
 #endif

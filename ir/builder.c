@@ -56,7 +56,13 @@ struct ir_value *irb_const_i64s(struct ir_builder *b, const int64_t *v, int n)
     return irb_const(b, x, NULL);
 }
 
-static void agree(struct ir_builder *b, struct ir_value *x, struct ir_value **y);
+static void agree_but(struct ir_builder *b, struct ir_value *x, struct ir_value **y, int but);
+
+// The operands of an op on equal extents, see agree_but.
+static void agree(struct ir_builder *b, struct ir_value *x, struct ir_value **y)
+{
+    agree_but(b, x, y, 0);
+}
 
 // ---- Element-wise ------------------------------------------------------------------------------
 
@@ -183,11 +189,13 @@ struct ir_value *irb_reshape_to(struct ir_builder *b, struct ir_value *x, const 
     return shaped(b, IR_OP_RESHAPE, x, t);
 }
 
-// The operands of an op on equal extents: where it cannot be known when compiling that two extents
-// are equal, a check says so and y takes the extent of x.
-static void agree(struct ir_builder *b, struct ir_value *x, struct ir_value **y)
+// Where it cannot be known when compiling that two extents are equal, a check says so and y takes
+// the extent of x. but: a dimension left out, counted from the end, from 1.
+static void agree_but(struct ir_builder *b, struct ir_value *x, struct ir_value **y, int but)
 {
     for (int i = 1; x && *y && i <= x->type.rank && i <= (*y)->type.rank; i++) {
+        if (i == but)
+            continue;
         int dx = x->type.rank - i, dy = (*y)->type.rank - i;
         struct ir_value *sx = x->type.sym[dx], *sy = (*y)->type.sym[dy];
         if (sx == sy || (!sx && x->type.dim[dx] == 1) || (!sy && (*y)->type.dim[dy] == 1))
@@ -294,11 +302,32 @@ struct ir_value *irb_slice(struct ir_builder *b, struct ir_value *x, const int64
     return finish(b, op);
 }
 
-struct ir_value *irb_concat(struct ir_builder *b, struct ir_value *const *x, int n, int64_t axis)
+// All operands with the extents of the first, but along axis.
+static bool agree_all(struct ir_builder *b, struct ir_value **x, int n, int64_t axis)
 {
+    for (int round = 0; round < 2; round++)
+        for (int i = 1; i < n && x[0]; i++) {
+            int from_end = x[0]->type.rank - (int)axis;
+            agree_but(b, x[0], &x[i], from_end);
+            agree_but(b, x[i], &x[0], from_end);
+            if (!x[i])
+                return false;
+        }
+    return x[0] != NULL;
+}
+
+struct ir_value *irb_concat(struct ir_builder *b, struct ir_value *const *given, int n,
+                            int64_t axis)
+{
+    struct ir_value **x = arena_memdup(b->graph->module->arena, given, (size_t)n * sizeof *x);
     for (int i = 0; i < n; i++)
         if (!x[i])
             return NULL;
+    bool dynamic = false;
+    for (int i = 0; i < n; i++)
+        dynamic |= ir_type_is_dynamic(&x[i]->type);
+    if (dynamic && !agree_all(b, x, n, axis))
+        return NULL;
     struct ir_op *op = start(b, IR_OP_CONCAT, x, n, NULL);
     ir_set_int(op, IR_A_axis, axis);
     return finish(b, op);
@@ -443,4 +472,72 @@ struct ir_value *irb_matmul(struct ir_builder *b, struct ir_value *x, struct ir_
 {
     struct ir_op *op = start_mac(b, IR_OP_MATMUL, x, y, bias);
     return op ? finish(b, op) : NULL;
+}
+
+// ---- Control flow ------------------------------------------------------------------------------
+
+static struct ir_op *finish_marker(struct ir_builder *b, struct ir_op *op)
+{
+    if (ir_infer(op, b->diag))
+        return op;
+    ir_op_erase(op);
+    return NULL;
+}
+
+// A marker of which the first `optional` operands may be absent.
+static struct ir_op *start_marker(struct ir_builder *b, enum ir_opcode opcode,
+                                  struct ir_value *const *first, int optional,
+                                  struct ir_value *const *v, int n, int num_out)
+{
+    struct ir_value **in =
+        ARENA_ARRAY(b->graph->module->arena, (size_t)(optional + n) + 1, struct ir_value *);
+    for (int i = 0; i < optional; i++)
+        in[i] = first[i];
+    for (int i = 0; i < n; i++) {
+        if (!v[i])
+            return NULL;
+        in[optional + i] = v[i];
+    }
+    return ir_op_create(b->graph, b->before, opcode, b->loc, in, optional + n, num_out, NULL);
+}
+
+struct ir_op *irb_loop_begin(struct ir_builder *b, struct ir_value *trip, struct ir_value *cond,
+                             struct ir_value *const *init, int n)
+{
+    struct ir_value *first[] = {trip, cond};
+    struct ir_op *op = start_marker(b, IR_OP_LOOP_BEGIN, first, 2, init, n, n + 1);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_carried, n);
+    return finish_marker(b, op);
+}
+
+struct ir_op *irb_loop_end(struct ir_builder *b, struct ir_value *cond,
+                           struct ir_value *const *next, int n, int carried, int64_t trips)
+{
+    struct ir_op *op = start_marker(b, IR_OP_LOOP_END, &cond, 1, next, n, n);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_carried, carried);
+    if (trips >= 0)
+        ir_set_int(op, IR_A_trips, trips);
+    return finish_marker(b, op);
+}
+
+struct ir_op *irb_if_begin(struct ir_builder *b, struct ir_value *cond)
+{
+    struct ir_op *op = start_marker(b, IR_OP_IF_BEGIN, NULL, 0, &cond, 1, 0);
+    return op ? finish_marker(b, op) : NULL;
+}
+
+struct ir_op *irb_else_begin(struct ir_builder *b, struct ir_value *const *v, int n)
+{
+    struct ir_op *op = start_marker(b, IR_OP_ELSE_BEGIN, NULL, 0, v, n, 0);
+    return op ? finish_marker(b, op) : NULL;
+}
+
+struct ir_op *irb_if_end(struct ir_builder *b, struct ir_value *const *v, int n)
+{
+    struct ir_op *op = start_marker(b, IR_OP_IF_END, NULL, 0, v, n, n);
+    return op ? finish_marker(b, op) : NULL;
 }

@@ -151,6 +151,16 @@ int64_t infer_window(int64_t extent, int64_t pads, int64_t kernel, int64_t strid
 
 // ---- Structure ---------------------------------------------------------------------------------
 
+// Of a variadic op every operand counts, but a host kernel may leave any out and a loop has
+// conditions only if it needs them.
+static bool may_be_absent(const struct ir_op *op, int i)
+{
+    const struct ir_op_info *info = &ir_op_info[op->op];
+    if (op->op == IR_OP_LOOP_BEGIN || op->op == IR_OP_LOOP_END)
+        return i < info->in_min;
+    return i >= info->in_min && (info->in_max >= 0 || op->op == IR_OP_HOST);
+}
+
 static bool check_operands(const struct infer *in)
 {
     const struct ir_op *op = in->op;
@@ -165,10 +175,8 @@ static bool check_operands(const struct infer *in)
     if (info->outs >= 0 && op->num_out != info->outs)
         return diag_report(in->diag, op->loc, DIAG_IR_OP, "%s has %d results, %d are needed",
                            info->text, op->num_out, info->outs);
-    // Of a variadic op every operand counts; only a host kernel may leave one out.
-    int needed = info->in_max < 0 && op->op != IR_OP_HOST ? op->num_in : info->in_min;
     for (int i = 0; i < op->num_in; i++) {
-        if (!op->in[i] && i < needed)
+        if (!op->in[i] && !may_be_absent(op, i))
             return diag_report(in->diag, op->loc, DIAG_IR_OP, "%s: operand %d is absent",
                                info->text, i);
         if (op->in[i] && !op->in[i]->type.known)
