@@ -54,6 +54,11 @@ void view_add(struct emit_view *v, int64_t extent, int64_t stride)
     v->rank++;
 }
 
+void view_same_extent(struct emit_view *v, const struct ir_type *t, int d)
+{
+    v->sym[v->rank - 1] = t->sym[d];
+}
+
 void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step)
 {
     view_add(v, extent, stride);
@@ -77,8 +82,10 @@ struct emit_view view_of(const struct ir_value *val)
         stride[i] = run;
         run *= val->type.dim[i];
     }
-    for (int i = 0; i < val->type.rank; i++)
+    for (int i = 0; i < val->type.rank; i++) {
         view_add(&v, val->type.dim[i], stride[i]);
+        view_same_extent(&v, &val->type, i);
+    }
     return v;
 }
 
@@ -86,7 +93,7 @@ struct emit_view view_of(const struct ir_value *val)
 static bool joins(const struct emit_view *v, int n, int i, int j)
 {
     for (int k = 0; k < n; k++)
-        if (v[k].stride[i] != v[k].stride[j] * v[k].extent[j])
+        if (v[k].sym[i] || v[k].sym[j] || v[k].stride[i] != v[k].stride[j] * v[k].extent[j])
             return false;
     return true;
 }
@@ -95,9 +102,10 @@ void views_merge(struct emit_view *v, int n)
 {
     int rank = 0;
     for (int i = 0; i < v[0].rank; i++) {
-        if (v[0].extent[i] == 1)
+        if (v[0].extent[i] == 1 && !v[0].sym[i])
             continue;
         for (int k = 0; k < n; k++) {
+            v[k].sym[rank] = v[k].sym[i];
             v[k].extent[rank] = v[k].extent[i];
             v[k].stride[rank] = v[k].stride[i];
         }
@@ -114,6 +122,7 @@ void views_merge(struct emit_view *v, int n)
         if (rank == 0) {
             v[k].extent[0] = 1;
             v[k].stride[0] = 1;
+            v[k].sym[0] = NULL;
         }
         v[k].rank = rank == 0 ? 1 : rank;
     }
@@ -126,7 +135,7 @@ static bool same_shape(const struct emit_view *a, const struct emit_view *b)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->extent[i] != b->extent[i] || a->stride[i] != b->stride[i] ||
-            a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
+            a->sym[i] != b->sym[i] || a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
             return false;
     for (int i = 0; i < a->num_axes; i++)
         if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i])
@@ -151,6 +160,44 @@ static void emit_axes(struct emit *e, int t, const struct emit_view *v)
         EMIT(e, TAXIS, TAXIS, .td = t, .axis = i, .origin = v->origin[i], .limit = v->limit[i]);
 }
 
+enum { X_EXTENT = 3, X_STRIDE = 4 }; // registers of this file alone
+
+static void load_extent(struct emit *e, int xreg, const struct ir_value *sym, int64_t extent)
+{
+    EMIT(e, LI, LI, .rd = xreg, .imm = sym ? (int64_t)sym->addr : extent);
+    if (sym)
+        EMIT(e, LD, MEM, .rd = xreg, .ra = xreg, .type = DT_I64);
+}
+
+void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d)
+{
+    load_extent(e, xreg, t->sym[d], t->dim[d]);
+}
+
+static void emit_dim(struct emit *e, int t, const struct emit_view *v, int i)
+{
+    if (!v->sym[i]) {
+        EMIT(e, TDIM, TDIM, .td = t, .dim = i, .extent = v->extent[i], .stride = v->stride[i]);
+        return;
+    }
+    load_extent(e, X_EXTENT, v->sym[i], v->extent[i]);
+    EMIT(e, LI, LI, .rd = X_STRIDE, .imm = v->stride[i]);
+    EMIT(e, TDIMX, TDIMX, .td = t, .dim = i, .ra = X_EXTENT, .rb = X_STRIDE);
+}
+
+void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_type *t)
+{
+    EMIT(e, TNEW, TNEW, .td = treg, .type = (int64_t)t->dtype, .rank = t->rank,
+         .imm = (int64_t)base);
+    EMIT(e, LI, LI, .rd = X_STRIDE, .imm = 1);
+    for (int i = t->rank - 1; i >= 0; i--) {
+        load_extent(e, X_EXTENT, t->sym[i], t->dim[i]);
+        EMIT(e, TDIMX, TDIMX, .td = treg, .dim = i, .ra = X_EXTENT, .rb = X_STRIDE);
+        EMIT(e, MUL, ALU, .rd = X_STRIDE, .ra = X_STRIDE, .rb = X_EXTENT);
+    }
+    e->holds[treg] = false;
+}
+
 void emit_view(struct emit *e, int t, const struct emit_view *v)
 {
     struct emit_view *h = &e->held[t];
@@ -163,7 +210,7 @@ void emit_view(struct emit *e, int t, const struct emit_view *v)
         EMIT(e, TNEW, TNEW, .td = t, .type = (int64_t)v->dtype, .rank = v->rank,
              .imm = (int64_t)v->base);
         for (int i = 0; i < v->rank; i++) {
-            EMIT(e, TDIM, TDIM, .td = t, .dim = i, .extent = v->extent[i], .stride = v->stride[i]);
+            emit_dim(e, t, v, i);
             if (v->axis[i] >= 0)
                 EMIT(e, TSTEP, TSTEP, .td = t, .dim = i, .axis = v->axis[i], .step = v->step[i]);
         }
@@ -192,6 +239,16 @@ void emit_layer(struct emit *e, const struct ir_op *op)
         arena_grow(e->arena, e->locs, e->num_locs, e->num_locs + 1, sizeof(*e->locs), &e->locs_cap);
     e->locs[e->num_locs++] =
         (struct image_loc){.pc = e->text_bytes, .layer = (uint32_t)e->num_layers++};
+}
+
+uint64_t emit_message(struct emit *e, const char *text, size_t len)
+{
+    size_t at = e->messages_bytes;
+    e->messages = arena_grow(e->arena, e->messages, at, at + len, 1, &e->messages_cap);
+    if (len > 0)
+        memcpy(e->messages + at, text, len);
+    e->messages_bytes += len;
+    return IMAGE_RODATA_BASE + e->module->rodata_bytes + at;
 }
 
 int emit_host(struct emit *e, const char *kernel)

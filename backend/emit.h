@@ -15,7 +15,8 @@ struct emit_view {
     enum dtype dtype;
     int rank;
     int64_t extent[ISA_MAX_RANK], stride[ISA_MAX_RANK]; // elements
-    int axis[ISA_MAX_RANK];                             // -1: none
+    const struct ir_value *sym[ISA_MAX_RANK]; // NULL, or where the extent lies at run time
+    int axis[ISA_MAX_RANK];                   // -1: none
     int64_t step[ISA_MAX_RANK];
     int64_t origin[ISA_MAX_AXES], limit[ISA_MAX_AXES];
     int num_axes;
@@ -37,6 +38,8 @@ struct emit {
     size_t num_host, host_cap;
     struct emit_view held[ISA_TREGS]; // what each register holds
     bool holds[ISA_TREGS];
+    char *messages; // of traps, behind the constants of the module
+    size_t messages_bytes, messages_cap;
     bool has_pcfg;
     struct isa_args_PCFG pcfg;    // what the packagers are set to
     struct emit_region {          // of control flow, that is open
@@ -54,6 +57,8 @@ void emit_insn(struct emit *e, struct isa_insn in);
 // A view without dimensions; dimensions are then added outermost first.
 struct emit_view view_at(uint64_t base, enum dtype t);
 void view_add(struct emit_view *v, int64_t extent, int64_t stride);
+// The extent of the dimension added last is that of dimension d of the type.
+void view_same_extent(struct emit_view *v, const struct ir_type *t, int d);
 void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step);
 void view_set_axis(struct emit_view *v, int axis, int64_t origin, int64_t limit);
 // The dense view of a value's memory in its own shape.
@@ -69,8 +74,14 @@ size_t emit_label(struct emit *e);
 void emit_patch(struct emit *e, size_t at, size_t target);
 
 void emit_view(struct emit *e, int treg, const struct emit_view *v);
+// A view without gaps over the extents of a type, strides computed at run time.
+void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_type *t);
+// xreg = extent d of the type. Uses no other register.
+void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d);
 // Opens the layer of an op: what follows is attributed to it.
 void emit_layer(struct emit *e, const struct ir_op *op);
+// Places the text of a trap; gives its address.
+uint64_t emit_message(struct emit *e, const char *text, size_t len);
 // Row of the host table for a kernel.
 int emit_host(struct emit *e, const char *kernel);
 

@@ -20,7 +20,8 @@ static bool is_empty(const struct ir_op *op)
 // Constants of the vector unit and the packagers, laid out where alloc put them.
 static void build_rodata(struct emit *e, struct image *img)
 {
-    uint8_t *data = arena_alloc(e->arena, e->module->rodata_bytes + 1);
+    size_t bytes = e->module->rodata_bytes + e->messages_bytes;
+    uint8_t *data = arena_alloc(e->arena, bytes + 1);
     uint8_t *lanes = arena_alloc_aligned(e->arena, e->module->lanes_bytes + 1, 4096);
     for (const struct ir_op *op = e->module->main->first; op; op = op->next) {
         if (op->op != IR_OP_CONST || !op->out[0]->has_addr)
@@ -34,8 +35,10 @@ static void build_rodata(struct emit *e, struct image *img)
         if (len > 0)
             memcpy((is_lanes ? lanes : data) + off, op->data->data, len);
     }
+    if (e->messages_bytes > 0)
+        memcpy(data + e->module->rodata_bytes, e->messages, e->messages_bytes);
     img->rodata = data;
-    img->rodata_bytes = e->module->rodata_bytes;
+    img->rodata_bytes = bytes;
     img->lanes = lanes;
     img->lanes_bytes = e->module->lanes_bytes;
 }
@@ -45,6 +48,11 @@ static struct image_io io_entry(const struct ir_value *v, const char *name)
     struct image_io io = {
         .name = name, .dtype = v->type.dtype, .rank = v->type.rank, .addr = v->addr};
     memcpy(io.dim, v->type.dim, sizeof(io.dim));
+    for (int i = 0; i < io.rank; i++)
+        io.extent[i] = v->type.sym[i] ? v->type.sym[i]->addr : 0;
+    for (const struct ir_use *u = v->def ? NULL : v->uses; u; u = u->next)
+        if (u->op->op == IR_OP_INPUT_EXTENT)
+            io.extent[ir_int(u->op, IR_A_axis, 0)] = u->op->out[0]->addr;
     return io;
 }
 

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+enum { X_EXTENT = 5, X_FIRST = 6 };
 enum { T_DMA_TO = 8, T_DMA_FROM = 9, T_X = 10, T_Y = 11, T_SCALE = 12, T_BIAS = 13, T_RAW = 14 };
 
 struct mac_job {
@@ -329,6 +330,44 @@ static void run_step(struct mac_job *j, const struct mac_step *s)
         pack_and_store(j, s, psum);
 }
 
+// ---- Extents known only at run time
+
+// Jumps over what computes a step whose positions lie outside the result; gives the places of the
+// jumps. Tiles are cut by the bounds, so a dimension is outside when the tile's first index is.
+static int guard_step(struct mac_job *j, const struct mac_step *s, size_t *jumps)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    const struct ir_type *y = &j->op->out[0]->type;
+    struct mac_tile t = step_tile(j, s, false);
+    int64_t at = p->obase, stride = 1;
+    int n = 0;
+    if (!ir_type_is_dynamic(y))
+        return 0;
+    for (int i = 0; i < p->np; i++)
+        at += t.start[i] * p->p[i].ostride;
+    for (int d = y->rank - 1; d >= 0; stride *= y->dim[d--]) {
+        int64_t first = at / stride % y->dim[d];
+        if (!y->sym[d])
+            continue;
+        emit_extent(j->e, X_EXTENT, y, d);
+        EMIT(j->e, LI, LI, .rd = X_FIRST, .imm = first);
+        jumps[n++] = j->e->text_bytes;
+        EMIT(j->e, BGE, BR, .ra = X_FIRST, .rb = X_EXTENT, .off = ISA_WORD_BYTES);
+    }
+    return n;
+}
+
+static void run_step_inside(struct mac_job *j, const struct mac_step *s)
+{
+    size_t jumps[IR_MAX_RANK];
+    int n = guard_step(j, s, jumps);
+    run_step(j, s);
+    for (int i = 0; i < n; i++)
+        emit_patch(j->e, jumps[i], emit_label(j->e));
+    if (n > 0)
+        configure_pack(j->e, j->op);
+}
+
 // ---- The op
 
 static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
@@ -398,7 +437,7 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
             load_x(&j, &then);
             load_w(&j, &then);
         }
-        run_step(&j, &now);
+        run_step_inside(&j, &now);
     }
     return true;
 }

@@ -22,7 +22,45 @@ bool select_CONST(struct emit *e, const struct ir_op *op)
     return true; // its data lies in .rodata or .lanes
 }
 
+static bool has_gaps(const struct ir_type *t)
+{
+    for (int i = 1; i < t->rank; i++)
+        if (t->sym[i])
+            return true;
+    return false;
+}
+
+// A reshape between a layout with gaps, where inner extents stay below their bounds, and elements
+// one after the other.
+static void copy_dense(struct emit *e, const struct ir_op *op)
+{
+    bool gather = has_gaps(&op->in[0]->type);
+    const struct ir_value *wide = gather ? op->in[0] : op->out[0];
+    struct emit_view v = view_of(wide);
+    if (gather && has_gaps(&op->out[0]->type))
+        bitlet_bug("reshape %%%s between two layouts with gaps", op->out[0]->name);
+    emit_view(e, gather ? T_A : T_DST, &v);
+    emit_dense_view(e, gather ? T_DST : T_A, gather ? op->out[0]->addr : op->in[0]->addr,
+                    &wide->type);
+    EMIT(e, VMOV, V1, .td = T_DST, .ta = T_A);
+}
+
 bool select_RESHAPE(struct emit *e, const struct ir_op *op)
+{
+    if (op->in[0]->addr == op->out[0]->addr)
+        return true;
+    emit_layer(e, op);
+    if (ir_op_is_dynamic(op) && !ir_op_is_alias(op)) {
+        copy_dense(e, op);
+        return true;
+    }
+    struct emit_view src = view_of(op->out[0]);
+    src.base = op->in[0]->addr;
+    emit_move(e, view_of(op->out[0]), src);
+    return true;
+}
+
+bool select_EXTENT(struct emit *e, const struct ir_op *op)
 {
     if (op->in[0]->addr == op->out[0]->addr)
         return true;
@@ -33,13 +71,22 @@ bool select_RESHAPE(struct emit *e, const struct ir_op *op)
     return true;
 }
 
+bool select_INPUT_EXTENT(struct emit *e, const struct ir_op *op)
+{
+    (void)e;
+    (void)op;
+    return true; // it is written before the run, as inputs are
+}
+
 bool select_TRANSPOSE(struct emit *e, const struct ir_op *op)
 {
     int n = 0;
     const int64_t *perm = ir_ints(op, IR_A_perm, &n);
     struct emit_view x = view_of(op->in[0]), src = view_at(x.base, x.dtype);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         view_add(&src, x.extent[perm[i]], x.stride[perm[i]]);
+        view_same_extent(&src, &op->in[0]->type, (int)perm[i]);
+    }
     emit_layer(e, op);
     emit_move(e, view_of(op->out[0]), src);
     return true;
@@ -53,6 +100,7 @@ bool select_SLICE(struct emit *e, const struct ir_op *op)
     for (int i = 0; i < x.rank; i++) {
         first += starts[i] * x.stride[i];
         view_add(&src, op->out[0]->type.dim[i], steps[i] * x.stride[i]);
+        view_same_extent(&src, &op->out[0]->type, i);
     }
     src.base += (uint64_t)first * dtype_bytes(x.dtype);
     emit_layer(e, op);
@@ -117,6 +165,7 @@ bool select_PAD(struct emit *e, const struct ir_op *op)
         for (int i = 0; i < xv.rank; i++) {
             if (before[i] == 0 && after[i] == 0) {
                 view_add(&src, xv.extent[i], xv.stride[i]);
+                view_same_extent(&src, &x->type, i);
                 continue;
             }
             view_add_axis(&src, yv.extent[i], xv.stride[i], src.num_axes, 1);
@@ -147,12 +196,24 @@ bool select_BROADCAST(struct emit *e, const struct ir_op *op)
     struct emit_view x = view_of(op->in[0]), y = view_of(op->out[0]),
                      src = view_at(x.base, x.dtype);
     int missing = y.rank - x.rank;
-    for (int i = 0; i < y.rank; i++)
-        view_add(&src, y.extent[i],
-                 i < missing || x.extent[i - missing] == 1 ? 0 : x.stride[i - missing]);
+    for (int i = 0; i < y.rank; i++) {
+        bool walks = i >= missing && (x.extent[i - missing] != 1 || x.sym[i - missing]);
+        view_add(&src, y.extent[i], walks ? x.stride[i - missing] : 0);
+        view_same_extent(&src, &op->out[0]->type, i);
+    }
     emit_layer(e, op);
     emit_move(e, y, src);
     return true;
+}
+
+// A dimension of the data and of the indices of a gather.
+static void add_both(struct emit_view *v, const struct ir_type *t, int dim, int64_t data,
+                     int64_t index)
+{
+    view_add(&v[1], t->dim[dim], data);
+    view_same_extent(&v[1], t, dim);
+    view_add(&v[2], t->dim[dim], index);
+    view_same_extent(&v[2], t, dim);
 }
 
 bool select_GATHER(struct emit *e, const struct ir_op *op)
@@ -160,23 +221,17 @@ bool select_GATHER(struct emit *e, const struct ir_op *op)
     int axis = (int)ir_int(op, IR_A_axis, 0);
     struct emit_view x = view_of(op->in[0]), idx = view_of(op->in[1]), dst = view_of(op->out[0]);
     struct emit_view v[3] = {dst, view_at(x.base, x.dtype), view_at(idx.base, idx.dtype)};
-    for (int i = 0; i < axis; i++) {
-        view_add(&v[1], x.extent[i], x.stride[i]);
-        view_add(&v[2], x.extent[i], 0);
-    }
-    for (int i = 0; i < idx.rank; i++) {
-        view_add(&v[1], idx.extent[i], 0);
-        view_add(&v[2], idx.extent[i], idx.stride[i]);
-    }
-    for (int i = axis + 1; i < x.rank; i++) {
-        view_add(&v[1], x.extent[i], x.stride[i]);
-        view_add(&v[2], x.extent[i], 0);
-    }
+    for (int i = 0; i < axis; i++)
+        add_both(v, &op->in[0]->type, i, x.stride[i], 0);
+    for (int i = 0; i < idx.rank; i++)
+        add_both(v, &op->in[1]->type, i, 0, idx.stride[i]);
+    for (int i = axis + 1; i < x.rank; i++)
+        add_both(v, &op->in[0]->type, i, x.stride[i], 0);
     views_merge(v, 3);
     emit_layer(e, op);
     for (int i = 0; i < 3; i++)
         emit_view(e, i, &v[i]);
-    EMIT(e, LI, LI, .rd = X_TMP, .imm = x.extent[axis]);
+    emit_extent(e, X_TMP, &op->in[0]->type, axis);
     EMIT(e, LI, LI, .rd = X_TMP + 1, .imm = x.stride[axis]);
     EMIT(e, VGATHER, VIDX, .td = T_DST, .ta = T_A, .tb = T_B, .xl = X_TMP, .xs = X_TMP + 1);
     return true;

@@ -10,7 +10,9 @@ static struct emit_view broadcast_view(const struct ir_value *v, const struct ir
     int missing = result->rank - v->type.rank;
     for (int i = 0; i < result->rank; i++) {
         bool walks = i >= missing && v->type.dim[i - missing] != 1;
+        walks = walks || (i >= missing && v->type.sym[i - missing]);
         view_add(&out, result->dim[i], walks ? own.stride[i - missing] : 0);
+        view_same_extent(&out, result, i);
     }
     return out;
 }
@@ -128,6 +130,8 @@ bool select_REDUCE(struct emit *e, const struct ir_op *op)
     for (int i = 0; i < xt->rank; i++) {
         bool reduced = contains(axes, n, i);
         view_add(&dst, reduced ? 1 : xt->dim[i], reduced ? 0 : stride[i]);
+        if (!reduced)
+            view_same_extent(&dst, xt, i);
     }
     emit_layer(e, op);
     emit_view(e, T_DST, &dst);
@@ -146,10 +150,17 @@ bool select_POOL(struct emit *e, const struct ir_op *op)
     const int64_t *pads = ir_ints(op, IR_A_pads, NULL);
     const struct ir_type *xt = &op->in[0]->type, *yt = &op->out[0]->type;
     struct emit_view x = view_of(op->in[0]), y = view_of(op->out[0]);
-    int64_t planes = xt->dim[0] * xt->dim[1], base = 0;
+    int64_t base = 0;
     struct emit_view src = view_at(x.base, x.dtype), dst = view_at(y.base, y.dtype);
-    view_add(&src, planes, x.stride[1]);
-    view_add(&dst, planes, y.stride[1]);
+    for (int i = xt->sym[0] ? 0 : 1; i < 2; i++) { // a batch and channels, or planes
+        int64_t extent = xt->sym[0] ? xt->dim[i] : xt->dim[0] * xt->dim[1];
+        view_add(&src, extent, x.stride[i]);
+        view_add(&dst, extent, y.stride[i]);
+        if (i == 0) {
+            view_same_extent(&src, xt, 0);
+            view_same_extent(&dst, xt, 0);
+        }
+    }
     for (int i = 0; i < sp; i++) {
         view_add_axis(&src, yt->dim[2 + i], strides[i] * x.stride[2 + i], i, strides[i]);
         view_add(&dst, yt->dim[2 + i], y.stride[2 + i]);

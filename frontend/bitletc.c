@@ -25,6 +25,8 @@ static const char help[] =
     "      --machine NAME|FILE   target: micro21 (default), another preset, or a JSON file\n"
     "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension; may be "
     "repeated\n"
+    "                            1..8 instead of a number: an extent known only at run time\n"
+    "      --max-dim N           bound of extents known only at run time that nothing else bounds\n"
     "      --fix NAME=FILE       makes the input NAME a constant, with the value in a .pb or .npy "
     "file\n"
     "      --emit blt|asm|ir     binary (default), assembly, or IR text\n"
@@ -55,6 +57,7 @@ enum {
     OPT_SEED,
     OPT_MACHINE,
     OPT_SHAPE,
+    OPT_MAX_DIM,
     OPT_FIX,
     OPT_EMIT,
     OPT_STOP,
@@ -77,6 +80,7 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, OPT_SEED},
     {"machine", required_argument, NULL, OPT_MACHINE},
     {"shape", required_argument, NULL, OPT_SHAPE},
+    {"max-dim", required_argument, NULL, OPT_MAX_DIM},
     {"fix", required_argument, NULL, OPT_FIX},
     {"emit", required_argument, NULL, OPT_EMIT},
     {"stop-after", required_argument, NULL, OPT_STOP},
@@ -195,6 +199,16 @@ static int apply_plain(struct cli *c, int opt)
     }
 }
 
+static int set_max_dim(struct cli *c, const char *text)
+{
+    char *end;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || *end || v < 1 || v > INT32_MAX)
+        return cli_usage(TOOL, "--max-dim %s: a positive number is expected", text);
+    c->opt.import.max_dim = v;
+    return CLI_OK;
+}
+
 static int apply_option(struct cli *c, int opt, const char *arg)
 {
     switch (opt) {
@@ -211,6 +225,7 @@ static int apply_option(struct cli *c, int opt, const char *arg)
         return CLI_OK;
     case OPT_SHAPE: return add_shape(c, arg);
     case OPT_FIX: return add_fixed(c, arg);
+    case OPT_MAX_DIM: return set_max_dim(c, arg);
     case OPT_EMIT: return set_emit(c, arg);
     case OPT_STOP: c->opt.run.stop_after = arg; return CLI_OK;
     case OPT_PASSES: c->opt.run.passes = arg; return CLI_OK;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "import_node.h"
+#include "import_extents.h"
 #include "importer.h"
 #include "proto_alloc.h"
 
@@ -127,6 +127,30 @@ static struct ir_value *own_value(struct importer *imp, const char *name, struct
 
 // ---- Shapes from the command line
 
+static bool parse_number(const char **p, int64_t *out)
+{
+    char *end;
+    long long v = strtoll(*p, &end, 10);
+    bool ok = end != *p && v >= 0 && v <= INT_MAX;
+    *p = end;
+    *out = v;
+    return ok;
+}
+
+// "8" or "1..8"
+static bool parse_extent(const char **p, struct onnx_shape_override *out)
+{
+    int i = out->rank++;
+    out->least[i] = -1;
+    if (!parse_number(p, &out->dim[i]))
+        return false;
+    if (strncmp(*p, "..", 2) != 0)
+        return true;
+    *p += 2;
+    out->least[i] = out->dim[i];
+    return parse_number(p, &out->dim[i]) && out->dim[i] >= out->least[i];
+}
+
 bool onnx_parse_shape(const char *text, struct onnx_shape_override *out, struct arena *a,
                       struct diag *d)
 {
@@ -135,14 +159,11 @@ bool onnx_parse_shape(const char *text, struct onnx_shape_override *out, struct 
         return diag_report(d, LOC_NONE, DIAG_USAGE, "--shape %s: expected NAME=1x3x224x224", text);
     *out = (struct onnx_shape_override){.name = arena_strndup(a, text, (size_t)(eq - text))};
     for (const char *p = eq + 1;; p++) {
-        char *end;
-        long long v = strtoll(p, &end, 10);
-        if (end == p || v < 0 || v > INT_MAX || (*end && *end != 'x') || out->rank == IR_MAX_RANK)
+        if (out->rank == IR_MAX_RANK || !parse_extent(&p, out) || (*p && *p != 'x'))
             return diag_report(d, LOC_NONE, DIAG_USAGE,
-                               "--shape %s: expected up to %d numbers with x between them after =",
+                               "--shape %s: expected up to %d numbers, or ranges as 1..8, with x "
+                               "between them after =",
                                text, IR_MAX_RANK);
-        out->dim[out->rank++] = v;
-        p = end;
         if (!*p)
             return true;
     }
@@ -163,15 +184,19 @@ static loc_id interface_loc(struct importer *imp, const char *kind, const char *
     return loc_node(imp->locs, imp->path, -1, name, kind, imp->opset);
 }
 
-// The extent of one dimension: given, by its parameter's override, or unknown (-1).
-static int64_t dim_extent(const struct importer *imp, const Onnx__TensorShapeProto__Dimension *dim)
+// The extent of one dimension: given, by its parameter's override, or unknown (-1). *least as in
+// struct onnx_shape_override.
+static int64_t dim_extent(const struct importer *imp, const Onnx__TensorShapeProto__Dimension *dim,
+                          int64_t *least)
 {
+    *least = -1;
     if (dim->has_dim_value && dim->dim_value >= 0)
         return dim->dim_value;
     struct onnx_shape_override *o = dim->dim_param ? find_override(imp, dim->dim_param) : NULL;
     if (!o || o->rank != 1)
         return -1;
     o->used = true;
+    *least = o->least[0];
     return o->dim[0];
 }
 
@@ -185,13 +210,35 @@ static const char *shape_hint(const struct importer *imp, const struct ir_type *
     return s;
 }
 
+#define OPEN_DIM_MAX 1024
+#define OPEN_ELEMS_MAX (INT64_C(1) << 24)
+
+// Bounds for the extents that have no value: all the same, and not so large that the input would
+// be very large.
+static void open_extents(const struct importer *imp, struct ir_type *t, int64_t *least)
+{
+    int64_t given = imp->opt ? imp->opt->max_dim : 0;
+    for (int i = 0; i < t->rank; i++)
+        least[i] = t->dim[i] < 0 ? 0 : least[i];
+    for (int64_t bound = given ? given : OPEN_DIM_MAX;; bound /= 2) {
+        for (int i = 0; i < t->rank; i++)
+            t->dim[i] = least[i] == 0 ? bound : t->dim[i];
+        int64_t elems = dims_elems(t->dim, t->rank);
+        if (given || bound <= 1 || (elems >= 0 && elems <= OPEN_ELEMS_MAX))
+            return;
+    }
+}
+
 static bool resolve_dims(struct importer *imp, const char *name,
-                         const Onnx__TensorShapeProto *shape, struct ir_type *t, loc_id loc)
+                         const Onnx__TensorShapeProto *shape, struct ir_type *t, int64_t *least,
+                         loc_id loc)
 {
     const struct onnx_shape_override *o = find_override(imp, name);
+    const char *hint;
     int unknown = 0;
     for (int i = 0; i < t->rank; i++) {
-        t->dim[i] = o ? o->dim[i] : dim_extent(imp, shape->dim[i]);
+        least[i] = o ? o->least[i] : -1;
+        t->dim[i] = o ? o->dim[i] : dim_extent(imp, shape->dim[i], &least[i]);
         if (o && shape->dim[i]->has_dim_value && shape->dim[i]->dim_value > 0 &&
             shape->dim[i]->dim_value != o->dim[i])
             return diag_report(imp->diag, loc, DIAG_ONNX_SHAPE,
@@ -199,14 +246,18 @@ static bool resolve_dims(struct importer *imp, const char *name,
                                (long long)o->dim[i], (long long)shape->dim[i]->dim_value);
         unknown += t->dim[i] < 0;
     }
-    if (unknown == 1 && t->dim[0] < 0 && t->rank > 1) {
+    hint = shape_hint(imp, t);
+    if (unknown == 1 && t->dim[0] < 0 && t->rank > 1 && imp->opt && imp->opt->max_dim == 0) {
         diag_note(imp->diag, loc, "the batch is symbolic, 1 is assumed; --shape %s=%s sets it",
-                  name, shape_hint(imp, t));
+                  name, hint);
         t->dim[0] = 1;
     } else if (unknown > 0) {
-        return diag_report(imp->diag, loc, DIAG_ONNX_SYMBOLIC,
-                           "%d of the %d dimensions have no value; give them with --shape %s=%s",
-                           unknown, t->rank, name, shape_hint(imp, t));
+        open_extents(imp, t, least);
+        diag_note(
+            imp->diag, loc,
+            "%d of the %d dimensions have no value, their extents are taken from the input at "
+            "run time, up to %s; --shape %s=%s sets them, as numbers or as ranges like 1..8",
+            unknown, t->rank, ir_type_text(t, imp->arena), name, hint);
     }
     return true;
 }
@@ -224,7 +275,7 @@ static bool dims_fit(const int64_t *dim, int rank)
 }
 
 static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, const char *name,
-                       struct ir_type *t)
+                       struct ir_type *t, int64_t *least)
 {
     loc_id loc = interface_loc(imp, "graph input", name);
     const Onnx__TypeProto__Tensor *tt = vi->type ? vi->type->tensor_type : NULL;
@@ -248,9 +299,11 @@ static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, con
     *t = (struct ir_type){.known = true, .dtype = dtype, .rank = (int)rank};
     if (o)
         o->used = true;
+    for (int i = 0; i < t->rank; i++)
+        least[i] = o ? o->least[i] : -1;
     if (!tt->shape)
         memcpy(t->dim, o->dim, sizeof(t->dim));
-    else if (!resolve_dims(imp, name, tt->shape, t, loc))
+    else if (!resolve_dims(imp, name, tt->shape, t, least, loc))
         return false;
     if (!dims_fit(t->dim, t->rank))
         return diag_report(imp->diag, loc, DIAG_LIMIT, "the input %s is too large",
@@ -336,21 +389,72 @@ static bool check_options_used(struct importer *imp)
     return ok;
 }
 
+// The symbol of a dimension's parameter: the extent of the first input that has it.
+static struct param *find_param(struct importer *imp, const char *name)
+{
+    for (size_t i = 0; name && *name && i < imp->num_params; i++)
+        if (strcmp(imp->params[i].name, name) == 0)
+            return &imp->params[i];
+    return NULL;
+}
+
+static void add_param(struct importer *imp, const char *name, struct ir_value *extent)
+{
+    if (!name || !*name)
+        return;
+    imp->params = arena_grow(imp->arena, imp->params, imp->num_params, imp->num_params + 1,
+                             sizeof(*imp->params), &imp->cap_params);
+    imp->params[imp->num_params++] = (struct param){name, extent};
+}
+
+// The input as the graph sees it: with a symbol for every extent known only at run time. Dimensions
+// of one parameter have one extent, which the program checks.
+static struct ir_value *open_input(struct importer *imp, const Onnx__ValueInfoProto *vi,
+                                   const char *name, const struct ir_type *t, const int64_t *least)
+{
+    struct ir_builder b = {
+        .graph = imp->graph, .loc = interface_loc(imp, "graph input", name), .diag = imp->diag};
+    struct ir_value *input = ir_graph_add_input(imp->graph, name, t), *v = input;
+    const Onnx__TensorShapeProto *shape = vi->type->tensor_type->shape;
+    for (int i = 0; i < t->rank; i++) {
+        if (least[i] < 0)
+            continue;
+        struct ir_value *n = irb_input_extent(&b, input, i);
+        struct ir_value *low = irb_const_like(&b, DT_I64, (double)least[i]);
+        if (least[i] > 0)
+            irb_check(&b, irb_binary(&b, BFN_le, low, n),
+                      arena_printf(imp->arena, "dimension %d of input '%s' is below %lld", i, name,
+                                   (long long)least[i]));
+        const char *param = shape ? shape->dim[i]->dim_param : NULL;
+        struct param *known = find_param(imp, param);
+        if (known)
+            irb_check(&b, irb_binary(&b, BFN_eq, known->extent, n),
+                      arena_printf(imp->arena,
+                                   "dimension %d of input '%s' is not the '%s' of others", i, name,
+                                   param));
+        else
+            add_param(imp, param, n);
+        v = irb_extent(&b, v, known ? known->extent : n, i);
+    }
+    return v;
+}
+
 static bool import_inputs(struct importer *imp, const Onnx__GraphProto *g)
 {
     bool ok = true;
     for (size_t i = 0; i < g->n_input; i++) {
         const char *name = g->input[i]->name ? g->input[i]->name : "";
         struct ir_type t;
+        int64_t least[IR_MAX_RANK];
         struct onnx_fixed_input *fixed = find_fixed(imp, name);
         struct ir_value *taken = importer_find(imp, name);
         if (taken && taken->def && !fixed)
             continue; // an initializer that old models list as an input too
         if (fixed)
             ok = fix_input(imp, g->input[i], name, fixed) && ok;
-        else if (!input_type(imp, g->input[i], name, &t))
+        else if (!input_type(imp, g->input[i], name, &t, least))
             ok = false;
-        else if (!importer_define(imp, name, ir_graph_add_input(imp->graph, name, &t)))
+        else if (!importer_define(imp, name, open_input(imp, g->input[i], name, &t, least)))
             ok = diag_report(imp->diag, interface_loc(imp, "graph input", name), DIAG_ONNX_VALUE,
                              "the name is defined twice");
     }
@@ -541,7 +645,8 @@ static void poison_outputs(struct importer *imp, struct poison *p, const Onnx__N
 
 static bool import_row(struct import_node *n)
 {
-    return find_row(n) && check_arity(n) && check_attrs(n) && node_operands(n) && n->row->import(n);
+    return find_row(n) && check_arity(n) && check_attrs(n) && node_operands(n) &&
+           node_takes_extents(n) && n->row->import(n);
 }
 
 static bool import_node(struct importer *imp, const Onnx__NodeProto *p, int index)

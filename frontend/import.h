@@ -17,6 +17,7 @@ struct onnx_shape_override { // --shape NAME=1x3x224x224: NAME an input, or a di
                              // (then rank 1)
     const char *name;
     int64_t dim[IR_MAX_RANK];
+    int64_t least[IR_MAX_RANK]; // -1, or the extent is known only at run time: least..dim
     int rank;
     bool used;
 };
@@ -30,8 +31,9 @@ struct onnx_import_options {
     size_t num_shapes;
     struct onnx_fixed_input *fixed;
     size_t num_fixed;
+    int64_t max_dim; // bound of extents known only at run time that nothing else bounds; 0: default
 };
-// "NAME=1x3x224x224"; reports usage.
+// "NAME=1x3x224x224", or "NAME=1..8x3x224x224"; reports usage.
 BITLET_MUST_USE bool onnx_parse_shape(const char *text, struct onnx_shape_override *out,
                                       struct arena *a, struct diag *d);
 

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "import_util.h"
+#include "import_extents.h"
+#include "import_runtime.h"
 
 static struct ir_value *const_floats(struct import_node *n, const double *v, int count, int rank)
 {
@@ -61,21 +62,25 @@ bool import_Constant(struct import_node *n)
 
 bool import_ConstantOfShape(struct import_node *n)
 {
-    int rank;
-    const int64_t *dim = node_const_ints(n, 0, &rank);
-    if (!dim)
-        return false;
-    if (rank > IR_MAX_RANK)
-        return node_error(n, DIAG_LIMIT, "rank %d, at most %d is supported", rank, IR_MAX_RANK);
-    if (dims_elems(dim, rank) < 0)
-        return node_error(n, DIAG_ONNX_SHAPE, "a negative or far too large extent in the shape");
     struct ir_value *v = irb_const_f32(&n->b, 0);
+    struct ir_type want;
+    int rank;
     if (node_has_attr(n, "value")) {
         const struct tensor *t = node_tensor(n, "value");
         if (!t || tensor_elems(t) != 1)
             return node_error(n, DIAG_ONNX_ATTR, "value must be a tensor of one element");
         v = irb_reshape(&n->b, irb_const(&n->b, t, NULL), NULL, 0);
     }
+    bool known = node_is_known(n, 0);
+    if (!known && !node_declared_whole(n, 0, &want))
+        return extents_broadcast(n, v, 0);
+    const int64_t *dim = known ? node_const_ints(n, 0, &rank) : runtime_shape(n, &rank);
+    if (!dim)
+        return false;
+    if (rank > IR_MAX_RANK)
+        return node_error(n, DIAG_LIMIT, "rank %d, at most %d is supported", rank, IR_MAX_RANK);
+    if (dims_elems(dim, rank) < 0)
+        return node_error(n, DIAG_ONNX_SHAPE, "a negative or far too large extent in the shape");
     return node_bind(n, 0, irb_broadcast(&n->b, v, dim, rank));
 }
 
@@ -87,12 +92,14 @@ bool import_Shape(struct import_node *n)
     end = end < 0 ? end + x->rank : end;
     start = start < 0 ? 0 : start > x->rank ? x->rank : start;
     end = end < start ? start : end > x->rank ? x->rank : end;
-    return node_bind(n, 0, irb_const_i64s(&n->b, x->dim + start, (int)(end - start)));
+    return node_bind(n, 0, node_extents(n, n->in[0], (int)start, (int)end));
 }
 
 bool import_Size(struct import_node *n)
 {
-    return node_bind(n, 0, const_int(n, ir_type_elems(&n->in[0]->type)));
+    int64_t axes[IR_MAX_RANK];
+    return node_bind(n, 0,
+                     node_count(n, n->in[0], axes, node_axes_from(0, n->in[0]->type.rank, axes)));
 }
 
 #define RANGE_MAX (INT64_C(1) << 26)
@@ -129,6 +136,9 @@ static void fill_range(struct tensor *t, const struct tensor *first, const struc
 
 bool import_Range(struct import_node *n)
 {
+    for (int i = 0; i < 3; i++)
+        if (!node_is_known(n, i))
+            return runtime_range(n);
     const struct tensor *first = node_const(n, 0), *limit = node_const(n, 1),
                         *delta = node_const(n, 2);
     if (!first || !limit || !delta)

@@ -1,5 +1,5 @@
 // Operators that pick elements: Gather, Where, OneHot.
-#include "import_util.h"
+#include "import_operand.h"
 
 bool import_Gather(struct import_node *n)
 {
@@ -14,20 +14,40 @@ bool import_Where(struct import_node *n)
     return node_bind(n, 0, irb_select(&n->b, n->in[0], n->in[1], n->in[2]));
 }
 
+// The extent of the new axis, -1: reported. Known when compiling, or declared and checked.
+static int64_t one_hot_depth(struct import_node *n)
+{
+    const struct tensor *t = node_known(n, 1);
+    int64_t axis, depth = t && tensor_elems(t) == 1 ? tensor_get_int(t, 0) : -1;
+    struct ir_type want;
+    if (!node_axis(n, node_int(n, "axis", -1), n->in[0]->type.rank + 1, &axis))
+        return -1;
+    if (!t) {
+        if (!node_expect(n, 0, 1, &want) ||
+            !node_expect_rank(n, &want, n->in[0]->type.rank + 1, n->in[0]->type.rank + 1))
+            return -1;
+        depth = want.dim[axis];
+        struct ir_value *given = node_convert(n, node_scalar(n, 1), DT_I64);
+        if (!node_check(n, irb_binary(&n->b, BFN_eq, given, node_i64(n, depth)), 1,
+                        "the extents that the model declares for the result"))
+            return -1;
+    }
+    if (depth >= 1 && depth <= INT32_MAX)
+        return depth;
+    node_error(n, DIAG_ONNX_SHAPE, "depth must be one positive number");
+    return -1;
+}
+
 // A new axis of extent depth, 1 where the index (from the end when negative) equals the position.
 bool import_OneHot(struct import_node *n)
 {
-    const struct tensor *depth_t = node_const(n, 1);
     const struct ir_type *x = &n->in[0]->type;
     int64_t axis, dim[IR_MAX_RANK], shape[IR_MAX_RANK];
-    if (!depth_t)
+    if (!node_check_rank(n, 0, 0, IR_MAX_RANK - 1) ||
+        !node_axis(n, node_int(n, "axis", -1), x->rank + 1, &axis))
         return false;
-    int64_t depth = tensor_elems(depth_t) == 1 ? tensor_get_int(depth_t, 0) : -1;
-    if (depth < 1 || depth > INT32_MAX || x->rank == IR_MAX_RANK)
-        return node_error(n, DIAG_ONNX_SHAPE,
-                          "depth must be one positive number, the indices of rank %d at most",
-                          IR_MAX_RANK - 1);
-    if (!node_axis(n, node_int(n, "axis", -1), x->rank + 1, &axis))
+    int64_t depth = one_hot_depth(n);
+    if (depth < 0)
         return false;
     if (ir_type_elems(&n->in[2]->type) != 2)
         return node_error(n, DIAG_ONNX_SHAPE, "values must have two elements");

@@ -130,27 +130,38 @@ static const char *fix_hint(const struct ir_value *v, struct arena *a)
     return hint;
 }
 
-const struct tensor *node_const(struct import_node *n, int i)
+const struct tensor *node_known(struct import_node *n, int i)
 {
     struct ir_value *v = node_in(n, i);
-    const struct tensor *t = v ? ir_fold_value(v, FOLD_ELEMS_MAX, n->arena, n->diag) : NULL;
-    if (t)
-        return t;
+    return v ? ir_fold_value(v, FOLD_ELEMS_MAX, n->arena, n->diag) : NULL;
+}
+
+bool node_report_dynamic(struct import_node *n, int i)
+{
+    struct ir_value *v = node_in(n, i);
     loc_id loc = loc_tensor(diag_locs(n->diag), n->loc, node_input_name(n, i));
     const char *hint = v ? fix_hint(v, n->arena) : "";
     if (!v)
         diag_report(n->diag, loc, DIAG_ONNX_ARITY, "input %d is absent but needed", i);
     else if (*hint)
         diag_report(n->diag, loc, DIAG_ONNX_DYNAMIC,
-                    "input %d must be known when compiling, but depends on the model's inputs; "
-                    "make them constants with %s",
+                    "input %d must be known when compiling, or the model must declare the extents "
+                    "of the result; it depends on the model's inputs, make them constants with %s",
                     i, hint);
     else
         diag_report(n->diag, loc, DIAG_ONNX_DYNAMIC,
                     "input %d must be known when compiling, but cannot be computed or has more "
                     "than %d elements on the way",
                     i, FOLD_ELEMS_MAX);
-    return NULL;
+    return false;
+}
+
+const struct tensor *node_const(struct import_node *n, int i)
+{
+    const struct tensor *t = node_known(n, i);
+    if (!t)
+        node_report_dynamic(n, i);
+    return t;
 }
 
 const int64_t *node_const_ints(struct import_node *n, int i, int *count)

@@ -54,6 +54,10 @@ const char *const *node_strs(const struct import_node *n, const char *name, int 
 const struct tensor *node_tensor(const struct import_node *n,
                                  const char *name); // NULL: absent or reported
 
+// The data of operand i if it follows from constants, else NULL and nothing is reported.
+const struct tensor *node_known(struct import_node *n, int i);
+// Reports onnx-dynamic: operand i must be known when compiling; returns false.
+bool node_report_dynamic(struct import_node *n, int i);
 // The data of operand i, which must be known when compiling (shape operands). Reports onnx-dynamic
 // and gives NULL otherwise.
 const struct tensor *node_const(struct import_node *n, int i);

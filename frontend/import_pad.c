@@ -2,7 +2,7 @@
 // after the other with indices known when compiling. Negative pads cut first.
 #include <string.h>
 
-#include "import_node.h"
+#include "import_runtime.h"
 
 #define PAD_MAX (INT64_C(1) << 40)
 #define GATHER_MAX (INT64_C(1) << 24) // longer ones are no picture's dimension
@@ -31,11 +31,9 @@ static bool read_mode(struct import_node *n, enum pad_mode *out)
 static bool read_value(struct import_node *n, double *out)
 {
     *out = node_float(n, "value", 0);
-    if (!node_in(n, 2))
-        return true;
-    const struct tensor *t = node_const(n, 2);
+    const struct tensor *t = node_known(n, 2);
     if (!t)
-        return false;
+        return true;
     if (tensor_elems(t) != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "constant_value must be one element");
     *out = tensor_get_double(t, 0);
@@ -122,12 +120,32 @@ static struct ir_value *gather_dim(struct import_node *n, struct ir_value *x,
     return irb_gather(&n->b, x, irb_const_i64s(&n->b, index, (int)len), axis);
 }
 
+// The added value as a scalar, zero when absent.
+static struct ir_value *pad_value(struct import_node *n)
+{
+    return node_in(n, 2) ? node_scalar(n, 2) : irb_const_like(&n->b, n->in[0]->type.dtype, 0);
+}
+
+// A value known only at run time: selected where a padded mask says so.
+static bool pad_with(struct import_node *n, struct ir_value *x, const struct pad_args *p)
+{
+    struct ir_value *mask =
+        irb_broadcast(&n->b, irb_const_like(&n->b, DT_BOOL, 1), x->type.dim, x->type.rank);
+    mask = irb_pad(&n->b, mask, p->before, p->after, 0);
+    return node_bind(
+        n, 0, irb_select(&n->b, mask, irb_pad(&n->b, x, p->before, p->after, 0), pad_value(n)));
+}
+
 bool import_Pad(struct import_node *n)
 {
     struct pad_args p;
+    if (!node_is_known(n, 1) || !node_is_known(n, 3))
+        return read_mode(n, &p.mode) && runtime_pad(n, pad_value(n));
     if (!read_pad(n, &p))
         return false;
     struct ir_value *x = cut(n, n->in[0], &p);
+    if (x && p.mode == PAD_CONSTANT && !node_is_known(n, 2))
+        return pad_with(n, x, &p);
     if (x && p.mode == PAD_CONSTANT)
         return node_bind(n, 0, irb_pad(&n->b, x, p.before, p.after, p.value));
     for (int i = 0; x && i < n->in[0]->type.rank; i++)
@@ -137,11 +155,36 @@ bool import_Pad(struct import_node *n)
 }
 
 // The middle of what is too long, zeros around what is too short; an odd rest goes to the end.
+// The extents that CenterCropPad is asked for: known when compiling, or as declared, and checked.
+static const int64_t *target_shape(struct import_node *n, const int64_t *axes, int num_axes,
+                                   int *num)
+{
+    struct ir_type t;
+    int rank = n->in[0]->type.rank;
+    if (node_is_known(n, 1))
+        return node_const_ints(n, 1, num);
+    *num = axes ? num_axes : rank;
+    if (!node_expect(n, 0, 1, &t) || !node_expect_rank(n, &t, rank, rank))
+        return NULL;
+    int64_t *want = ARENA_ARRAY(n->arena, (size_t)*num + 1, int64_t);
+    for (int i = 0; i < *num; i++) {
+        int64_t axis;
+        if (!node_axis(n, axes ? axes[i] : i, rank, &axis))
+            return NULL;
+        want[i] = t.dim[axis];
+    }
+    return node_check_equal(n, node_vector(n, 1), want, *num, 1,
+                            "the extents that the model declares for the result")
+               ? want
+               : NULL;
+}
+
 bool import_CenterCropPad(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     int num, num_axes;
-    const int64_t *want = node_const_ints(n, 1, &num), *axes = node_ints(n, "axes", &num_axes);
+    const int64_t *axes = node_ints(n, "axes", &num_axes),
+                  *want = target_shape(n, axes, num_axes, &num);
     int64_t before[IR_MAX_RANK] = {0}, after[IR_MAX_RANK] = {0};
     int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
     if (!want)

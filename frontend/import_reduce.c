@@ -1,12 +1,22 @@
 // Reductions: ReduceMean, Sum, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare, and ArgMax,
 // ArgMin.
-#include "import_util.h"
+#include "import_operand.h"
 
 struct reduce_args {
     int64_t axes[IR_MAX_RANK];
     int num; // 0: nothing is reduced (noop_with_empty_axes)
     bool keep;
 };
+// The result for these axes, of the operand's type.
+typedef struct ir_value *reduce_fn_body(struct import_node *n, const struct reduce_args *r);
+
+static void set_axes(struct reduce_args *r, uint32_t mask)
+{
+    r->num = 0;
+    for (int i = 0; i < IR_MAX_RANK; i++)
+        if (mask >> i & 1)
+            r->axes[r->num++] = i;
+}
 
 // Axes are an attribute before opset 18 (13 for ReduceSum), then an input; none means all, or
 // nothing with noop_with_empty_axes.
@@ -18,7 +28,6 @@ static bool read_reduce(struct import_node *n, struct reduce_args *r)
     uint32_t mask = 0;
     if (node_in(n, 1) && !(axes = node_const_ints(n, 1, &given)))
         return false;
-    *r = (struct reduce_args){.keep = node_int(n, "keepdims", 1) != 0};
     for (int i = 0; i < given; i++) {
         int64_t axis;
         if (!node_axis(n, axes[i], x->rank, &axis))
@@ -27,10 +36,68 @@ static bool read_reduce(struct import_node *n, struct reduce_args *r)
     }
     if (given == 0 && node_int(n, "noop_with_empty_axes", 0) == 0)
         mask = (1u << x->rank) - 1;
-    for (int i = 0; i < x->rank; i++)
-        if (mask >> i & 1)
-            r->axes[r->num++] = i;
+    set_axes(r, mask);
     return true;
+}
+
+// Whether reducing x over the axes gives the declared extents, as far as there are any.
+static bool gives(const struct ir_type *x, uint32_t mask, bool keep, const struct ir_type *want)
+{
+    int rank = 0;
+    for (int i = 0; i < x->rank; i++) {
+        bool gone = mask >> i & 1;
+        if (gone && !keep)
+            continue;
+        int64_t dim = gone ? 1 : x->dim[i];
+        if (want && (rank >= want->rank || (want->dim[rank] >= 0 && want->dim[rank] != dim)))
+            return false;
+        rank++;
+    }
+    return !want || rank == want->rank;
+}
+
+// Axes known only at run time: the result for every set of so many axes that fits what is
+// declared, and a selection among them.
+static struct ir_value *reduce_chosen(struct import_node *n, reduce_fn_body *body, bool keep)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    struct ir_value *axes = node_vector(n, 1), *results[AXES_SETS_MAX];
+    struct ir_type want;
+    struct axes_sets all, fits = {.num = 0};
+    bool declared = node_declared(n, 0, &want);
+    if (!axes)
+        return NULL;
+    axes_sets_all(&all, x->rank, axes->type.dim[0] > x->rank ? -1 : (int)axes->type.dim[0]);
+    for (int k = 0; k < all.num; k++) {
+        struct reduce_args r = {.keep = keep};
+        if (!gives(x, all.mask[k], keep, declared ? &want : NULL))
+            continue;
+        set_axes(&r, all.mask[k]);
+        struct ir_value *v = body(n, &r);
+        if (!v)
+            return NULL;
+        if (fits.num > 0 && !ir_type_equal(&v->type, &results[0]->type)) {
+            node_report_dynamic(n, 1);
+            return NULL;
+        }
+        results[fits.num] = v;
+        fits.mask[fits.num++] = all.mask[k];
+    }
+    return node_choose(n, node_axes_mask(n, 1, x->rank), &fits, results, 1);
+}
+
+static bool import_reduction(struct import_node *n, reduce_fn_body *body)
+{
+    struct reduce_args r = {.keep = node_int(n, "keepdims", 1) != 0};
+    const struct ir_value *axes = node_in(n, 1);
+    if (!node_is_known(n, 1) && ir_type_elems(&axes->type) > 0)
+        return node_bind(n, 0, reduce_chosen(n, body, r.keep));
+    if (axes && ir_type_elems(&axes->type) == 0)
+        set_axes(&r,
+                 node_int(n, "noop_with_empty_axes", 0) == 0 ? (1u << n->in[0]->type.rank) - 1 : 0);
+    else if (!read_reduce(n, &r))
+        return false;
+    return node_bind(n, 0, body(n, &r));
 }
 
 static struct ir_value *reduce(struct import_node *n, enum reduce_fn fn, struct ir_value *x,
@@ -56,107 +123,95 @@ static struct ir_value *real(struct import_node *n)
     return dtype_is_float(n->in[0]->type.dtype) ? wide(n) : node_convert(n, n->in[0], DT_F64);
 }
 
-static bool bind_narrow(struct import_node *n, struct ir_value *v)
+static struct ir_value *narrow(struct import_node *n, struct ir_value *v)
 {
-    return node_bind(n, 0, node_convert(n, v, n->in[0]->type.dtype));
+    return node_convert(n, v, n->in[0]->type.dtype);
 }
 
-static bool reduce_plain(struct import_node *n, enum reduce_fn fn)
+static struct ir_value *reduce_sum(struct import_node *n, const struct reduce_args *r)
 {
-    struct reduce_args r;
-    return read_reduce(n, &r) && node_bind(n, 0, reduce(n, fn, n->in[0], &r));
+    return reduce(n, RFN_sum, n->in[0], r);
+}
+
+static struct ir_value *reduce_prod(struct import_node *n, const struct reduce_args *r)
+{
+    return reduce(n, RFN_prod, n->in[0], r);
 }
 
 // Bool operands reduce as logic.
-static bool reduce_order(struct import_node *n, enum reduce_fn fn, enum reduce_fn logic)
+static struct ir_value *reduce_max(struct import_node *n, const struct reduce_args *r)
 {
-    return reduce_plain(n, n->in[0]->type.dtype == DT_BOOL ? logic : fn);
+    return reduce(n, n->in[0]->type.dtype == DT_BOOL ? RFN_or : RFN_max, n->in[0], r);
 }
 
-bool import_ReduceSum(struct import_node *n)
+static struct ir_value *reduce_min(struct import_node *n, const struct reduce_args *r)
 {
-    return reduce_plain(n, RFN_sum);
+    return reduce(n, n->in[0]->type.dtype == DT_BOOL ? RFN_and : RFN_min, n->in[0], r);
 }
 
-bool import_ReduceProd(struct import_node *n)
+static struct ir_value *reduce_mean(struct import_node *n, const struct reduce_args *r)
 {
-    return reduce_plain(n, RFN_prod);
+    return r->num == 0 ? n->in[0] : narrow(n, node_mean(n, wide(n), r->axes, r->num, r->keep));
 }
 
-bool import_ReduceMax(struct import_node *n)
+static struct ir_value *reduce_l1(struct import_node *n, const struct reduce_args *r)
 {
-    return reduce_order(n, RFN_max, RFN_or);
-}
-
-bool import_ReduceMin(struct import_node *n)
-{
-    return reduce_order(n, RFN_min, RFN_and);
-}
-
-bool import_ReduceMean(struct import_node *n)
-{
-    struct reduce_args r;
-    if (!read_reduce(n, &r))
-        return false;
-    if (r.num == 0)
-        return node_bind(n, 0, n->in[0]);
-    return bind_narrow(n, node_mean(n, wide(n), r.axes, r.num, r.keep));
-}
-
-bool import_ReduceL1(struct import_node *n)
-{
-    struct reduce_args r;
-    return read_reduce(n, &r) &&
-           node_bind(n, 0, reduce(n, RFN_sum, irb_unary(&n->b, UFN_abs, n->in[0]), &r));
+    return reduce(n, RFN_sum, irb_unary(&n->b, UFN_abs, n->in[0]), r);
 }
 
 // Integers take the square root in double and are truncated, as the reference does.
-bool import_ReduceL2(struct import_node *n)
+static struct ir_value *reduce_l2(struct import_node *n, const struct reduce_args *r)
 {
-    struct reduce_args r;
-    if (!read_reduce(n, &r))
-        return false;
-    struct ir_value *sum = reduce(n, RFN_sum, square(n, wide(n)), &r);
+    struct ir_value *sum = reduce(n, RFN_sum, square(n, wide(n)), r);
     if (!dtype_is_float(n->in[0]->type.dtype))
         sum = node_convert(n, sum, DT_F64);
-    return bind_narrow(n, irb_unary(&n->b, UFN_sqrt, sum));
+    return narrow(n, irb_unary(&n->b, UFN_sqrt, sum));
 }
 
-bool import_ReduceSumSquare(struct import_node *n)
+static struct ir_value *reduce_sum_square(struct import_node *n, const struct reduce_args *r)
 {
-    struct reduce_args r;
-    return read_reduce(n, &r) && node_bind(n, 0, reduce(n, RFN_sum, square(n, n->in[0]), &r));
+    return reduce(n, RFN_sum, square(n, n->in[0]), r);
 }
 
-bool import_ReduceLogSum(struct import_node *n)
+static struct ir_value *reduce_log_sum(struct import_node *n, const struct reduce_args *r)
 {
-    struct reduce_args r;
-    return read_reduce(n, &r) &&
-           bind_narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, real(n), &r)));
+    return narrow(n, irb_unary(&n->b, UFN_log, reduce(n, RFN_sum, real(n), r)));
 }
 
 // log(sum(exp(x - m))) + m with m the largest, 0 where that is not finite, so that nothing
 // overflows.
-bool import_ReduceLogSumExp(struct import_node *n)
+static struct ir_value *reduce_log_sum_exp(struct import_node *n, const struct reduce_args *r)
 {
-    struct reduce_args r;
     struct ir_builder *b = &n->b;
     struct ir_value *x = real(n);
-    if (!x || !read_reduce(n, &r))
-        return false;
-    if (r.num == 0)
-        return bind_narrow(n, irb_unary(b, UFN_log, irb_unary(b, UFN_exp, x)));
+    if (r->num == 0)
+        return narrow(n, irb_unary(b, UFN_log, irb_unary(b, UFN_exp, x)));
+    struct ir_value *most = x ? irb_reduce(b, RFN_max, x, r->axes, r->num, true) : NULL;
+    if (!most)
+        return NULL;
     struct ir_value *zero = irb_const_like(b, x->type.dtype, 0);
-    struct ir_value *most = irb_reduce(b, RFN_max, x, r.axes, r.num, true);
     most = irb_select(b, irb_unary(b, UFN_isinf, most), zero, most);
     struct ir_value *sum =
-        reduce(n, RFN_sum, irb_unary(b, UFN_exp, irb_binary(b, BFN_sub, x, most)), &r);
+        reduce(n, RFN_sum, irb_unary(b, UFN_exp, irb_binary(b, BFN_sub, x, most)), r);
     struct ir_value *log = irb_unary(b, UFN_log, sum);
     if (!log || !most)
-        return false;
-    return bind_narrow(
-        n, irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
+        return NULL;
+    return narrow(n,
+                  irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
 }
+
+// clang-format off
+bool import_ReduceL1(struct import_node *n) { return import_reduction(n, reduce_l1); }
+bool import_ReduceL2(struct import_node *n) { return import_reduction(n, reduce_l2); }
+bool import_ReduceLogSum(struct import_node *n) { return import_reduction(n, reduce_log_sum); }
+bool import_ReduceLogSumExp(struct import_node *n) { return import_reduction(n, reduce_log_sum_exp); }
+bool import_ReduceMax(struct import_node *n) { return import_reduction(n, reduce_max); }
+bool import_ReduceMean(struct import_node *n) { return import_reduction(n, reduce_mean); }
+bool import_ReduceMin(struct import_node *n) { return import_reduction(n, reduce_min); }
+bool import_ReduceProd(struct import_node *n) { return import_reduction(n, reduce_prod); }
+bool import_ReduceSum(struct import_node *n) { return import_reduction(n, reduce_sum); }
+bool import_ReduceSumSquare(struct import_node *n) { return import_reduction(n, reduce_sum_square); }
+// clang-format on
 
 // select_last_index: the last of equal elements is the first of the reversed operand.
 static bool import_arg(struct import_node *n, enum reduce_fn fn)

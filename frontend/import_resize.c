@@ -1,10 +1,11 @@
 // Resize and Upsample, separably: along every dimension that changes, each result is a weighted sum
-// of one (nearest), two (linear) or four (cubic) elements, whose positions and weights are known
-// when compiling: gathers and products by constant vectors.
+// of one (nearest), two (linear) or four (cubic) elements: gathers and products by vectors. Their
+// positions and weights are expressions over scales and region, which fold to constants where these
+// are known when compiling.
 #include <math.h>
 #include <string.h>
 
-#include "import_node.h"
+#include "import_operand.h"
 
 enum coord_mode {
     COORD_HALF_PIXEL,
@@ -24,9 +25,10 @@ struct resize {
     enum nearest_mode nearest;
     double cubic_a, extrapolation;
     bool exclude_outside, antialias;
-    double scale[IR_MAX_RANK];
+    int input; // operand that the extents come from
     int64_t size[IR_MAX_RANK];
-    double roi_lo[IR_MAX_RANK], roi_hi[IR_MAX_RANK];
+    // f64 scalars, constants unless an operand is known only at run time
+    struct ir_value *scale[IR_MAX_RANK], *roi_lo[IR_MAX_RANK], *roi_hi[IR_MAX_RANK];
 };
 
 static bool pick(struct import_node *n, const char *attr, const char *dflt,
@@ -64,186 +66,327 @@ static bool read_modes(struct import_node *n, struct resize *r)
     return true;
 }
 
-// A constant operand of `count` numbers; an absent or empty one gives *v NULL.
-static bool read_numbers(struct import_node *n, int input, int count, const double **v)
+static struct ir_value *f64(struct import_node *n, double v)
+{
+    return irb_const_like(&n->b, DT_F64, v);
+}
+
+static bool value_known(struct import_node *n, struct ir_value *v, double *out)
+{
+    const struct tensor *t = v ? ir_fold_value(v, 64, n->arena, n->diag) : NULL;
+    if (t)
+        *out = tensor_get_double(t, 0);
+    return t != NULL;
+}
+
+// Operand `input`, `count` numbers, as an f64 vector; an absent or empty one gives *v NULL.
+static bool read_numbers(struct import_node *n, int input, int64_t count, struct ir_value **v)
 {
     *v = NULL;
     if (!node_in(n, input) || ir_type_elems(&node_in(n, input)->type) == 0)
         return true;
-    const struct tensor *t = node_const(n, input);
-    if (!t)
-        return false;
-    if (tensor_elems(t) != count)
+    if (ir_type_elems(&n->in[input]->type) != count)
         return node_error(n, DIAG_ONNX_SHAPE,
-                          "input %d has %lld elements, %d dimensions are resized", input,
-                          (long long)tensor_elems(t), count);
-    double *d = ARENA_ARRAY(n->arena, (size_t)count, double);
-    for (int i = 0; i < count; i++)
-        d[i] = tensor_get_double(t, i);
-    *v = d;
-    return true;
+                          "input %d has %lld elements, %lld are needed for the dimensions resized",
+                          input, (long long)ir_type_elems(&n->in[input]->type), (long long)count);
+    *v = irb_reshape(&n->b, node_convert(n, n->in[input], DT_F64), &count, 1);
+    return *v != NULL;
 }
 
-// keep_aspect_ratio_policy: one scale for all, so that the result is not larger or not smaller than
-// the sizes.
-static void keep_aspect(struct import_node *n, struct resize *r, const int64_t *axes, int count)
+struct extents { // what gives the result's extents
+    const int64_t *axes;
+    int64_t count;
+    struct ir_value *scales, *sizes; // f64 vectors over the axes; one of them NULL
+    int input;                       // operand that they come from
+};
+
+static struct ir_value *in_extents(struct import_node *n, const struct extents *e)
 {
-    const char *policy = node_str(n, "keep_aspect_ratio_policy", "stretch");
-    bool larger = strcmp(policy, "not_larger") == 0;
-    if (!larger && strcmp(policy, "not_smaller") != 0)
-        return;
-    double scale = r->scale[axes[0]];
-    for (int i = 1; i < count; i++)
-        scale = larger ? fmin(scale, r->scale[axes[i]]) : fmax(scale, r->scale[axes[i]]);
-    for (int i = 0; i < count; i++) {
-        r->scale[axes[i]] = scale;
-        r->size[axes[i]] = (int64_t)floor(scale * (double)n->in[0]->type.dim[axes[i]] + 0.5);
+    struct tensor *t = tensor_create(n->arena, DT_F64, &e->count, 1);
+    for (int64_t i = 0; i < e->count; i++)
+        ((double *)t->data)[i] = (double)n->in[0]->type.dim[e->axes[i]];
+    return irb_const(&n->b, t, NULL);
+}
+
+// What is left of the operand after cropping, over the axes.
+static struct ir_value *crop_parts(struct import_node *n, const struct resize *r,
+                                   const struct extents *e)
+{
+    struct ir_value *part[IR_MAX_RANK];
+    int64_t one = 1;
+    for (int64_t i = 0; i < e->count; i++) {
+        int64_t a = e->axes[i];
+        part[i] = irb_binary(&n->b, BFN_sub, r->roi_hi[a], r->roi_lo[a]);
+        part[i] = irb_reshape(&n->b, part[i], &one, 1);
+        if (!part[i])
+            return NULL;
     }
+    return e->count == 1 ? part[0] : irb_concat(&n->b, part, (int)e->count, 0);
 }
 
-static bool set_extents(struct import_node *n, struct resize *r, const int64_t *axes, int count,
-                        const double *scales, const double *sizes)
+// Sizes and scales of all axes as f64 vectors. keep_aspect_ratio_policy: one scale for all, so that
+// the result is not larger or not smaller than the sizes.
+static bool extent_vectors(struct import_node *n, const struct resize *r, struct extents *e)
 {
-    const struct ir_type *x = &n->in[0]->type;
-    if ((scales == NULL) == (sizes == NULL))
-        return node_error(n, DIAG_ONNX_ARITY, "either scales or sizes must be given");
-    for (int i = 0; i < count; i++) {
-        int64_t a = axes[i];
-        double v = scales ? scales[i] : sizes[i];
-        if (!(v > 0) || !(v < 1e9) || x->dim[a] == 0 || x->dim[a] > INT32_MAX)
-            return node_error(n, DIAG_ONNX_SHAPE, "%s %g for dimension %lld of extent %lld",
-                              scales ? "scale" : "size", v, (long long)a, (long long)x->dim[a]);
-        double part = r->coord == COORD_TF_CROP ? r->roi_hi[a] - r->roi_lo[a] : 1;
-        double size = floor(scales ? (double)x->dim[a] * v * part : v);
+    struct ir_builder *b = &n->b;
+    struct ir_value *in = in_extents(n, e);
+    const char *policy = node_str(n, "keep_aspect_ratio_policy", "stretch");
+    bool larger = strcmp(policy, "not_larger") == 0, smaller = strcmp(policy, "not_smaller") == 0;
+    int64_t first = 0;
+    if (!larger && !smaller && strcmp(policy, "stretch") != 0)
+        return node_error(n, DIAG_ONNX_ATTR, "keep_aspect_ratio_policy = '%s' is not known",
+                          policy);
+    if (e->scales) {
+        struct ir_value *whole = irb_binary(b, BFN_mul, in, e->scales);
+        if (r->coord == COORD_TF_CROP)
+            whole = irb_binary(b, BFN_mul, whole, crop_parts(n, r, e));
+        e->sizes = irb_unary(b, UFN_floor, whole);
+        return e->sizes != NULL;
+    }
+    e->scales = irb_binary(b, BFN_div, e->sizes, in);
+    if (larger || smaller) {
+        struct ir_value *one =
+            irb_reduce(b, larger ? RFN_min : RFN_max, e->scales, &first, 1, true);
+        e->scales = irb_broadcast(b, one, &e->count, 1);
+        e->sizes =
+            irb_unary(b, UFN_floor,
+                      irb_binary(b, BFN_add, irb_binary(b, BFN_mul, e->scales, in), f64(n, 0.5)));
+    }
+    return e->scales && e->sizes;
+}
+
+// Extents that only the run knows are those that the model declares, and checked.
+static bool declared_sizes(struct import_node *n, struct resize *r, const struct extents *e)
+{
+    struct ir_type t;
+    struct tensor *want = tensor_create(n->arena, DT_F64, &e->count, 1);
+    if (!node_expect(n, 0, e->input, &t) ||
+        !node_expect_rank(n, &t, n->in[0]->type.rank, n->in[0]->type.rank))
+        return false;
+    for (int64_t i = 0; i < e->count; i++) {
+        r->size[e->axes[i]] = t.dim[e->axes[i]];
+        ((double *)want->data)[i] = (double)t.dim[e->axes[i]];
+    }
+    return node_check(n, irb_binary(&n->b, BFN_eq, e->sizes, irb_const(&n->b, want, NULL)),
+                      e->input, "the extents that the model declares for the result");
+}
+
+static bool known_sizes(struct import_node *n, struct resize *r, const struct extents *e,
+                        const struct tensor *sizes)
+{
+    for (int64_t i = 0; i < e->count; i++) {
+        double size = tensor_get_double(sizes, i);
         if (!(size >= 0 && size <= (double)INT32_MAX))
             return node_error(n, DIAG_ONNX_SHAPE, "dimension %lld of extent %lld would become %g",
-                              (long long)a, (long long)x->dim[a], size);
-        r->size[a] = (int64_t)size;
-        r->scale[a] = scales ? v : v / (double)x->dim[a];
+                              (long long)e->axes[i], (long long)n->in[0]->type.dim[e->axes[i]],
+                              size);
+        r->size[e->axes[i]] = (int64_t)size;
     }
-    if (sizes)
-        keep_aspect(n, r, axes, count);
     return true;
 }
 
-// Position in the operand of result position i.
-static double original(const struct resize *r, int a, int64_t i, int64_t in)
+static bool set_extents(struct import_node *n, struct resize *r, struct extents *e)
 {
-    double out = (double)r->size[a], x = (double)i, length = r->scale[a] * (double)in;
+    const struct ir_type *x = &n->in[0]->type;
+    bool by_size = e->scales == NULL;
+    r->input = e->input;
+    if ((e->scales == NULL) == (e->sizes == NULL))
+        return node_error(n, DIAG_ONNX_ARITY, "either scales or sizes must be given");
+    for (int64_t i = 0; i < e->count; i++)
+        if (x->dim[e->axes[i]] == 0 || x->dim[e->axes[i]] > INT32_MAX)
+            return node_error(n, DIAG_ONNX_SHAPE, "dimension %lld of extent %lld cannot be resized",
+                              (long long)e->axes[i], (long long)x->dim[e->axes[i]]);
+    struct ir_value *given = by_size ? e->sizes : e->scales;
+    struct ir_value *sane = irb_binary(&n->b, BFN_and, irb_binary(&n->b, BFN_lt, f64(n, 0), given),
+                                       irb_binary(&n->b, BFN_lt, given, f64(n, 1e9)));
+    if (!node_check(n, sane, e->input, "the rule that scales and sizes are positive") ||
+        !extent_vectors(n, r, e))
+        return false;
+    const struct tensor *sizes = ir_fold_value(e->sizes, 64, n->arena, n->diag);
+    if (sizes ? !known_sizes(n, r, e, sizes) : !declared_sizes(n, r, e))
+        return false;
+    bool stretch = strcmp(node_str(n, "keep_aspect_ratio_policy", "stretch"), "stretch") == 0;
+    for (int64_t i = 0; i < e->count; i++) {
+        int64_t a = e->axes[i];
+        r->scale[a] = by_size && stretch ? f64(n, (double)r->size[a] / (double)x->dim[a])
+                                         : node_element(n, e->scales, i);
+        if (!r->scale[a])
+            return false;
+    }
+    return true;
+}
+
+static struct ir_value *plus(struct import_node *n, struct ir_value *a, double v)
+{
+    return irb_binary(&n->b, BFN_add, a, f64(n, v));
+}
+
+static struct ir_value *times(struct import_node *n, struct ir_value *a, double v)
+{
+    return irb_binary(&n->b, BFN_mul, a, f64(n, v));
+}
+
+// (x + 0.5) / scale - 0.5
+static struct ir_value *half_pixel(struct import_node *n, const struct resize *r, int a,
+                                   struct ir_value *x)
+{
+    return plus(n, irb_binary(&n->b, BFN_div, plus(n, x, 0.5), r->scale[a]), -0.5);
+}
+
+static struct ir_value *crop_positions(struct import_node *n, const struct resize *r, int a,
+                                       double in, struct ir_value *x)
+{
+    struct ir_builder *b = &n->b;
+    struct ir_value *lo = r->roi_lo[a], *hi = r->roi_hi[a];
+    double out = (double)r->size[a];
+    if (out <= 1) {
+        struct ir_value *middle = times(n, irb_binary(b, BFN_add, lo, hi), 0.5 * (in - 1));
+        return irb_binary(b, BFN_add, times(n, x, 0), middle);
+    }
+    struct ir_value *step =
+        irb_binary(b, BFN_div, times(n, irb_binary(b, BFN_sub, hi, lo), in - 1), f64(n, out - 1));
+    return irb_binary(b, BFN_add, times(n, lo, in - 1), irb_binary(b, BFN_mul, x, step));
+}
+
+// Positions in the operand of all results along dimension a, f64.
+static struct ir_value *positions(struct import_node *n, const struct resize *r, int a)
+{
+    struct ir_builder *b = &n->b;
+    double in = (double)n->in[0]->type.dim[a], out = (double)r->size[a];
+    struct ir_value *x = node_convert(n, node_iota(n, r->size[a], 1), DT_F64), *scale = r->scale[a];
+    struct ir_value *length = times(n, scale, in);
     switch (r->coord) {
-    case COORD_ALIGN_CORNERS: return length == 1 ? 0 : x * (double)(in - 1) / (length - 1);
-    case COORD_ASYMMETRIC: return x / r->scale[a];
-    case COORD_TF_HALF_PIXEL: return (x + 0.5) / r->scale[a];
-    case COORD_PYTORCH_HALF_PIXEL: return length > 1 ? (x + 0.5) / r->scale[a] - 0.5 : 0;
+    case COORD_ALIGN_CORNERS: {
+        struct ir_value *span = plus(n, length, -1);
+        struct ir_value *one = irb_binary(b, BFN_eq, span, f64(n, 0));
+        span = irb_select(b, one, f64(n, 1), span);
+        x = irb_binary(b, BFN_div, times(n, x, in - 1), span);
+        return irb_select(b, one, f64(n, 0), x);
+    }
+    case COORD_ASYMMETRIC: return irb_binary(b, BFN_div, x, scale);
+    case COORD_TF_HALF_PIXEL: return irb_binary(b, BFN_div, plus(n, x, 0.5), scale);
+    case COORD_PYTORCH_HALF_PIXEL:
+        return irb_select(b, irb_binary(b, BFN_lt, f64(n, 1), length), half_pixel(n, r, a, x),
+                          f64(n, 0));
     case COORD_HALF_PIXEL_SYMMETRIC: {
-        double adjust = out / length, center = (double)in / 2;
-        return center * (1 - adjust) + (x + 0.5) / r->scale[a] - 0.5;
+        struct ir_value *adjust = irb_binary(b, BFN_div, f64(n, out), length);
+        struct ir_value *shift = times(n, irb_binary(b, BFN_sub, f64(n, 1), adjust), in / 2);
+        return irb_binary(b, BFN_add, half_pixel(n, r, a, x), shift);
     }
-    case COORD_TF_CROP: {
-        double lo = r->roi_lo[a], hi = r->roi_hi[a];
-        return out > 1 ? lo * (double)(in - 1) + x * (hi - lo) * (double)(in - 1) / (out - 1)
-                       : 0.5 * (lo + hi) * (double)(in - 1);
-    }
+    case COORD_TF_CROP: return crop_positions(n, r, a, in, x);
     case COORD_HALF_PIXEL: break;
     }
-    return (x + 0.5) / r->scale[a] - 0.5;
+    return half_pixel(n, r, a, x);
 }
 
-static double nearest_position(enum nearest_mode m, double x)
+static struct ir_value *nearest_position(struct import_node *n, enum nearest_mode m,
+                                         struct ir_value *x)
 {
-    if (m == NEAREST_FLOOR)
-        return floor(x);
-    if (m == NEAREST_CEIL)
-        return ceil(x);
-    return m == NEAREST_PREFER_FLOOR ? ceil(x - 0.5) : floor(x + 0.5);
+    switch (m) {
+    case NEAREST_FLOOR: break;
+    case NEAREST_CEIL: return irb_unary(&n->b, UFN_ceil, x);
+    case NEAREST_PREFER_FLOOR: return irb_unary(&n->b, UFN_ceil, plus(n, x, -0.5));
+    case NEAREST_PREFER_CEIL: return irb_unary(&n->b, UFN_floor, plus(n, x, 0.5));
+    }
+    return irb_unary(&n->b, UFN_floor, x);
 }
 
-static double cubic_weight(double a, double d)
+// Weight of elements at distance d >= 0.
+static struct ir_value *kernel_weight(struct import_node *n, const struct resize *r,
+                                      struct ir_value *d)
 {
-    d = fabs(d);
-    if (d <= 1)
-        return ((a + 2) * d - (a + 3)) * d * d + 1;
-    return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
-}
-
-static double kernel_weight(const struct resize *r, double d)
-{
-    d = fabs(d);
-    return r->mode == RESIZE_CUBIC ? cubic_weight(r->cubic_a, d) : d < 1 ? 1 - d : 0;
+    struct ir_builder *b = &n->b;
+    double a = r->cubic_a;
+    struct ir_value *zero = f64(n, 0), *near = plus(n, times(n, d, -1), 1);
+    if (r->mode != RESIZE_CUBIC)
+        return irb_binary(b, BFN_max, near, zero);
+    struct ir_value *far = plus(n, times(n, d, a), -5 * a);
+    far = irb_binary(b, BFN_mul, plus(n, irb_binary(b, BFN_mul, far, d), 8 * a), d);
+    far = irb_select(b, irb_binary(b, BFN_lt, d, f64(n, 2)), plus(n, far, -4 * a), zero);
+    near = plus(n, times(n, d, a + 2), -(a + 3));
+    near = plus(n, irb_binary(b, BFN_mul, irb_binary(b, BFN_mul, near, d), d), 1);
+    return irb_select(b, irb_binary(b, BFN_le, d, f64(n, 1)), near, far);
 }
 
 #define TAPS_MAX 4096
-#define WEIGHTS_MAX (1 << 25)
+#define WEIGHTS_MAX (1 << 24)
 struct taps { // of one dimension
     int num;
-    int64_t *index; // [num][size]
-    float *weight;
+    struct ir_value *index, *weight; // [num][size]: i64 and f64
 };
 
-// Elements and weights of every result. Antialiasing widens the kernel when shrinking.
-static bool make_taps(struct import_node *n, const struct resize *r, int a, struct taps *t)
+// How many elements a result takes. Antialiasing widens the kernel when shrinking; by as much as
+// the extents allow when the scale is known only at run time.
+static bool count_taps(struct import_node *n, const struct resize *r, int a, struct taps *t)
 {
-    int64_t in = n->in[0]->type.dim[a], size = r->size[a];
-    double stretch = r->antialias && r->scale[a] < 1 ? r->scale[a] : 1;
-    double radius = (r->mode == RESIZE_CUBIC ? 2 : 1) / stretch;
+    double in = (double)n->in[0]->type.dim[a], scale, radius = r->mode == RESIZE_CUBIC ? 2 : 1;
+    if (!value_known(n, r->scale[a], &scale))
+        scale = r->coord == COORD_TF_CROP ? (double)r->size[a] / in / 2 : (double)r->size[a] / in;
+    if (r->antialias && scale < 1)
+        radius /= scale;
     double wanted = r->mode == RESIZE_NEAREST ? 1 : 2 * ceil(radius);
-    if (wanted > TAPS_MAX || wanted * (double)size > WEIGHTS_MAX)
+    if (wanted > TAPS_MAX || wanted * (double)r->size[a] > WEIGHTS_MAX)
         return node_error(n, DIAG_LIMIT, "dimension %d: %g taps for %lld results", a, wanted,
-                          (long long)size);
+                          (long long)r->size[a]);
     t->num = (int)wanted;
-    t->index = arena_array(n->arena, (size_t)size * (size_t)t->num, sizeof(int64_t));
-    t->weight = arena_array(n->arena, (size_t)size * (size_t)t->num, sizeof(float));
-    for (int64_t i = 0; i < size; i++) {
-        double x = original(r, a, i, in), sum = 0, w[TAPS_MAX];
-        if (!(fabs(x) < 1e15))
-            return node_error(n, DIAG_ONNX_SHAPE,
-                              "dimension %d: result %lld would come from position %g", a,
-                              (long long)i, x);
-        int64_t first = r->mode == RESIZE_NEAREST ? (int64_t)nearest_position(r->nearest, x)
-                                                  : (int64_t)floor(x) - t->num / 2 + 1;
-        for (int k = 0; k < t->num; k++) {
-            int64_t at = first + k;
-            bool outside = at < 0 || at >= in;
-            w[k] = r->mode == RESIZE_NEAREST       ? 1
-                   : outside && r->exclude_outside ? 0
-                                                   : kernel_weight(r, ((double)at - x) * stretch);
-            sum += w[k];
-            t->index[k * size + i] = at < 0 ? 0 : at >= in ? in - 1 : at;
-        }
-        for (int k = 0; k < t->num; k++)
-            t->weight[k * size + i] =
-                (float)(r->exclude_outside || r->antialias ? w[k] / sum : w[k]);
-    }
     return true;
 }
 
-static struct ir_value *weight_vector(struct import_node *n, const struct taps *t, int k,
-                                      int64_t size, int rank, int axis, enum dtype type)
+// Elements and weights of every result.
+static bool make_taps(struct import_node *n, const struct resize *r, int a, struct taps *t)
 {
-    int64_t dim[IR_MAX_RANK];
-    for (int i = 0; i < rank; i++)
-        dim[i] = i == axis ? size : 1;
-    struct tensor *w = tensor_create(n->arena, DT_F32, dim, rank);
-    if (size > 0)
-        memcpy(w->data, t->weight + k * size, (size_t)size * sizeof(float));
-    return irb_convert(&n->b, irb_const(&n->b, w, NULL), type, false);
+    struct ir_builder *b = &n->b;
+    struct ir_value *x = positions(n, r, a), *zero = f64(n, 0);
+    if (!x || !count_taps(n, r, a, t))
+        return false;
+    double last = (double)n->in[0]->type.dim[a] - 1;
+    int64_t column[2] = {t->num, 1}, first_axis = 0;
+    struct ir_value *near = irb_binary(b, BFN_lt, irb_unary(b, UFN_abs, x), f64(n, 1e15));
+    if (!node_check(n, near, r->input, "the range of positions in the operand"))
+        return false;
+    struct ir_value *first = r->mode == RESIZE_NEAREST
+                                 ? nearest_position(n, r->nearest, x)
+                                 : plus(n, irb_unary(b, UFN_floor, x), 1 - t->num / 2);
+    struct ir_value *k =
+        irb_reshape(b, node_convert(n, node_iota(n, t->num, 1), DT_F64), column, 2);
+    struct ir_value *at = irb_binary(b, BFN_add, k, first);
+    struct ir_value *inside = node_clamp(n, at, zero, f64(n, last));
+    t->index = node_convert(n, inside, DT_I64);
+    if (r->mode == RESIZE_NEAREST)
+        return t->index != NULL;
+    struct ir_value *d = irb_unary(b, UFN_abs, irb_binary(b, BFN_sub, at, x));
+    if (r->antialias)
+        d = irb_binary(b, BFN_mul, d, irb_binary(b, BFN_min, r->scale[a], f64(n, 1)));
+    t->weight = kernel_weight(n, r, d);
+    if (r->exclude_outside)
+        t->weight = irb_select(b, irb_binary(b, BFN_eq, at, inside), t->weight, zero);
+    if (r->exclude_outside || r->antialias)
+        t->weight = irb_binary(b, BFN_div, t->weight,
+                               irb_reduce(b, RFN_sum, t->weight, &first_axis, 1, true));
+    return t->index && t->weight;
+}
+
+// Row k of a matrix, along dimension `axis` of a tensor of that rank.
+static struct ir_value *row(struct import_node *n, struct ir_value *v, int k, int rank, int axis)
+{
+    int64_t starts[2] = {k, 0}, steps[2] = {1, 1}, sizes[2] = {1, v->type.dim[1]};
+    struct ir_value *one = irb_slice(&n->b, v, starts, sizes, steps);
+    return node_along_axis(n, irb_reshape(&n->b, one, sizes + 1, 1), rank, axis);
 }
 
 static struct ir_value *resize_dim(struct import_node *n, const struct resize *r,
                                    struct ir_value *x, int axis)
 {
-    struct taps t;
+    struct taps t = {0};
     struct ir_value *sum = NULL;
-    int64_t size = r->size[axis];
     if (!x || !make_taps(n, r, axis, &t))
         return NULL;
     for (int k = 0; k < t.num; k++) {
-        struct ir_value *v =
-            irb_gather(&n->b, x, irb_const_i64s(&n->b, t.index + k * size, (int)size), axis);
+        struct ir_value *v = irb_gather(&n->b, x, row(n, t.index, k, 1, 0), axis);
         if (r->mode == RESIZE_NEAREST)
             return v;
-        v = irb_binary(&n->b, BFN_mul, v,
-                       weight_vector(n, &t, k, size, x->type.rank, axis, x->type.dtype));
+        struct ir_value *w = row(n, t.weight, k, x->type.rank, axis);
+        v = irb_binary(&n->b, BFN_mul, v, node_convert(n, w, x->type.dtype));
         sum = k == 0 ? v : irb_binary(&n->b, BFN_add, sum, v);
     }
     return sum;
@@ -253,22 +396,22 @@ static struct ir_value *resize_dim(struct import_node *n, const struct resize *r
 static struct ir_value *extrapolate(struct import_node *n, const struct resize *r,
                                     struct ir_value *x, int axis)
 {
-    int64_t in = n->in[0]->type.dim[axis], dim[IR_MAX_RANK];
-    bool any = false;
-    for (int i = 0; x && i < x->type.rank; i++)
-        dim[i] = i == axis ? r->size[axis] : 1;
+    struct ir_builder *b = &n->b;
+    double last = (double)(n->in[0]->type.dim[axis] - 1);
     if (!x || r->coord != COORD_TF_CROP)
         return x;
-    struct tensor *mask = tensor_create(n->arena, DT_BOOL, dim, x->type.rank);
-    for (int64_t i = 0; i < r->size[axis]; i++) {
-        double at = original(r, axis, i, in);
-        ((uint8_t *)mask->data)[i] = at < 0 || at > (double)(in - 1);
-        any |= ((uint8_t *)mask->data)[i] != 0;
-    }
-    if (!any)
-        return x;
-    return irb_select(&n->b, irb_const(&n->b, mask, NULL),
-                      irb_const_like(&n->b, x->type.dtype, r->extrapolation), x);
+    struct ir_value *at = positions(n, r, axis);
+    struct ir_value *outside = irb_binary(b, BFN_or, irb_binary(b, BFN_lt, at, f64(n, 0)),
+                                          irb_binary(b, BFN_lt, f64(n, last), at));
+    return irb_select(b, node_along_axis(n, outside, x->type.rank, axis),
+                      irb_const_like(b, x->type.dtype, r->extrapolation), x);
+}
+
+static bool changes(struct import_node *n, const struct resize *r, int a)
+{
+    double scale;
+    return r->scale[a] && (r->size[a] != n->in[0]->type.dim[a] || r->coord == COORD_TF_CROP ||
+                           !value_known(n, r->scale[a], &scale) || scale != 1);
 }
 
 // Interpolation of integers happens in f32 and rounds to nearest even at the end.
@@ -278,7 +421,7 @@ static bool resize_all(struct import_node *n, const struct resize *r)
     bool round = r->mode != RESIZE_NEAREST && dtype_is_int(type);
     struct ir_value *x = round ? irb_convert(&n->b, n->in[0], DT_F32, false) : n->in[0];
     for (int a = 0; a < n->in[0]->type.rank; a++)
-        if (r->size[a] != n->in[0]->type.dim[a] || r->scale[a] != 1 || r->coord == COORD_TF_CROP)
+        if (changes(n, r, a))
             x = extrapolate(n, r, resize_dim(n, r, x, a), a);
     return node_bind(n, 0,
                      round ? irb_convert(&n->b, irb_unary(&n->b, UFN_round, x), type, true) : x);
@@ -300,13 +443,28 @@ static bool resize_axes(struct import_node *n, int64_t *axes, int *count)
 
 static bool begin(struct import_node *n, struct resize *r, int64_t *axes, int *count)
 {
-    *r = (struct resize){0};
-    for (int i = 0; i < n->in[0]->type.rank; i++) {
-        r->scale[i] = 1;
+    *r = (struct resize){.mode = RESIZE_NEAREST};
+    for (int i = 0; i < n->in[0]->type.rank; i++)
         r->size[i] = n->in[0]->type.dim[i];
-        r->roi_hi[i] = 1;
-    }
     return read_modes(n, r) && resize_axes(n, axes, count);
+}
+
+static bool read_roi(struct import_node *n, struct resize *r, const int64_t *axes, int count)
+{
+    struct ir_value *roi = NULL;
+    if (r->coord != COORD_TF_CROP)
+        return true;
+    if (!read_numbers(n, 1, 2 * count, &roi))
+        return false;
+    if (!roi)
+        return node_error(n, DIAG_ONNX_ARITY, "tf_crop_and_resize needs input roi");
+    for (int i = 0; i < count; i++) {
+        r->roi_lo[axes[i]] = node_element(n, roi, i);
+        r->roi_hi[axes[i]] = node_element(n, roi, count + i);
+        if (!r->roi_lo[axes[i]] || !r->roi_hi[axes[i]])
+            return false;
+    }
+    return true;
 }
 
 bool import_Resize(struct import_node *n)
@@ -314,18 +472,16 @@ bool import_Resize(struct import_node *n)
     struct resize r;
     int64_t axes[IR_MAX_RANK];
     int count;
-    const double *roi = NULL, *scales = NULL, *sizes = NULL;
     bool old = n->opset < 11; // inputs: x, scales; later: x, roi, scales, sizes
-    if (!begin(n, &r, axes, &count) || !read_numbers(n, old ? 1 : 2, count, &scales) ||
-        (!old && !read_numbers(n, 3, count, &sizes)))
+    if (!begin(n, &r, axes, &count))
         return false;
-    if (r.coord == COORD_TF_CROP && !read_numbers(n, 1, 2 * count, &roi))
+    struct extents e = {.axes = axes, .count = count, .input = old ? 1 : 2};
+    if (!read_numbers(n, e.input, count, &e.scales) ||
+        (!old && !read_numbers(n, 3, count, &e.sizes)) || !read_roi(n, &r, axes, count))
         return false;
-    for (int i = 0; roi && i < count; i++) {
-        r.roi_lo[axes[i]] = roi[i];
-        r.roi_hi[axes[i]] = roi[count + i];
-    }
-    return set_extents(n, &r, axes, count, scales, sizes) && resize_all(n, &r);
+    if (!e.scales)
+        e.input = 3;
+    return set_extents(n, &r, &e) && resize_all(n, &r);
 }
 
 bool import_Upsample(struct import_node *n)
@@ -334,9 +490,15 @@ bool import_Upsample(struct import_node *n)
     int64_t axes[IR_MAX_RANK];
     int count, given;
     const double *scales = node_floats(n, "scales", &given);
-    if (!begin(n, &r, axes, &count) || (node_in(n, 1) && !read_numbers(n, 1, count, &scales)))
+    if (!begin(n, &r, axes, &count))
         return false;
-    if (!node_in(n, 1) && given != count)
+    struct extents e = {.axes = axes, .count = count, .input = 1};
+    if (node_in(n, 1))
+        return read_numbers(n, 1, count, &e.scales) && set_extents(n, &r, &e) && resize_all(n, &r);
+    if (given != count)
         return node_error(n, DIAG_ONNX_ATTR, "%d scales for %d dimensions", given, count);
-    return set_extents(n, &r, axes, count, scales, NULL) && resize_all(n, &r);
+    struct tensor *t = tensor_create(n->arena, DT_F64, &e.count, 1);
+    memcpy(t->data, scales, (size_t)count * sizeof(*scales));
+    e.scales = irb_const(&n->b, t, NULL);
+    return set_extents(n, &r, &e) && resize_all(n, &r);
 }

@@ -2,7 +2,7 @@
 // or undone (Col2Im, MaxUnpool), reversed sequences, triangles.
 #include <string.h>
 
-#include "import_util.h"
+#include "import_extents.h"
 #include "import_window.h"
 
 bool import_GatherElements(struct import_node *n)
@@ -230,28 +230,90 @@ bool import_Trilu(struct import_node *n)
     return node_bind(n, 0, irb_select(b, keep, n->in[0], irb_const_like(b, x->dtype, 0)));
 }
 
+// The positions at which a bool vector is true, then zeros, as an i64 vector of its length; their
+// number as i64 scalar.
+static struct ir_value *true_positions(struct import_node *n, struct ir_value *v,
+                                       struct ir_value **count)
+{
+    struct ir_builder *b = &n->b;
+    int64_t first = 0, len = v ? v->type.dim[0] : 0;
+    struct ir_value *ones = node_convert(n, v, DT_I64), *at = node_iota(n, len, 1);
+    *count = irb_reduce(b, RFN_sum, ones, &first, 1, false);
+    if (len == 0)
+        return at;
+    // What is false goes to a place of its own behind the others.
+    struct ir_value *to = irb_scan(b, RFN_sum, ones, 0, true, false);
+    to = irb_select(b, v, to, node_i64(n, len));
+    int64_t room = len + 1, one = 1;
+    struct ir_value *none = irb_broadcast(b, node_i64(n, 0), &room, 1);
+    return irb_slice(b, irb_scatter(b, none, to, at, 0, -1), &first, &len, &one);
+}
+
+// The first `count` of positions: as many as are declared, which is checked, or an extent known
+// only at run time.
+static struct ir_value *first_positions(struct import_node *n, struct ir_value *positions,
+                                        struct ir_value *count, int operand, int64_t declared)
+{
+    int64_t zero = 0, one = 1;
+    if (declared < 0 || (positions && declared > positions->type.dim[0]))
+        return irb_extent(&n->b, positions, count, 0);
+    struct ir_value *same = irb_binary(&n->b, BFN_eq, count, node_i64(n, declared));
+    return node_check(n, same, operand, "the extents that the model declares for the result")
+               ? irb_slice(&n->b, positions, &zero, &declared, &one)
+               : NULL;
+}
+
 bool import_Compress(struct import_node *n)
 {
     struct ir_builder *b = &n->b;
     const struct ir_type *x = &n->in[0]->type;
-    const struct tensor *condition = node_const(n, 1);
-    struct ir_value *data = n->in[0];
-    int64_t axis = 0, all = ir_type_elems(x), count = 0;
-    if (!condition)
-        return false;
+    struct ir_value *data = n->in[0], *count;
+    int64_t axis = 0, all = ir_type_elems(x);
     if (!node_has_attr(n, "axis"))
         data = irb_reshape(b, data, &all, 1);
     else if (!node_axis(n, node_int(n, "axis", 0), x->rank, &axis))
         return false;
-    int64_t num = tensor_elems(condition);
-    if (!data || num > data->type.dim[axis])
-        return data && node_error(n, DIAG_ONNX_SHAPE, "%lld conditions for %lld elements",
-                                  (long long)num, (long long)data->type.dim[axis]);
-    int64_t *chosen = ARENA_ARRAY(n->arena, (size_t)num + 1, int64_t);
-    for (int64_t i = 0; i < num; i++)
-        if (tensor_get_int(condition, i))
-            chosen[count++] = i;
-    return node_bind(n, 0, irb_gather(b, data, irb_const_i64s(b, chosen, (int)count), axis));
+    if (!data || !node_check_rank(n, 1, 1, 1))
+        return false;
+    int64_t num = ir_type_elems(&n->in[1]->type);
+    if (num > data->type.dim[axis])
+        return node_error(n, DIAG_ONNX_SHAPE, "%lld conditions for %lld elements", (long long)num,
+                          (long long)data->type.dim[axis]);
+    const struct tensor *known = node_known(n, 1);
+    int64_t declared = known ? 0 : node_declared_extent(n, (int)axis);
+    for (int64_t i = 0; known && i < num; i++)
+        declared += tensor_get_int(known, i) != 0;
+    struct ir_value *at = true_positions(n, n->in[1], &count);
+    return node_bind(n, 0, irb_gather(b, data, first_positions(n, at, count, 1, declared), axis));
+}
+
+// The indices of the elements that are not zero, a row for each dimension.
+bool import_NonZero(struct import_node *n)
+{
+    struct ir_builder *b = &n->b;
+    const struct ir_type *x = &n->in[0]->type;
+    int64_t all = ir_type_elems(x), run = 1;
+    struct ir_value *flat = irb_reshape(b, n->in[0], &all, 1), *count, *row[IR_MAX_RANK];
+    if (flat && x->dtype != DT_BOOL)
+        flat = irb_binary(b, BFN_ne, flat, irb_const_like(b, x->dtype, 0));
+    struct ir_value *at = true_positions(n, flat, &count);
+    at = first_positions(n, at, count, 0, node_declared_extent(n, 1));
+    if (!at)
+        return false;
+    struct ir_type line = {
+        .known = true, .rank = 2, .dim = {1, at->type.dim[0]}, .sym = {NULL, at->type.sym[0]}};
+    if (x->rank == 0) {
+        line.dim[0] = 0;
+        return node_bind(n, 0, irb_broadcast_to(b, irb_const_i64s(b, NULL, 0), &line));
+    }
+    for (int i = x->rank - 1; i >= 0; run *= x->dim[i--]) {
+        struct ir_value *v = irb_binary(b, BFN_div, at, node_i64(n, run));
+        v = irb_binary(b, BFN_mod, v, node_i64(n, x->dim[i]));
+        row[i] = irb_reshape_to(b, v, &line);
+        if (!row[i])
+            return false;
+    }
+    return node_bind(n, 0, x->rank == 1 ? row[0] : irb_concat(b, row, x->rank, 0));
 }
 
 // ---- Windows
@@ -353,9 +415,16 @@ bool import_MaxUnpool(struct import_node *n)
     if (!node_in(n, 2))
         return node_bind(n, 0, y);
     int num;
-    const int64_t *want = node_const_ints(n, 2, &num);
+    struct ir_type declared;
+    bool known = node_is_known(n, 2);
+    if (!known && (!node_expect(n, 0, 2, &declared) ||
+                   !node_check_equal(n, node_vector(n, 2), declared.dim, declared.rank, 2,
+                                     "the extents that the model declares for the result")))
+        return false;
+    const int64_t *want = known ? node_const_ints(n, 2, &num) : declared.dim;
     if (!want)
         return false;
+    num = known ? num : declared.rank;
     bool fits = num == x->rank;
     for (int i = 0; fits && i < num; i++) {
         after[i] = want[i] - dim[i];

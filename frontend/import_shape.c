@@ -2,7 +2,8 @@
 // Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity.
 #include <string.h>
 
-#include "import_node.h"
+#include "import_extents.h"
+#include "import_runtime.h"
 
 static bool rank_ok(struct import_node *n, int64_t rank)
 {
@@ -19,6 +20,11 @@ bool import_Identity(struct import_node *n)
 // The extents of a Reshape: 0 copies the operand's (unless allowzero), one -1 takes what is left.
 bool import_Reshape(struct import_node *n)
 {
+    struct ir_type declared;
+    if (ir_type_is_dynamic(&n->in[0]->type))
+        return extents_reshape(n);
+    if (!node_is_known(n, 1))
+        return node_declared(n, 0, &declared) ? runtime_reshape(n) : extents_reshape(n);
     const struct ir_type *x = &n->in[0]->type;
     int rank, infer = -1;
     const int64_t *want = node_const_ints(n, 1, &rank);
@@ -60,9 +66,16 @@ bool import_Flatten(struct import_node *n)
         return node_error(n, DIAG_ONNX_ATTR, "axis %lld is outside [-%d, %d]", (long long)axis,
                           x->rank, x->rank);
     axis = axis < 0 ? axis + x->rank : axis;
+    if (x->sym[0] && axis == 0)
+        return node_error(n, DIAG_ONNX_DYNAMIC, "axis 0 joins an extent known only at run time");
     dim[0] = dims_elems(x->dim, (int)axis);
     dim[1] = dims_elems(x->dim + axis, x->rank - (int)axis);
-    return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, 2));
+    struct ir_type t = ir_type_make(x->dtype, dim, 2);
+    if (x->sym[0] && axis > 1)
+        t.sym[0] = irb_binary(&n->b, BFN_mul, x->sym[0], node_i64(n, dim[0] / x->dim[0]));
+    else
+        t.sym[0] = x->sym[0];
+    return node_bind(n, 0, irb_reshape_to(&n->b, n->in[0], &t));
 }
 
 bool import_Transpose(struct import_node *n)
@@ -109,11 +122,13 @@ static struct ir_value *slice_axis(struct import_node *n, struct ir_value *x, in
 
 // Sizes of the parts: an attribute (before opset 13), an input, or equal parts of which the last
 // may be smaller.
-static const int64_t *split_sizes(struct import_node *n, int64_t extent, int *count)
+static const int64_t *split_sizes(struct import_node *n, int64_t axis, int *count)
 {
+    int64_t extent = n->in[0]->type.dim[axis];
     const int64_t *sizes = node_has_attr(n, "split") ? node_ints(n, "split", count) : NULL;
     if (node_in(n, 1))
-        sizes = node_const_ints(n, 1, count);
+        sizes = node_is_known(n, 1) ? node_const_ints(n, 1, count)
+                                    : runtime_split_sizes(n, axis, count);
     if (sizes || node_in(n, 1))
         return sizes;
     int64_t parts = node_int(n, "num_outputs", n->num_out);
@@ -137,7 +152,7 @@ bool import_Split(struct import_node *n)
     if (!node_axis(n, node_int(n, "axis", 0), n->in[0]->type.rank, &axis))
         return false;
     int64_t extent = n->in[0]->type.dim[axis];
-    const int64_t *sizes = split_sizes(n, extent, &count);
+    const int64_t *sizes = split_sizes(n, axis, &count);
     if (!sizes)
         return false;
     for (int i = 0; i < count; i++)
@@ -213,6 +228,9 @@ bool import_Slice(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     int64_t starts[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK], sizes[IR_MAX_RANK];
     struct slice_args s;
+    for (int i = 1; i < n->num_in; i++)
+        if (!node_is_known(n, i) || ir_type_is_dynamic(&n->in[0]->type))
+            return runtime_slice(n);
     if (!read_slice(n, &s))
         return false;
     for (int i = 0; i < x->rank; i++) {
@@ -260,19 +278,23 @@ bool import_Squeeze(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     const int64_t *axes;
-    int count, rank = 0;
-    int64_t dim[IR_MAX_RANK];
+    int count;
+    struct ir_type t = {.known = true, .dtype = x->dtype};
     uint32_t mask = 0;
+    if (!node_is_known(n, 1))
+        return runtime_squeeze(n);
     if (!read_axes(n, &axes, &count) || !axes_mask(n, axes, count, x->rank, &mask))
         return false;
     for (int i = 0; i < x->rank; i++) {
-        if (axes && (mask >> i & 1) && x->dim[i] != 1)
+        if (axes && (mask >> i & 1) && (x->dim[i] != 1 || x->sym[i]))
             return node_error(n, DIAG_ONNX_SHAPE, "dimension %d of %s is not 1", i,
                               ir_type_text(x, n->arena));
-        if (axes ? !(mask >> i & 1) : x->dim[i] != 1)
-            dim[rank++] = x->dim[i];
+        if (axes ? !(mask >> i & 1) : x->dim[i] != 1 || x->sym[i]) {
+            t.sym[t.rank] = x->sym[i];
+            t.dim[t.rank++] = x->dim[i];
+        }
     }
-    return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, rank));
+    return node_bind(n, 0, irb_reshape_to(&n->b, n->in[0], &t));
 }
 
 bool import_Unsqueeze(struct import_node *n)
@@ -280,19 +302,31 @@ bool import_Unsqueeze(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     const int64_t *axes;
     int count, from = 0;
-    int64_t dim[IR_MAX_RANK];
+    struct ir_type t = {.known = true, .dtype = x->dtype};
     uint32_t mask;
+    if (!node_is_known(n, 1))
+        return runtime_unsqueeze(n);
     if (!read_axes(n, &axes, &count) || !rank_ok(n, x->rank + count) ||
         !axes_mask(n, axes, count, x->rank + count, &mask))
         return false;
-    for (int i = 0; i < x->rank + count; i++)
-        dim[i] = mask >> i & 1 ? 1 : x->dim[from++];
-    return node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, x->rank + count));
+    t.rank = x->rank + count;
+    for (int i = 0; i < t.rank; i++) {
+        bool is_new = mask >> i & 1;
+        t.sym[i] = is_new ? NULL : x->sym[from];
+        t.dim[i] = is_new ? 1 : x->dim[from++];
+    }
+    return node_bind(n, 0, irb_reshape_to(&n->b, n->in[0], &t));
 }
 
 bool import_Expand(struct import_node *n)
 {
     int rank, out_rank;
+    struct ir_type declared;
+    bool known = node_is_known(n, 1) && !ir_type_is_dynamic(&n->in[0]->type);
+    if (!known && (ir_type_is_dynamic(&n->in[0]->type) || !node_declared_whole(n, 0, &declared)))
+        return extents_broadcast(n, n->in[0], 1);
+    if (!known)
+        return runtime_expand(n);
     const int64_t *shape = node_const_ints(n, 1, &rank);
     int64_t dim[IR_MAX_RANK];
     if (!shape || !rank_ok(n, rank))
@@ -312,6 +346,8 @@ bool import_Tile(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     int count, rank = 0;
+    if (!node_is_known(n, 1))
+        return runtime_tile(n);
     const int64_t *repeats = node_const_ints(n, 1, &count);
     int64_t split[2 * IR_MAX_RANK], wide[2 * IR_MAX_RANK], out[IR_MAX_RANK];
     if (!repeats)

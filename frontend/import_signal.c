@@ -2,7 +2,7 @@
 // matrix product with a constant matrix, so that its multiplications run on the array.
 #include <math.h>
 
-#include "import_util.h"
+#include "import_operand.h"
 
 #define TWO_PI 6.283185307179586476925
 #define MATRIX_MAX (INT64_C(1) << 27)
@@ -172,8 +172,34 @@ bool import_DFTAttr(struct import_node *n)
     return dft(n, node_int(n, "axis", 1));
 }
 
+// An axis known only at run time: the one that the declared extents leave, and a check.
+static bool dft_declared_axis(struct import_node *n)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    struct axes_sets sets = {.num = 0};
+    int64_t axis = 0;
+    for (int a = 0; a < x->rank - 1; a++) {
+        bool fits = true;
+        for (int d = 0; d < x->rank - 1; d++) {
+            int64_t want = node_declared_extent(n, d);
+            fits = fits && (d == a ? node_in(n, 1) || want < 0 || want != x->dim[d] ||
+                                         node_int(n, "onesided", 0) == 0
+                                   : want == x->dim[d]);
+        }
+        if (!fits)
+            continue;
+        axis = a;
+        sets.mask[sets.num++] = 1u << a;
+    }
+    if (sets.num != 1)
+        return node_report_dynamic(n, 2);
+    return node_check_mask(n, node_axes_mask(n, 2, x->rank), &sets, 2) && dft(n, axis);
+}
+
 bool import_DFT(struct import_node *n)
 {
+    if (!node_is_known(n, 2))
+        return dft_declared_axis(n);
     const struct tensor *axis = node_in(n, 2) ? node_const(n, 2) : NULL;
     if (node_in(n, 2) && !axis)
         return false;
@@ -181,6 +207,22 @@ bool import_DFT(struct import_node *n)
         return node_error(n, DIAG_ONNX_SHAPE, "axis is %s, one number is needed",
                           node_type_text(n, 2));
     return dft(n, axis ? tensor_get_int(axis, 0) : -2);
+}
+
+// The number of frames when their distance is known only at run time: as declared, and checked.
+static bool declared_frames(struct import_node *n, struct ir_value *distance, int64_t span,
+                            int64_t *frames)
+{
+    struct ir_builder *b = &n->b;
+    struct ir_value *one = node_i64(n, 1);
+    *frames = node_declared_extent(n, 1);
+    if (*frames < 1)
+        return node_report_dynamic(n, 1);
+    struct ir_value *count =
+        irb_binary(b, BFN_add, irb_binary(b, BFN_div, node_i64(n, span), distance), one);
+    struct ir_value *fits = irb_binary(b, BFN_and, irb_binary(b, BFN_le, one, distance),
+                                       irb_binary(b, BFN_eq, count, node_i64(n, *frames)));
+    return node_check(n, fits, 1, "the extents that the model declares for the result");
 }
 
 bool import_STFT(struct import_node *n)
@@ -193,7 +235,8 @@ bool import_STFT(struct import_node *n)
     if (window && window->type.rank != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "the window is %s, a vector is needed",
                           node_type_text(n, 2));
-    int64_t step = read_length(n, 1, 0),
+    bool known = node_is_known(n, 1);
+    int64_t step = known ? read_length(n, 1, 0) : 1,
             length = read_length(n, 3, window ? window->type.dim[0] : 0);
     if (step < 1 || length < 0)
         return false;
@@ -205,14 +248,19 @@ bool import_STFT(struct import_node *n)
     if (half && x->dim[2] != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "onesided needs a real signal, not %s",
                           node_type_text(n, 0));
-    int64_t frames = (x->dim[1] - length) / step + 1, shape[2] = {frames, length};
+    struct ir_value *distance =
+        known ? node_i64(n, step) : node_convert(n, node_scalar(n, 1), DT_I64);
+    int64_t frames = (x->dim[1] - length) / step + 1;
+    if (!known && !declared_frames(n, distance, x->dim[1] - length, &frames))
+        return false;
+    int64_t shape[2] = {frames, length};
     struct transform t = {.length = length,
                           .in = length,
                           .out = half ? length / 2 + 1 : length,
                           .in_parts = (int)x->dim[2],
                           .out_parts = 2,
                           .half = half};
-    struct ir_value *first = node_with_scalar(n, BFN_mul, node_iota(n, frames, 1), (double)step);
+    struct ir_value *first = irb_binary(b, BFN_mul, node_iota(n, frames, 1), distance);
     struct ir_value *at =
         irb_binary(b, BFN_add, node_along_axis(n, first, 2, 0), node_iota(n, length, 1));
     struct ir_value *v = irb_gather(b, n->in[0], irb_broadcast(b, at, shape, 2), 1);
@@ -237,7 +285,8 @@ static bool output_type(struct import_node *n, enum dtype *t)
 static bool cosine_window(struct import_node *n, double a0, double a1, double a2)
 {
     enum dtype t;
-    int64_t size = read_length(n, 0, 1);
+    int64_t size = node_is_known(n, 0) ? read_length(n, 0, 1)
+                                       : node_count_operand(n, 0, node_declared_extent(n, 0));
     if (size < 1 || !output_type(n, &t))
         return false;
     if (size > MATRIX_MAX)

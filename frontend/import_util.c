@@ -1,5 +1,7 @@
 #include "import_util.h"
 
+#include "import_extents.h"
+
 struct ir_value *node_convert(struct import_node *n, struct ir_value *x, enum dtype to)
 {
     return !x || x->type.dtype == to ? x : irb_convert(&n->b, x, to, false);
@@ -44,6 +46,11 @@ struct ir_value *node_mean(struct import_node *n, struct ir_value *x, const int6
     if (!x)
         return NULL;
     double count = (double)node_axes_elems(x, axes, num);
+    for (int i = 0; i < num; i++)
+        if (x->type.sym[axes[i]]) {
+            struct ir_value *real = node_convert(n, node_count(n, x, axes, num), x->type.dtype);
+            return irb_binary(&n->b, BFN_div, irb_reduce(&n->b, RFN_sum, x, axes, num, keep), real);
+        }
     return node_with_scalar(n, BFN_div, irb_reduce(&n->b, RFN_sum, x, axes, num, keep), count);
 }
 
@@ -67,7 +74,7 @@ struct ir_value *node_standardise(struct import_node *n, struct ir_value *x, con
 
 struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int rank, int axis)
 {
-    int64_t dim[IR_MAX_RANK];
+    struct ir_type t = {.known = true, .rank = rank - axis};
     if (!v)
         return NULL;
     if (v->type.rank != 1) {
@@ -76,9 +83,10 @@ struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int 
         return NULL;
     }
     for (int i = axis + 1; i < rank; i++)
-        dim[i - axis] = 1;
-    dim[0] = v->type.dim[0];
-    return rank - axis == 1 ? v : irb_reshape(&n->b, v, dim, rank - axis);
+        t.dim[i - axis] = 1;
+    t.dim[0] = v->type.dim[0];
+    t.sym[0] = v->type.sym[0];
+    return rank - axis == 1 ? v : irb_reshape_to(&n->b, v, &t);
 }
 
 #define IOTA_MAX (INT64_C(1) << 24)

@@ -10,6 +10,10 @@ struct name_slot {
     const char *name;
     struct ir_value *value;
 };
+struct param { // a dimension parameter and its extent at run time
+    const char *name;
+    struct ir_value *extent;
+};
 // A namespace of tensors: the main graph's, or that of a function's body while a call is inlined.
 struct import_scope {
     struct name_slot *slots; // open addressing, a power of two
@@ -35,6 +39,8 @@ struct importer {
     int opset; // of the default domain in the model, 0: none is imported
     struct import_scope *scope;
     size_t inlined; // nodes of functions imported so far, bounded
+    struct param *params;
+    size_t num_params, cap_params;
 };
 
 // The value of a tensor name, of the graph at hand or one around it, or NULL.

@@ -223,12 +223,25 @@ void ir_op_add_operands(struct ir_op *op, int num_in)
     }
 }
 
+static void replace_symbol(struct ir_value *old, struct ir_value *with)
+{
+    for (struct ir_op *op = old->graph->first; op; op = op->next)
+        for (int i = 0; i < op->num_out; i++)
+            for (int k = 0; k < op->out[i]->type.rank; k++)
+                if (op->out[i]->type.sym[k] == old)
+                    op->out[i]->type.sym[k] = with;
+    old->is_extent = false;
+    with->is_extent = true;
+}
+
 void ir_value_replace(struct ir_value *old, struct ir_value *with)
 {
     if (old == with)
         return;
     while (old->uses)
         ir_op_set_operand(old->uses->op, old->uses->index, with);
+    if (old->is_extent)
+        replace_symbol(old, with);
     if (!old->is_output)
         return;
     struct ir_graph *g = old->graph;

@@ -56,6 +56,14 @@ struct ir_value *irb_const_i64s(struct ir_builder *b, const int64_t *v, int n)
     return irb_const(b, x, NULL);
 }
 
+static void agree_but(struct ir_builder *b, struct ir_value *x, struct ir_value **y, int but);
+
+// The operands of an op on equal extents, see agree_but.
+static void agree(struct ir_builder *b, struct ir_value *x, struct ir_value **y)
+{
+    agree_but(b, x, y, 0);
+}
+
 // ---- Element-wise ------------------------------------------------------------------------------
 
 struct ir_value *irb_unary(struct ir_builder *b, enum unary_fn fn, struct ir_value *x)
@@ -70,6 +78,8 @@ struct ir_value *irb_unary(struct ir_builder *b, enum unary_fn fn, struct ir_val
 struct ir_value *irb_binary(struct ir_builder *b, enum binary_fn fn, struct ir_value *x,
                             struct ir_value *y)
 {
+    agree(b, x, &y);
+    agree(b, y, &x);
     if (!x || !y)
         return NULL;
     struct ir_op *op = start(b, IR_OP_BINARY, (struct ir_value *[]){x, y}, 2, NULL);
@@ -80,6 +90,12 @@ struct ir_value *irb_binary(struct ir_builder *b, enum binary_fn fn, struct ir_v
 struct ir_value *irb_select(struct ir_builder *b, struct ir_value *c, struct ir_value *x,
                             struct ir_value *y)
 {
+    agree(b, c, &x);
+    agree(b, x, &c);
+    agree(b, c, &y);
+    agree(b, x, &y);
+    agree(b, y, &x);
+    agree(b, y, &c);
     if (!c || !x || !y)
         return NULL;
     return finish(b, start(b, IR_OP_SELECT, (struct ir_value *[]){c, x, y}, 3, NULL));
@@ -94,6 +110,120 @@ struct ir_value *irb_convert(struct ir_builder *b, struct ir_value *x, enum dtyp
     if (saturate)
         ir_set_int(op, IR_A_saturate, 1);
     return finish(b, op);
+}
+
+// ---- Extents known only at run time ------------------------------------------------------------
+
+struct ir_value *irb_extent(struct ir_builder *b, struct ir_value *x, struct ir_value *n,
+                            int64_t axis)
+{
+    if (!x || !n)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_EXTENT, (struct ir_value *[]){x, n}, 2, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    return finish(b, op);
+}
+
+struct ir_value *irb_input_extent(struct ir_builder *b, struct ir_value *x, int64_t axis)
+{
+    struct ir_op *op = start1(b, IR_OP_INPUT_EXTENT, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_axis, axis);
+    return finish(b, op);
+}
+
+struct ir_value *irb_extent_of(struct ir_builder *b, const struct ir_value *x, int dim)
+{
+    if (!x || x->type.sym[dim])
+        return x ? x->type.sym[dim] : NULL;
+    return irb_reshape(b, irb_const_i64s(b, &x->type.dim[dim], 1), NULL, 0);
+}
+
+// reshape or broadcast with the extents of a type as operands.
+static struct ir_value *shaped(struct ir_builder *b, enum ir_opcode opcode, struct ir_value *x,
+                               const struct ir_type *t)
+{
+    struct ir_value *in[1 + IR_MAX_RANK] = {x};
+    int64_t extents[IR_MAX_RANK];
+    int n = 0;
+    if (!x)
+        return NULL;
+    for (int i = 0; i < t->rank; i++)
+        if (t->sym[i]) {
+            extents[n++] = i;
+            in[n] = t->sym[i];
+        }
+    struct ir_op *op = start(b, opcode, in, 1 + n, NULL);
+    ir_set_ints(op, IR_A_shape, t->dim, t->rank);
+    if (n > 0)
+        ir_set_ints(op, IR_A_extents, extents, n);
+    return finish(b, op);
+}
+
+struct ir_value *irb_broadcast_to(struct ir_builder *b, struct ir_value *x, const struct ir_type *t)
+{
+    return shaped(b, IR_OP_BROADCAST, x, t);
+}
+
+static bool is_dense(const struct ir_type *t)
+{
+    for (int i = 1; i < t->rank; i++)
+        if (t->sym[i])
+            return false;
+    return true;
+}
+
+// A reshape copies between the layout of one side and dense elements; where neither side is dense
+// it goes over a vector.
+struct ir_value *irb_reshape_to(struct ir_builder *b, struct ir_value *x, const struct ir_type *t)
+{
+    if (x && !is_dense(&x->type) && !is_dense(t)) {
+        struct ir_type flat = {
+            .known = true, .rank = 1, .dim = {dims_elems(x->type.dim, x->type.rank)}};
+        flat.sym[0] = irb_extent_of(b, x, 0);
+        for (int i = 1; i < x->type.rank; i++)
+            flat.sym[0] = irb_binary(b, BFN_mul, flat.sym[0], irb_extent_of(b, x, i));
+        x = flat.sym[0] ? shaped(b, IR_OP_RESHAPE, x, &flat) : NULL;
+    }
+    return shaped(b, IR_OP_RESHAPE, x, t);
+}
+
+// Where it cannot be known when compiling that two extents are equal, a check says so and y takes
+// the extent of x. but: a dimension left out, counted from the end, from 1.
+static void agree_but(struct ir_builder *b, struct ir_value *x, struct ir_value **y, int but)
+{
+    for (int i = 1; x && *y && i <= x->type.rank && i <= (*y)->type.rank; i++) {
+        if (i == but)
+            continue;
+        int dx = x->type.rank - i, dy = (*y)->type.rank - i;
+        struct ir_value *sx = x->type.sym[dx], *sy = (*y)->type.sym[dy];
+        if (sx == sy || (!sx && x->type.dim[dx] == 1) || (!sy && (*y)->type.dim[dy] == 1))
+            continue;
+        struct ir_value *nx = irb_extent_of(b, x, dx), *ny = irb_extent_of(b, *y, dy);
+        if (!nx || !ny ||
+            !irb_check(b, irb_binary(b, BFN_eq, nx, ny), "extents that must be equal differ"))
+            *y = NULL;
+        else
+            *y = irb_extent(b, *y, nx, dy);
+    }
+}
+
+bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message)
+{
+    int64_t axes[IR_MAX_RANK];
+    for (int i = 0; cond && i < cond->type.rank; i++)
+        axes[i] = i;
+    if (cond && cond->type.rank > 0)
+        cond = irb_reduce(b, RFN_and, cond, axes, cond->type.rank, false);
+    if (!cond)
+        return false;
+    struct ir_op *op = ir_op_create(b->graph, b->before, IR_OP_CHECK, b->loc, &cond, 1, 0, NULL);
+    ir_set_str(op, IR_A_message, message);
+    if (ir_infer(op, b->diag))
+        return true;
+    ir_op_erase(op);
+    return false;
 }
 
 // ---- Reductions and windows --------------------------------------------------------------------
@@ -172,11 +302,32 @@ struct ir_value *irb_slice(struct ir_builder *b, struct ir_value *x, const int64
     return finish(b, op);
 }
 
-struct ir_value *irb_concat(struct ir_builder *b, struct ir_value *const *x, int n, int64_t axis)
+// All operands with the extents of the first, but along axis.
+static bool agree_all(struct ir_builder *b, struct ir_value **x, int n, int64_t axis)
 {
+    for (int round = 0; round < 2; round++)
+        for (int i = 1; i < n && x[0]; i++) {
+            int from_end = x[0]->type.rank - (int)axis;
+            agree_but(b, x[0], &x[i], from_end);
+            agree_but(b, x[i], &x[0], from_end);
+            if (!x[i])
+                return false;
+        }
+    return x[0] != NULL;
+}
+
+struct ir_value *irb_concat(struct ir_builder *b, struct ir_value *const *given, int n,
+                            int64_t axis)
+{
+    struct ir_value **x = arena_memdup(b->graph->module->arena, given, (size_t)n * sizeof *x);
     for (int i = 0; i < n; i++)
         if (!x[i])
             return NULL;
+    bool dynamic = false;
+    for (int i = 0; i < n; i++)
+        dynamic |= ir_type_is_dynamic(&x[i]->type);
+    if (dynamic && !agree_all(b, x, n, axis))
+        return NULL;
     struct ir_op *op = start(b, IR_OP_CONCAT, x, n, NULL);
     ir_set_int(op, IR_A_axis, axis);
     return finish(b, op);

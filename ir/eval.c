@@ -14,10 +14,18 @@ static eval_body *const bodies[IR_OP_NUM] = {
 };
 static const struct ir_eval_options default_options = {.group = 64};
 
-static bool same_type(const struct tensor *t, const struct ir_type *type)
+// Whether data may stand for a value: extents known only at run time are within their bounds. Those
+// of graph inputs are known when the op input_extent asks for them.
+static bool fits_value(const struct tensor *t, const struct ir_value *v)
 {
-    return t->dtype == type->dtype && t->rank == type->rank &&
-           memcmp(t->dim, type->dim, (size_t)t->rank * sizeof t->dim[0]) == 0;
+    bool fits = t->dtype == v->type.dtype && t->rank == v->type.rank;
+    for (int i = 0; fits && i < t->rank; i++) {
+        bool dynamic = v->type.sym[i] != NULL;
+        for (const struct ir_use *u = v->def ? NULL : v->uses; u && !dynamic; u = u->next)
+            dynamic = u->op->op == IR_OP_INPUT_EXTENT && ir_int(u->op, IR_A_axis, 0) == i;
+        fits = t->dim[i] == v->type.dim[i] || (dynamic && t->dim[i] < v->type.dim[i]);
+    }
+    return fits;
 }
 
 static void check_operands(const struct ir_op *op, const struct tensor *const *in)
@@ -26,16 +34,84 @@ static void check_operands(const struct ir_op *op, const struct tensor *const *i
         if (!op->in[i] != !in[i])
             bitlet_bug("%s: operand %d is given to one of op and evaluation only",
                        ir_op_info[op->op].text, i);
-        if (in[i] && op->in[i]->type.known && !same_type(in[i], &op->in[i]->type))
+        if (in[i] && op->in[i]->type.known && !fits_value(in[i], op->in[i]))
             bitlet_bug("%s: data of operand %d is not of its type", ir_op_info[op->op].text, i);
     }
 }
+
+// The value of a symbol: an operand of the op, or the extent of an operand that has it.
+static int64_t symbol_value(const struct ir_op *op, const struct tensor *const *in,
+                            const struct ir_value *sym)
+{
+    for (int i = 0; i < op->num_in; i++)
+        if (op->in[i] == sym)
+            return tensor_get_int(in[i], 0);
+    for (int i = 0; i < op->num_in; i++)
+        for (int k = 0; op->in[i] && k < op->in[i]->type.rank; k++)
+            if (op->in[i]->type.sym[k] == sym)
+                return in[i]->dim[k];
+    bitlet_bug("%s: no operand has the extent %%%s", ir_op_info[op->op].text, sym->name);
+}
+
+static void real_extents(struct ir_type *t, const int64_t *dim)
+{
+    for (int i = 0; i < t->rank; i++) {
+        t->dim[i] = dim[i];
+        t->sym[i] = NULL;
+    }
+}
+
+// The op as it would be had the extents been known when compiling. False: an extent is out of its
+// bound (reported).
+static bool make_static(const struct ir_op *op, const struct tensor *const *in, struct ir_op *s,
+                        struct arena *a, struct diag *d)
+{
+    *s = *op;
+    s->in = ARENA_ARRAY(a, (size_t)op->num_in + 1, struct ir_value *);
+    s->out = ARENA_ARRAY(a, (size_t)op->num_out + 1, struct ir_value *);
+    for (int i = 0; i < op->num_in; i++)
+        if (op->in[i]) {
+            s->in[i] = arena_memdup(a, op->in[i], sizeof *op->in[i]);
+            real_extents(&s->in[i]->type, in[i]->dim);
+        }
+    for (int i = 0; i < op->num_out; i++) {
+        const struct ir_type *t = &op->out[i]->type;
+        int64_t dim[IR_MAX_RANK];
+        for (int k = 0; k < t->rank; k++) {
+            dim[k] = t->sym[k] ? symbol_value(op, in, t->sym[k]) : t->dim[k];
+            if (dim[k] < 0 || dim[k] > t->dim[k])
+                return diag_report(d, op->loc, DIAG_ONNX_SHAPE,
+                                   "extent %lld of %%%s, whose bound is %lld", (long long)dim[k],
+                                   op->out[i]->name, (long long)t->dim[k]);
+        }
+        s->out[i] = arena_memdup(a, op->out[i], sizeof *op->out[i]);
+        real_extents(&s->out[i]->type, dim);
+    }
+    return true;
+}
+
+static bool eval_static(const struct ir_op *op, const struct tensor *const *in,
+                        const struct ir_eval_options *o, struct tensor **out, struct arena *a,
+                        struct diag *d);
 
 bool ir_eval_op(const struct ir_op *op, const struct tensor *const *in,
                 const struct ir_eval_options *o, struct tensor **out, struct arena *a,
                 struct diag *d)
 {
     check_operands(op, in);
+    if (!ir_op_is_dynamic(op))
+        return eval_static(op, in, o, out, a, d);
+    struct arena *scratch = arena_create();
+    struct ir_op real;
+    bool ok = make_static(op, in, &real, scratch, d) && eval_static(&real, in, o, out, a, d);
+    arena_destroy(scratch);
+    return ok;
+}
+
+static bool eval_static(const struct ir_op *op, const struct tensor *const *in,
+                        const struct ir_eval_options *o, struct tensor **out, struct arena *a,
+                        struct diag *d)
+{
     for (int i = 0; i < op->num_out; i++) {
         const struct ir_type *t = &op->out[i]->type;
         if (!t->known)
@@ -61,6 +137,19 @@ bool eval_op_CONST(const struct eval_call *c)
     if (tensor_bytes(c->out[0]))
         memcpy(c->out[0]->data, c->op->data->data, tensor_bytes(c->out[0]));
     return true;
+}
+
+bool eval_op_INPUT_EXTENT(const struct eval_call *c)
+{
+    *(int64_t *)c->out[0]->data = c->in[0]->dim[ir_int(c->op, IR_A_axis, 0)];
+    return true;
+}
+
+bool eval_op_CHECK(const struct eval_call *c)
+{
+    return *(const uint8_t *)c->in[0]->data ||
+           diag_report(c->diag, c->op->loc, DIAG_ONNX_VALUE, "%s",
+                       ir_attr_find(c->op, IR_A_message)->s);
 }
 
 // Markers have no data flow of their own: run_graph obeys them.
@@ -332,7 +421,7 @@ static bool bind_inputs(struct run *r, const struct ir_graph *g, const struct te
     bool ok = true;
     for (int i = 0; i < g->num_inputs; i++) {
         const struct ir_value *v = g->inputs[i];
-        if (!inputs[i] || !same_type(inputs[i], &v->type)) {
+        if (!inputs[i] || !fits_value(inputs[i], v)) {
             ok = diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH,
                              "input '%s' is %s, the graph takes %s", v->name,
                              inputs[i] ? tensor_type_text(inputs[i]->dtype, inputs[i]->dim,
@@ -428,6 +517,7 @@ static bool foldable(const struct fold *f, const struct ir_op *op)
         return false;
     for (int i = 0; i < op->num_out; i++)
         if (!op->out[i]->type.known || op->out[i]->type.dtype == DT_LANES ||
+            ir_type_is_dynamic(&op->out[i]->type) ||
             ir_type_elems(&op->out[i]->type) > f->max_elems)
             return false;
     return true;

@@ -96,8 +96,21 @@ static char *element(const struct tensor *t, int64_t i)
 
 bool eval_op_RESHAPE(const struct eval_call *c)
 {
+    if (tensor_elems(c->out[0]) != tensor_elems(c->in[0]))
+        return diag_report(c->diag, c->op->loc, DIAG_ONNX_SHAPE,
+                           "%lld elements cannot be reshaped to %lld",
+                           (long long)tensor_elems(c->in[0]), (long long)tensor_elems(c->out[0]));
     if (tensor_bytes(c->out[0]))
         memcpy(c->out[0]->data, c->in[0]->data, tensor_bytes(c->out[0]));
+    return true;
+}
+
+bool eval_op_EXTENT(const struct eval_call *c)
+{
+    struct box b = box_of(c->out[0]);
+    eval_strides(c->out[0]->dim, b.rank, b.to);
+    eval_strides(c->in[0]->dim, b.rank, b.from);
+    copy_box(b, c->out[0]->data, c->in[0]->data);
     return true;
 }
 

@@ -85,9 +85,62 @@ bool infer_set(const struct infer *in, int i, enum dtype t, const int64_t *dim, 
     return true;
 }
 
+bool infer_set_like(const struct infer *in, int i, enum dtype t, const struct ir_type *like)
+{
+    if (!infer_set(in, i, t, like->dim, like->rank))
+        return false;
+    memcpy(in->out[i].sym, like->sym, sizeof(like->sym));
+    return true;
+}
+
 static bool set_like(const struct infer *in, enum dtype t, const struct ir_type *x)
 {
-    return infer_set(in, 0, t, x->dim, x->rank);
+    return infer_set_like(in, 0, t, x);
+}
+
+bool infer_static(const struct infer *in, int i, uint32_t mask)
+{
+    const struct ir_type *t = infer_type(in, i);
+    for (int d = 0; d < t->rank; d++)
+        if ((mask >> d & 1) && t->sym[d])
+            return diag_report(in->diag, in->op->loc, DIAG_ONNX_DYNAMIC,
+                               "%s: the extent of dimension %d of %s must be known when compiling; "
+                               "fix the inputs' extents with --shape",
+                               ir_op_info[in->op->op].text, d, infer_text(in, i));
+    return true;
+}
+
+// Ops whose inference looks at symbols itself.
+static bool handles_symbols(enum ir_opcode op)
+{
+    switch (op) {
+    case IR_OP_UNARY:
+    case IR_OP_BINARY:
+    case IR_OP_SELECT:
+    case IR_OP_CONVERT:
+    case IR_OP_QUANTIZE:
+    case IR_OP_REDUCE:
+    case IR_OP_POOL:
+    case IR_OP_CONV:
+    case IR_OP_MATMUL:
+    case IR_OP_RESHAPE:
+    case IR_OP_TRANSPOSE:
+    case IR_OP_SLICE:
+    case IR_OP_CONCAT:
+    case IR_OP_PAD:
+    case IR_OP_BROADCAST:
+    case IR_OP_GATHER:
+    case IR_OP_EXTENT: return true;
+    default: return false;
+    }
+}
+
+static bool check_symbols(const struct infer *in)
+{
+    for (int i = 0; !handles_symbols(in->op->op) && i < in->op->num_in; i++)
+        if (in->op->in[i] && !infer_static(in, i, UINT32_MAX))
+            return false;
+    return true;
 }
 
 int64_t infer_window(int64_t extent, int64_t pads, int64_t kernel, int64_t stride, int64_t dilation)
@@ -150,7 +203,7 @@ bool ir_infer_types(const struct ir_op *op, struct ir_type *out, struct diag *d)
 #include "ops.def"
     };
     struct infer in = {.op = op, .out = out, .diag = d};
-    return check_operands(&in) && check_required(&in) && INFER[op->op](&in);
+    return check_operands(&in) && check_required(&in) && check_symbols(&in) && INFER[op->op](&in);
 }
 
 bool ir_infer(struct ir_op *op, struct diag *d)
@@ -161,8 +214,12 @@ bool ir_infer(struct ir_op *op, struct diag *d)
         types = ARENA_ARRAY(op->graph->module->arena, (size_t)op->num_out, struct ir_type);
     if (!ir_infer_types(op, types, d))
         return false;
-    for (int i = 0; i < op->num_out; i++)
+    for (int i = 0; i < op->num_out; i++) {
         op->out[i]->type = types[i];
+        for (int k = 0; k < types[i].rank; k++)
+            if (types[i].sym[k])
+                types[i].sym[k]->is_extent = true;
+    }
     return true;
 }
 
@@ -190,6 +247,13 @@ bool ir_infer_HOST(struct infer *in)
             return false;
     }
     return true;
+}
+
+bool ir_infer_CHECK(struct infer *in)
+{
+    const struct ir_type *c = infer_type(in, 0);
+    return (c->dtype == DT_BOOL && c->rank == 0) ||
+           infer_bad_type(in, "the condition is %s, a bool scalar is needed", infer_text(in, 0));
 }
 
 // ---- Element-wise ------------------------------------------------------------------------------
@@ -276,16 +340,14 @@ bool ir_infer_BINARY(struct infer *in)
     if (fn < 0 || fn >= BFN_NUM || !binary_fn_info[fn].name)
         return infer_bad_attr(in, "no binary function has number %lld", (long long)fn);
     const struct ir_type *a = infer_type(in, 0), *b = infer_type(in, 1);
-    int64_t dim[IR_MAX_RANK];
-    int rank;
+    struct ir_type all;
     if (!check_same_type(in, 0, 1) ||
         !check_domain(in, 0, binary_domain((enum binary_fn)fn), binary_fn_info[fn].name))
         return false;
-    if (!ir_broadcast_dims(a, b, dim, &rank))
+    if (!ir_broadcast_types(a, b, &all))
         return infer_bad_shape(in, "%s and %s do not broadcast", infer_text(in, 0),
                                infer_text(in, 1));
-    return infer_set(in, 0, binary_fn_gives_bool((enum binary_fn)fn) ? DT_BOOL : a->dtype, dim,
-                     rank);
+    return set_like(in, binary_fn_gives_bool((enum binary_fn)fn) ? DT_BOOL : a->dtype, &all);
 }
 
 bool ir_infer_SELECT(struct infer *in)
@@ -295,9 +357,8 @@ bool ir_infer_SELECT(struct infer *in)
         return infer_bad_type(in, "the condition is %s, a bool is needed", infer_text(in, 0));
     if (!check_same_type(in, 1, 2))
         return false;
-    struct ir_type ab = {.known = true, .dtype = a->dtype}, all = ab;
-    if (!ir_broadcast_dims(a, b, ab.dim, &ab.rank) ||
-        !ir_broadcast_dims(c, &ab, all.dim, &all.rank))
+    struct ir_type ab, all;
+    if (!ir_broadcast_types(a, b, &ab) || !ir_broadcast_types(c, &ab, &all))
         return infer_bad_shape(in, "%s, %s and %s do not broadcast", infer_text(in, 0),
                                infer_text(in, 1), infer_text(in, 2));
     return set_like(in, a->dtype, &all);
@@ -375,11 +436,12 @@ bool ir_infer_REDUCE(struct infer *in)
         return false;
     if (keep < 0 || keep > 1)
         return infer_bad_attr(in, "keep is %lld, not 0 or 1", (long long)keep);
-    int64_t dim[IR_MAX_RANK];
-    int rank = 0, next = 0;
+    struct ir_type y = {.known = true};
+    int next = 0;
     for (int i = 0; i < x->rank; i++) {
         if (next == axes->n || axes->is[next] != i) {
-            dim[rank++] = x->dim[i];
+            y.sym[y.rank] = x->sym[i];
+            y.dim[y.rank++] = x->dim[i];
             continue;
         }
         if ((fn == RFN_argmax || fn == RFN_argmin) && x->dim[i] == 0)
@@ -387,12 +449,12 @@ bool ir_infer_REDUCE(struct infer *in)
                                    reduce_fn_info[fn].name, i, infer_text(in, 0));
         next++;
         if (keep)
-            dim[rank++] = 1;
+            y.dim[y.rank++] = 1;
     }
     if (next != axes->n)
         return infer_bad_attr(in, "axes[%d] is %lld; axes ascend and lie in 0..%d of %s", next,
                               (long long)axes->is[next], x->rank - 1, infer_text(in, 0));
-    return infer_set(in, 0, t, dim, rank);
+    return set_like(in, t, &y);
 }
 
 int infer_spatial(const struct infer *in)
@@ -443,7 +505,7 @@ bool ir_infer_POOL(struct infer *in)
     if (spatial == 0 || !infer_reduce(in, &t) || !infer_window_attrs(in, spatial, &w))
         return false;
     const int64_t *kernel = infer_ints(in, IR_A_kernel, spatial, 1, INFER_STEP_MAX);
-    int64_t dim[5] = {x->dim[0], x->dim[1]};
-    return kernel && infer_window_dims(in, spatial, &w, kernel, dim + 2) &&
-           infer_set(in, 0, t, dim, x->rank);
+    struct ir_type y = {.rank = x->rank, .dim = {x->dim[0], x->dim[1]}, .sym = {x->sym[0]}};
+    return kernel && infer_static(in, 0, ~1u) &&
+           infer_window_dims(in, spatial, &w, kernel, y.dim + 2) && set_like(in, t, &y);
 }

@@ -35,6 +35,12 @@ int64_t infer_axis(const struct infer *in, int rank);
 // Sets result i after checking that its elements can be counted.
 bool infer_set(const struct infer *in, int i, enum dtype t, const int64_t *dim, int rank);
 
+// The same with the extents, bounds and symbols of a type.
+bool infer_set_like(const struct infer *in, int i, enum dtype t, const struct ir_type *like);
+// Reports a dimension of operand i whose extent is known only at run time, and must be known;
+// true when all of mask's dimensions are.
+bool infer_static(const struct infer *in, int i, uint32_t mask);
+
 // The element type that attribute fn gives of operand 0; false: reported.
 bool infer_reduce(const struct infer *in, enum dtype *t);
 

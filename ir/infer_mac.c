@@ -118,7 +118,7 @@ static bool check_tail(const struct infer *in, enum dtype *t)
     return check_bits(in, IR_A_qbits);
 }
 
-static bool mac_result(const struct infer *in, const int64_t *dim, int rank, int64_t channels)
+static bool mac_result(const struct infer *in, const struct ir_type *y, int64_t channels)
 {
     const struct ir_op *op = in->op;
     const struct ir_attr *mode = ir_attr_find(op, IR_A_mode);
@@ -140,7 +140,7 @@ static bool mac_result(const struct infer *in, const int64_t *dim, int rank, int
         return false;
     if (scale && !check_per_channel(in, 3, "scale", DT_F32, channels))
         return false;
-    return check_tail(in, &t) && infer_set(in, 0, t, dim, rank);
+    return check_tail(in, &t) && infer_set_like(in, 0, t, y);
 }
 
 // ---- Shapes ------------------------------------------------------------------------------------
@@ -171,8 +171,10 @@ bool ir_infer_CONV(struct infer *in)
     struct ir_type w;
     struct infer_windows win;
     int spatial;
-    int64_t group, dim[5];
-    if (!conv_operands(in, &w, &spatial, &group) || !infer_window_attrs(in, spatial, &win))
+    int64_t group;
+    struct ir_type y = {.rank = x->rank};
+    if (!infer_static(in, 0, ~1u) || !infer_static(in, 1, UINT32_MAX) ||
+        !conv_operands(in, &w, &spatial, &group) || !infer_window_attrs(in, spatial, &win))
         return false;
     struct arena *a = in->op->graph->module->arena;
     if (x->dim[1] != w.dim[1] * group)
@@ -183,10 +185,11 @@ bool ir_infer_CONV(struct infer *in)
         return infer_bad_shape(in, "%lld output channels of w %s do not divide into %lld groups",
                                (long long)w.dim[0], tensor_type_text(w.dtype, w.dim, w.rank, a),
                                (long long)group);
-    dim[0] = x->dim[0];
-    dim[1] = w.dim[0];
-    return infer_window_dims(in, spatial, &win, w.dim + 2, dim + 2) &&
-           mac_result(in, dim, x->rank, w.dim[0]);
+    y.dim[0] = x->dim[0];
+    y.sym[0] = x->sym[0];
+    y.dim[1] = w.dim[0];
+    return infer_window_dims(in, spatial, &win, w.dim + 2, y.dim + 2) &&
+           mac_result(in, &y, w.dim[0]);
 }
 
 bool ir_infer_CONV_TRANSPOSE(struct infer *in)
@@ -195,7 +198,8 @@ bool ir_infer_CONV_TRANSPOSE(struct infer *in)
     struct ir_type w;
     struct infer_windows win;
     int spatial;
-    int64_t group, dim[5];
+    int64_t group;
+    struct ir_type y = {.rank = x->rank};
     if (!conv_operands(in, &w, &spatial, &group) || !infer_window_attrs(in, spatial, &win))
         return false;
     const int64_t *outpad = infer_ints(in, IR_A_outpad, spatial, 0, INFER_STEP_MAX);
@@ -207,20 +211,21 @@ bool ir_infer_CONV_TRANSPOSE(struct infer *in)
             in, "x has %lld channels, w %s with group %lld needs %lld, a multiple of %lld",
             (long long)x->dim[1], tensor_type_text(w.dtype, w.dim, w.rank, a), (long long)group,
             (long long)w.dim[0], (long long)group);
-    dim[0] = x->dim[0];
-    dim[1] = w.dim[1] * group;
+    y.dim[0] = x->dim[0];
+    y.sym[0] = x->sym[0];
+    y.dim[1] = w.dim[1] * group;
     for (int i = 0; i < spatial; i++) {
         int64_t steps = x->dim[2 + i] - 1;
         if (steps < 0 || steps > IR_ELEMS_MAX / win.strides[i])
             return infer_bad_shape(in, "spatial dimension %d of x %s with stride %lld", i,
                                    infer_text(in, 0), (long long)win.strides[i]);
-        dim[2 + i] = win.strides[i] * steps + outpad[i] + win.dilations[i] * (w.dim[2 + i] - 1) +
+        y.dim[2 + i] = win.strides[i] * steps + outpad[i] + win.dilations[i] * (w.dim[2 + i] - 1) +
                      1 - win.pads[i] - win.pads[spatial + i];
-        if (dim[2 + i] < 1)
+        if (y.dim[2 + i] < 1)
             return infer_bad_shape(in, "spatial dimension %d: the result would have %lld elements",
-                                   i, (long long)dim[2 + i]);
+                                   i, (long long)y.dim[2 + i]);
     }
-    return mac_result(in, dim, x->rank, dim[1]);
+    return mac_result(in, &y, y.dim[1]);
 }
 
 bool ir_infer_MATMUL(struct infer *in)
@@ -238,14 +243,23 @@ bool ir_infer_MATMUL(struct infer *in)
     if (inner != b.dim[b.rank - 2])
         return infer_bad_shape(in, "%s has %lld columns, %s has %lld rows", infer_text(in, 0),
                                (long long)inner, infer_text(in, 1), (long long)b.dim[b.rank - 2]);
+    if (a.dtype != DT_LANES && !infer_static(in, 0, 1u << (a.rank - 1)))
+        return false;
+    if (!infer_static(in, 1, 3u << (b.rank - 2)))
+        return false;
+    struct ir_value *row_extent = a.sym[a.rank - 2];
     a.rank -= 2;
     b.rank -= 2;
-    int64_t dim[IR_MAX_RANK];
-    int rank;
-    if (!ir_broadcast_dims(&a, &b, dim, &rank))
+    struct ir_type y;
+    if (!ir_broadcast_types(&a, &b, &y))
         return infer_bad_shape(in, "batches of %s and %s do not broadcast", infer_text(in, 0),
                                infer_text(in, 1));
-    dim[rank] = rows;
-    dim[rank + 1] = cols;
-    return mac_result(in, dim, rank + 2, stationary ? cols : rows);
+    if (y.rank + 2 > IR_MAX_RANK)
+        return infer_bad_shape(in, "the result would have rank %d", y.rank + 2);
+    y.sym[y.rank] = row_extent;
+    y.dim[y.rank++] = rows;
+    y.dim[y.rank++] = cols;
+    if (row_extent && !stationary)
+        return infer_static(in, 0, UINT32_MAX);
+    return mac_result(in, &y, stationary ? cols : rows);
 }

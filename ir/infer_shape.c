@@ -1,6 +1,8 @@
 // Result types of the ops that move elements.
 #include "infer.h"
 
+#include <string.h>
+
 int64_t infer_axis(const struct infer *in, int rank)
 {
     int64_t axis = ir_int(in->op, IR_A_axis, 0);
@@ -24,19 +26,67 @@ static const int64_t *result_extents(const struct infer *in, enum ir_attr_id id,
     return infer_ints(in, id, *rank, 0, IR_ELEMS_MAX);
 }
 
+// The type that attributes shape and extents describe; false: reported.
+static bool described_type(const struct infer *in, struct ir_type *t)
+{
+    const int64_t *dim = result_extents(in, IR_A_shape, &t->rank);
+    const struct ir_attr *at = ir_attr_find(in->op, IR_A_extents);
+    int count = at ? at->n : 0;
+    if (!dim)
+        return false;
+    for (int i = 0; i < t->rank; i++)
+        t->dim[i] = dim[i];
+    if (in->op->num_in != 1 + count)
+        return infer_bad_attr(in, "%d operands for %d extents", in->op->num_in - 1, count);
+    for (int k = 0; k < count; k++) {
+        const struct ir_type *n = infer_type(in, 1 + k);
+        if (at->is[k] < 0 || at->is[k] >= t->rank || (k > 0 && at->is[k] <= at->is[k - 1]))
+            return infer_bad_attr(in, "extents[%d] is %lld, dimensions ascend below %d", k,
+                                  (long long)at->is[k], t->rank);
+        if (n->dtype != DT_I64 || n->rank != 0)
+            return infer_bad_type(in, "extent %d is %s, an i64 scalar is needed", k,
+                                  infer_text(in, 1 + k));
+        t->sym[at->is[k]] = in->op->in[1 + k];
+    }
+    return true;
+}
+
 bool ir_infer_RESHAPE(struct infer *in)
 {
     const struct ir_type *x = infer_type(in, 0);
-    int rank;
-    const int64_t *dim = result_extents(in, IR_A_shape, &rank);
-    if (!dim || !infer_set(in, 0, x->dtype, dim, rank))
+    struct ir_type t = {.known = true};
+    if (!described_type(in, &t) || !infer_set_like(in, 0, x->dtype, &t))
         return false;
-    int64_t have = ir_type_elems(x), want = dims_elems(dim, rank);
+    if (ir_type_is_dynamic(&t))
+        return true;
+    int64_t have = ir_type_elems(x), want = dims_elems(t.dim, t.rank);
+    if (ir_type_is_dynamic(x))
+        return infer_static(in, 0, UINT32_MAX);
     return have == want ||
            infer_bad_shape(in, "%s has %lld elements, the shape %s has %lld", infer_text(in, 0),
                            (long long)have,
-                           tensor_type_text(x->dtype, dim, rank, in->op->graph->module->arena),
+                           tensor_type_text(x->dtype, t.dim, t.rank, in->op->graph->module->arena),
                            (long long)want);
+}
+
+bool ir_infer_EXTENT(struct infer *in)
+{
+    struct ir_type t = *infer_type(in, 0);
+    const struct ir_type *n = infer_type(in, 1);
+    int64_t axis = infer_axis(in, t.rank);
+    if (axis < 0)
+        return false;
+    if (n->dtype != DT_I64 || n->rank != 0)
+        return infer_bad_type(in, "the extent is %s, an i64 scalar is needed", infer_text(in, 1));
+    t.sym[axis] = in->op->in[1];
+    return infer_set_like(in, 0, t.dtype, &t);
+}
+
+bool ir_infer_INPUT_EXTENT(struct infer *in)
+{
+    if (in->op->in[0]->def)
+        return infer_bad_type(in, "%%%s is no graph input", in->op->in[0]->name);
+    return infer_axis(in, infer_type(in, 0)->rank) >= 0 && infer_set(in, 0, DT_I64, NULL, 0);
 }
 
 bool ir_infer_TRANSPOSE(struct infer *in)
@@ -45,15 +95,16 @@ bool ir_infer_TRANSPOSE(struct infer *in)
     const int64_t *perm = infer_ints(in, IR_A_perm, x->rank, 0, x->rank - 1);
     if (!perm)
         return false;
-    int64_t dim[IR_MAX_RANK];
+    struct ir_type y = {.rank = x->rank};
     unsigned seen = 0;
     for (int i = 0; i < x->rank; i++) {
         if (seen >> perm[i] & 1)
             return infer_bad_attr(in, "perm names dimension %lld twice", (long long)perm[i]);
         seen |= 1u << perm[i];
-        dim[i] = x->dim[perm[i]];
+        y.dim[i] = x->dim[perm[i]];
+        y.sym[i] = x->sym[perm[i]];
     }
-    return infer_set(in, 0, x->dtype, dim, x->rank);
+    return infer_set_like(in, 0, x->dtype, &y);
 }
 
 bool ir_infer_SLICE(struct infer *in)
@@ -66,6 +117,9 @@ bool ir_infer_SLICE(struct infer *in)
     if (!sizes || !infer_set(in, 0, x->dtype, sizes, x->rank))
         return false;
     for (int i = 0; i < x->rank; i++) {
+        if (x->sym[i] && (starts[i] != 0 || steps[i] != 1 || sizes[i] != x->dim[i]))
+            return infer_static(in, 0, 1u << i);
+        in->out[0].sym[i] = x->sym[i];
         if (steps[i] == 0)
             return infer_bad_attr(in, "steps[%d] is 0", i);
         if (sizes[i] == 0)
@@ -90,6 +144,9 @@ bool ir_infer_CONCAT(struct infer *in)
     if (axis < 0)
         return false;
     struct ir_type sum = *x;
+    for (int i = 0; i < in->op->num_in; i++)
+        if (infer_type(in, i)->rank > axis && !infer_static(in, i, 1u << axis))
+            return false;
     for (int i = 1; i < in->op->num_in; i++) {
         const struct ir_type *y = infer_type(in, i);
         bool fits = y->dtype == x->dtype && y->rank == x->rank;
@@ -97,7 +154,8 @@ bool ir_infer_CONCAT(struct infer *in)
             return infer_bad_type(in, "operands 0 and %d are %s and %s", i, infer_text(in, 0),
                                   infer_text(in, i));
         for (int k = 0; fits && k < x->rank; k++)
-            fits = k == axis || y->dim[k] == x->dim[k];
+            fits = k == axis ||
+                   (x->sym[k] ? y->sym[k] == x->sym[k] : !y->sym[k] && y->dim[k] == x->dim[k]);
         if (!fits)
             return infer_bad_shape(in, "operands 0 and %d, %s and %s, differ outside axis %lld", i,
                                    infer_text(in, 0), infer_text(in, i), (long long)axis);
@@ -105,7 +163,7 @@ bool ir_infer_CONCAT(struct infer *in)
         if (sum.dim[axis] > IR_ELEMS_MAX)
             break; // infer_set reports it
     }
-    return infer_set(in, 0, sum.dtype, sum.dim, sum.rank);
+    return infer_set_like(in, 0, sum.dtype, &sum);
 }
 
 bool ir_infer_PAD(struct infer *in)
@@ -115,25 +173,29 @@ bool ir_infer_PAD(struct infer *in)
     const int64_t *after = before ? infer_ints(in, IR_A_after, x->rank, 0, IR_ELEMS_MAX) : NULL;
     if (!after)
         return false;
-    int64_t dim[IR_MAX_RANK];
-    for (int i = 0; i < x->rank; i++)
-        dim[i] = x->dim[i] + before[i] + after[i];
-    return infer_set(in, 0, x->dtype, dim, x->rank);
+    struct ir_type y = *x;
+    for (int i = 0; i < x->rank; i++) {
+        y.dim[i] = x->dim[i] + before[i] + after[i];
+        if (y.dim[i] != x->dim[i] && !infer_static(in, 0, 1u << i))
+            return false;
+    }
+    return infer_set_like(in, 0, x->dtype, &y);
 }
 
 bool ir_infer_BROADCAST(struct infer *in)
 {
     const struct ir_type *x = infer_type(in, 0);
-    int rank;
-    const int64_t *dim = result_extents(in, IR_A_shape, &rank);
-    if (!dim || !infer_set(in, 0, x->dtype, dim, rank))
+    struct ir_type t = {.known = true};
+    if (!described_type(in, &t) || !infer_set_like(in, 0, x->dtype, &t))
         return false;
-    bool fits = x->rank <= rank;
-    for (int i = 0; fits && i < x->rank; i++)
-        fits = x->dim[i] == dim[rank - x->rank + i] || x->dim[i] == 1;
-    return fits ||
-           infer_bad_shape(in, "%s does not broadcast to %s", infer_text(in, 0),
-                           tensor_type_text(x->dtype, dim, rank, in->op->graph->module->arena));
+    bool fits = x->rank <= t.rank;
+    for (int i = 0; fits && i < x->rank; i++) {
+        int to = t.rank - x->rank + i;
+        fits = (x->dim[i] == 1 && !x->sym[i]) ||
+               (x->sym[i] == t.sym[to] && (x->sym[i] || x->dim[i] == t.dim[to]));
+    }
+    return fits || infer_bad_shape(in, "%s does not broadcast to %s", infer_text(in, 0),
+                                   ir_type_text(&in->out[0], in->op->graph->module->arena));
 }
 
 bool ir_infer_GATHER(struct infer *in)
@@ -145,15 +207,25 @@ bool ir_infer_GATHER(struct infer *in)
     if (axis < 0)
         return false;
     int64_t dim[2 * IR_MAX_RANK];
+    struct ir_value *sym[2 * IR_MAX_RANK];
     int rank = 0;
-    for (int i = 0; i < axis; i++)
-        dim[rank++] = x->dim[i];
-    for (int i = 0; i < idx->rank; i++)
-        dim[rank++] = idx->dim[i];
-    for (int i = (int)axis + 1; i < x->rank; i++)
-        dim[rank++] = x->dim[i];
+    for (int i = 0; i < axis; i++, rank++) {
+        dim[rank] = x->dim[i];
+        sym[rank] = x->sym[i];
+    }
+    for (int i = 0; i < idx->rank; i++, rank++) {
+        dim[rank] = idx->dim[i];
+        sym[rank] = idx->sym[i];
+    }
+    for (int i = (int)axis + 1; i < x->rank; i++, rank++) {
+        dim[rank] = x->dim[i];
+        sym[rank] = x->sym[i];
+    }
     if (x->dim[axis] == 0 && ir_type_elems(idx) > 0)
         return infer_bad_shape(in, "axis %lld of %s is empty, there is nothing to gather",
                                (long long)axis, infer_text(in, 0));
-    return infer_set(in, 0, x->dtype, dim, rank);
+    if (!infer_set(in, 0, x->dtype, dim, rank))
+        return false;
+    memcpy(in->out[0].sym, sym, (size_t)rank * sizeof(*sym));
+    return true;
 }

@@ -3,7 +3,9 @@
 //
 // Everything lives in the module's arena. Ops form a doubly linked list in execution order; every
 // value knows its uses. Only build.c edits lists and uses. Types are element type and extents,
-// always known once inference has run over an op.
+// always known once inference has run over an op. An extent known only at run time has a bound,
+// which sizes memory, and a symbol: the i64 scalar that holds the extent. Two extents are equal
+// when their symbols are one value.
 #ifndef BITLET_IR_H
 #define BITLET_IR_H
 
@@ -52,7 +54,8 @@ struct ir_type {
     bool known;
     enum dtype dtype;
     int rank;
-    int64_t dim[IR_MAX_RANK];
+    int64_t dim[IR_MAX_RANK];          // with a symbol: the most that it can be
+    struct ir_value *sym[IR_MAX_RANK]; // NULL: the extent is dim
 };
 
 struct ir_use { // one operand slot
@@ -69,6 +72,7 @@ struct ir_value {
     struct ir_use *uses;
     int num_uses;   // operand slots, graph outputs not counted
     bool is_output; // a graph output
+    bool is_extent; // the symbol of some type; counts as a use
     bool has_addr;  // allocated
     uint64_t addr;  // machine address (image.h spaces)
 };
@@ -198,6 +202,13 @@ size_t ir_type_bytes(const struct ir_type *t);
 bool ir_type_equal(const struct ir_type *a, const struct ir_type *b);
 struct ir_type ir_type_make(enum dtype t, const int64_t *dim, int rank);
 const char *ir_type_text(const struct ir_type *t, struct arena *a); // "f32[1,3,8,8]"
+bool ir_type_is_dynamic(const struct ir_type *t);                   // some extent has a symbol
+bool ir_op_is_dynamic(const struct ir_op *op); // an operand's or result's type is
+// Whether the result lies where operand 0 does, element by element.
+bool ir_op_is_alias(const struct ir_op *op);
+// NumPy broadcasting with symbols: an extent known only at run time goes with one of the same
+// symbol and with 1. False: does not fit, or cannot be known to.
+bool ir_broadcast_types(const struct ir_type *a, const struct ir_type *b, struct ir_type *out);
 // NumPy broadcasting of two shapes; false when they do not fit.
 bool ir_broadcast_dims(const struct ir_type *a, const struct ir_type *b, int64_t *dim, int *rank);
 // The storage type of an integer of so many bits: i8, i16, i32.
@@ -277,6 +288,19 @@ struct ir_value *irb_pad(struct ir_builder *b, struct ir_value *x, const int64_t
                          const int64_t *after, double value);
 struct ir_value *irb_broadcast(struct ir_builder *b, struct ir_value *x, const int64_t *dim,
                                int rank);
+// x, of which only the first n elements along axis are there; n, an i64 scalar, is at most the
+// extent of x (the caller's care).
+struct ir_value *irb_extent(struct ir_builder *b, struct ir_value *x, struct ir_value *n,
+                            int64_t axis);
+// The extent that graph input x has in this run.
+struct ir_value *irb_input_extent(struct ir_builder *b, struct ir_value *x, int64_t axis);
+// reshape and broadcast to extents known only at run time: sym[i] NULL, or the extent, at most
+// dim[i]. That the elements are as many is the caller's care.
+struct ir_value *irb_reshape_to(struct ir_builder *b, struct ir_value *x, const struct ir_type *t);
+struct ir_value *irb_broadcast_to(struct ir_builder *b, struct ir_value *x,
+                                  const struct ir_type *t);
+// The extent of a dimension as i64 scalar.
+struct ir_value *irb_extent_of(struct ir_builder *b, const struct ir_value *x, int dim);
 struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
                             int64_t axis);
 struct ir_value *irb_gather_elements(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
@@ -293,6 +317,8 @@ struct ir_value *irb_sort(struct ir_builder *b, struct ir_value *x, int64_t axis
 struct ir_value *irb_host_fill(struct ir_builder *b, const char *kernel, const struct ir_type *type,
                                const int64_t *ints, int num_ints, const double *floats,
                                int num_floats);
+// A check that every element of cond, a bool, is true. False: cond is NULL or no bool (reported).
+bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message);
 struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
                           struct ir_value *bias, int spatial, const int64_t *strides,
                           const int64_t *dilations, const int64_t *pads, int64_t group);

@@ -33,6 +33,7 @@ static void ir_yyerror(const struct reader_pos *at, void *scanner, struct ir_rea
 %token <text> MODULE "module" GRAPH "graph" RETURN "return" LOC "loc" AS "as"
 %token <text> WORD "word" VALUE "%value" SYMBOL "@name" STR "string"
 %token <num> NUM "number" ADDR "@address"
+%token LE "<="
 %token NL "end of line" BAD "invalid token"
 %type <index> mark
 %type <text> op_type
@@ -110,6 +111,7 @@ item_list: item
 item: NUM { reader_add_item(r, READER_NUM, &$1, NULL); }
     | WORD { reader_add_item(r, READER_WORD, NULL, &$1); }
     | STR { reader_add_item(r, READER_STR, NULL, &$1); }
+    | VALUE LE NUM { reader_add_item(r, READER_EXTENT, &$3, &$1); }
     ;
 
 types_opt: %empty

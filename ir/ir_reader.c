@@ -81,6 +81,19 @@ bool reader_num_to_int(const struct reader_num *n, int64_t *v)
     return true;
 }
 
+// The value that a type names as an extent.
+static bool find_symbol(struct ir_reader *r, const struct reader_item *item, struct ir_value **out)
+{
+    struct reader_text name = item->text;
+    *out = r->m->main ? ir_graph_find(r->m->main, name.s, strlen(name.s)) : NULL;
+    if (!*out)
+        return reader_error(r, name.pos, DIAG_IR_NAME, "%%%s is not defined", name.s);
+    const struct ir_type *t = &(*out)->type;
+    return !t->known || (t->dtype == DT_I64 && t->rank == 0) ||
+           reader_error(r, name.pos, DIAG_IR_TYPE, "the extent %%%s is %s, an i64 scalar is needed",
+                        name.s, ir_type_text(t, r->scratch));
+}
+
 static bool read_dims(struct ir_reader *r, struct ir_type *t, size_t first, struct reader_pos at)
 {
     size_t n = r->num_items - first;
@@ -89,8 +102,12 @@ static bool read_dims(struct ir_reader *r, struct ir_type *t, size_t first, stru
                             IR_MAX_RANK);
     for (size_t i = 0; i < n; i++) {
         const struct reader_item *item = &r->items[first + i];
-        if (item->kind != READER_NUM || !reader_num_to_int(&item->num, &t->dim[i]) || t->dim[i] < 0)
+        bool symbol = item->kind == READER_EXTENT;
+        if ((item->kind != READER_NUM && !symbol) || !reader_num_to_int(&item->num, &t->dim[i]) ||
+            t->dim[i] < 0)
             return reader_error(r, at, DIAG_IR_TYPE, "extent %zu is no number of elements", i);
+        if (symbol && !find_symbol(r, item, &t->sym[i]))
+            return false;
     }
     t->rank = (int)n;
     int64_t elems = dims_elems(t->dim, t->rank);

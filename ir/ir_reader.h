@@ -21,7 +21,7 @@ struct reader_num {
     bool is_int, negative;
     struct reader_pos pos;
 };
-enum reader_item_kind { READER_NUM, READER_WORD, READER_STR };
+enum reader_item_kind { READER_NUM, READER_WORD, READER_STR, READER_EXTENT };
 struct reader_item {
     enum reader_item_kind kind;
     struct reader_num num;

@@ -46,8 +46,14 @@ static void add_type(struct textbuf *t, const struct ir_value *v)
 {
     if (v->type.known) {
         textbuf_printf(t, "%s[", dtype_text(v->type.dtype));
-        for (int i = 0; i < v->type.rank; i++)
-            textbuf_printf(t, "%s%lld", i ? "," : "", (long long)v->type.dim[i]);
+        for (int i = 0; i < v->type.rank; i++) {
+            textbuf_puts(t, i ? "," : "");
+            if (v->type.sym[i]) {
+                add_name(t, '%', v->type.sym[i]->name);
+                textbuf_puts(t, "<=");
+            }
+            textbuf_printf(t, "%lld", (long long)v->type.dim[i]);
+        }
         textbuf_puts(t, "]");
     } else {
         textbuf_puts(t, "?");

@@ -86,6 +86,11 @@ static bool check_new_value(struct verifier *v, const struct ir_value *x, loc_id
                            x->name);
     if (x->type.rank < 0 || x->type.rank > IR_MAX_RANK)
         return diag_report(v->d, loc, DIAG_IR_TYPE, "%%%s has rank %d", x->name, x->type.rank);
+    for (int i = 0; i < x->type.rank; i++)
+        if (x->type.sym[i] && (x->type.sym[i] == x || !is_seen(v, x->type.sym[i])))
+            return diag_report(v->d, loc, DIAG_IR_NAME,
+                               "extent %d of %%%s, %%%s, is not defined before", i, x->name,
+                               x->type.sym[i]->name);
     int64_t elems = ir_type_elems(&x->type);
     if (elems < 0 || elems > IR_ELEMS_MAX)
         return diag_report(v->d, loc, DIAG_IR_TYPE, "%%%s: %s has more than 2^%d elements", x->name,

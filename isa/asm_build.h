@@ -74,6 +74,7 @@ struct asm_ctx {
     int num_operands;
     enum dtype data_type;
     int64_t dims[BITLET_MAX_RANK];
+    uint64_t extents[BITLET_MAX_RANK];
     int rank;
 
     struct asm_label *labels;
@@ -112,6 +113,7 @@ void asm_set_machine(struct asm_ctx *c, struct asm_text json, struct asm_pos pos
 void asm_set_preset(struct asm_ctx *c, struct asm_text quoted, struct asm_pos pos);
 void asm_set_heap(struct asm_ctx *c, struct asm_number n, struct asm_pos pos);
 void asm_add_dim(struct asm_ctx *c, struct asm_number n, struct asm_pos pos);
+void asm_set_extent(struct asm_ctx *c, struct asm_number addr, struct asm_pos pos);
 void asm_add_io(struct asm_ctx *c, bool is_input, struct asm_text quoted, struct asm_text type,
                 struct asm_number addr, struct asm_pos pos);
 void asm_add_host(struct asm_ctx *c, struct asm_text quoted, struct asm_pos pos);

@@ -262,8 +262,17 @@ void asm_add_dim(struct asm_ctx *c, struct asm_number n, struct asm_pos pos)
         asm_error(c, pos, DIAG_ASM_OPERAND, "more than %d dimensions", BITLET_MAX_RANK);
         return;
     }
-    if (asm_unsigned(c, n, INT64_MAX, "a dimension", pos, &v))
-        c->dims[c->rank++] = (int64_t)v;
+    if (asm_unsigned(c, n, INT64_MAX, "a dimension", pos, &v)) {
+        c->dims[c->rank] = (int64_t)v;
+        c->extents[c->rank++] = 0;
+    }
+}
+
+void asm_set_extent(struct asm_ctx *c, struct asm_number addr, struct asm_pos pos)
+{
+    uint64_t v;
+    if (c->rank > 0 && asm_unsigned(c, addr, UINT64_MAX, "an address", pos, &v))
+        c->extents[c->rank - 1] = v;
 }
 
 void asm_add_io(struct asm_ctx *c, bool is_input, struct asm_text quoted, struct asm_text type,
@@ -272,6 +281,7 @@ void asm_add_io(struct asm_ctx *c, bool is_input, struct asm_text quoted, struct
     struct image *img = c->image;
     struct image_io io = {.name = unquote(c, quoted, pos), .rank = c->rank};
     memcpy(io.dim, c->dims, sizeof c->dims[0] * (size_t)c->rank);
+    memcpy(io.extent, c->extents, sizeof c->extents[0] * (size_t)c->rank);
     if (!dtype_by_text(type.s, type.len, &io.dtype)) {
         asm_error(c, pos, DIAG_ASM_OPERAND, "'%s': unknown element type '%.*s'", io.name,
                   (int)(type.len < 60 ? type.len : 60), type.s);

@@ -102,8 +102,12 @@ dims: %empty
     | dim_list
     ;
 
-dim_list: NUMBER { asm_add_dim(ctx, $1, at(@1)); }
-    | dim_list ',' NUMBER { asm_add_dim(ctx, $3, at(@3)); }
+dim_list: dim
+    | dim_list ',' dim
+    ;
+
+dim: NUMBER { asm_add_dim(ctx, $1, at(@1)); }
+    | NUMBER '@' NUMBER { asm_add_dim(ctx, $1, at(@1)); asm_set_extent(ctx, $3, at(@3)); }
     ;
 
 values: value

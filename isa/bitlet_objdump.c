@@ -106,7 +106,7 @@ static void print_ios(const char *mark, const char *what, const struct image_io 
     for (size_t i = 0; i < count; i++) {
         printf("%s  %s %zu  ", mark, what, i);
         print_name(ios[i].name);
-        printf("  %s\n", tensor_type_text(ios[i].dtype, ios[i].dim, ios[i].rank, a));
+        printf("  %s\n", image_io_text(&ios[i], a));
     }
 }
 

@@ -41,7 +41,7 @@
 #include "machine.h"
 #include "tensor.h"
 
-#define IMAGE_VERSION 1
+#define IMAGE_VERSION 2
 #define IMAGE_TEXT_BASE 0x0ull
 #define IMAGE_RODATA_BASE (1ull << 40)
 #define IMAGE_LANES_BASE (2ull << 40)
@@ -57,7 +57,8 @@ struct image_io {
     const char *name;
     enum dtype dtype;
     int rank;
-    int64_t dim[BITLET_MAX_RANK];
+    int64_t dim[BITLET_MAX_RANK];     // memory is laid out for these
+    uint64_t extent[BITLET_MAX_RANK]; // 0, or where the i64 lies that says how much of dim is there
     uint64_t addr;
 };
 struct image_layer {
@@ -101,6 +102,9 @@ void image_close(struct image *img);
 int image_layer_at(const struct image *img, uint64_t pc);
 // "layer 3: conv %y  node 12 'conv1' (Conv)"
 const char *image_layer_text(const struct image *img, uint32_t layer, struct arena *a);
+
+// "f32[8@0x30000000000,3]": the type of an input or output; behind @ lies an extent at run time.
+const char *image_io_text(const struct image_io *io, struct arena *a);
 
 struct image_section {
     const char *name; // lives as long as the image

@@ -54,8 +54,10 @@ static void put_io(struct writer *w, const struct image_io *io)
     put_string(w, io->name);
     put_u8(w, io->dtype);
     put_u8(w, (unsigned)io->rank);
-    for (int i = 0; i < io->rank; i++)
+    for (int i = 0; i < io->rank; i++) {
         put_u64(w, (uint64_t)io->dim[i]);
+        put_u64(w, io->extent[i]);
+    }
     put_u64(w, io->addr);
 }
 
@@ -200,8 +202,10 @@ static void take_io(struct reader *r, struct image_io *io)
     }
     io->dtype = (enum dtype)type;
     io->rank = (int)rank;
-    for (int i = 0; i < io->rank; i++)
+    for (int i = 0; i < io->rank; i++) {
         io->dim[i] = (int64_t)take_u64(r);
+        io->extent[i] = take_u64(r);
+    }
     io->addr = take_u64(r);
 }
 
@@ -299,6 +303,12 @@ static bool inside(uint64_t addr, uint64_t bytes, uint64_t base, uint64_t size)
     return addr >= base && bytes <= size && addr - base <= size - bytes;
 }
 
+static bool extent_inside(const struct image *img, uint64_t addr, bool is_input)
+{
+    return inside(addr, 8, IMAGE_HEAP_BASE, img->heap_bytes) ||
+           (!is_input && inside(addr, 8, IMAGE_RODATA_BASE, img->rodata_bytes));
+}
+
 bool image_check_io(const struct image *img, const struct image_io *io, bool is_input,
                     enum diag_id id, loc_id loc, struct diag *d)
 {
@@ -312,6 +322,10 @@ bool image_check_io(const struct image *img, const struct image_io *io, bool is_
         return diag_report(d, loc, id,
                            "%s '%s': a negative dimension, or more elements than memory", what,
                            io->name);
+    for (int i = 0; i < io->rank; i++)
+        if (io->extent[i] && (io->extent[i] % 8 != 0 || !extent_inside(img, io->extent[i], is_input)))
+            return diag_report(d, loc, id, "%s '%s': extent %d at 0x%" PRIx64 " is not in memory",
+                               what, io->name, i, io->extent[i]);
     if (inside(io->addr, bytes, IMAGE_HEAP_BASE, img->heap_bytes) ||
         (!is_input && inside(io->addr, bytes, IMAGE_RODATA_BASE, img->rodata_bytes)))
         return true;

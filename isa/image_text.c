@@ -25,13 +25,23 @@ static void print_string(FILE *f, const char *s)
     fputc('"', f);
 }
 
+const char *image_io_text(const struct image_io *io, struct arena *a)
+{
+    const char *s = arena_printf(a, "%s[", dtype_text(io->dtype));
+    for (int i = 0; i < io->rank; i++) {
+        s = arena_printf(a, "%s%s%" PRId64, s, i ? "," : "", io->dim[i]);
+        if (io->extent[i])
+            s = arena_printf(a, "%s@0x%" PRIx64, s, io->extent[i]);
+    }
+    return arena_printf(a, "%s]", s);
+}
+
 static void print_io(FILE *f, const char *directive, const struct image_io *io,
                      struct arena *scratch)
 {
     fprintf(f, "%s ", directive);
     print_string(f, io->name);
-    fprintf(f, " %s @0x%" PRIx64 "\n", tensor_type_text(io->dtype, io->dim, io->rank, scratch),
-            io->addr);
+    fprintf(f, " %s @0x%" PRIx64 "\n", image_io_text(io, scratch), io->addr);
 }
 
 static void print_layer(FILE *f, const struct image_layer *l)

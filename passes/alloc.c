@@ -72,9 +72,21 @@ static void new_memory(struct alloc *s, const struct ir_value *v, enum place pla
 
 // ---- Which values share memory, and for how long
 
-static bool is_alias(const struct ir_op *op)
+// The caller writes and reads these extents beside inputs and outputs.
+static void keep_extents(struct alloc *s, const struct ir_value *v)
 {
-    return (ir_op_info[op->op].traits & IR_T_ALIAS) != 0;
+    for (int k = 0; k < v->type.rank; k++)
+        if (v->type.sym[k]) {
+            struct memory *m = memory_of(s, v->type.sym[k]);
+            m->place = m->place == PLACE_HEAP ? PLACE_OWN : m->place;
+        }
+}
+
+static enum place place_of(const struct ir_op *op)
+{
+    return op->op == IR_OP_CONST          ? PLACE_CONST
+           : op->op == IR_OP_INPUT_EXTENT ? PLACE_OWN
+                                          : PLACE_HEAP;
 }
 
 // The step of the marker that ends the region of op, which stands at `step`.
@@ -96,6 +108,14 @@ static void use_memory(struct alloc *s, const struct ir_value *v, int step)
         }
     if (m->last < step)
         m->last = step;
+}
+
+// The extents of a value are read wherever the value is.
+static void use_extents(struct alloc *s, const struct ir_value *v, int step)
+{
+    for (int k = 0; k < v->type.rank; k++)
+        if (v->type.sym[k])
+            use_memory(s, v->type.sym[k], step);
 }
 
 // The results of a loop: carried values where the body keeps them; stacked elements from the start,
@@ -142,7 +162,7 @@ static void classify_marker(struct alloc *s, const struct ir_op *op, int step)
 static struct ir_value *copy_of(struct alloc *s, struct ir_value *v, struct ir_op *before)
 {
     struct ir_builder b = {s->g, before, v->def != NULL ? v->def->loc : LOC_NONE, s->ctx->diag};
-    return irb_broadcast(&b, v, v->type.dim, v->type.rank);
+    return irb_broadcast_to(&b, v, &v->type);
 }
 
 // Where the next carried value is another one of this iteration, it is copied: they are overwritten
@@ -152,7 +172,7 @@ static bool separate_carried(struct alloc *s, struct ir_op *end)
     const struct ir_op *begin = ir_region_open(end);
     for (int i = 0; i < begin->num_in - 2; i++) {
         const struct ir_value *root = end->in[i + 1];
-        while (root->def != NULL && is_alias(root->def))
+        while (root->def != NULL && ir_op_is_alias(root->def))
             root = root->def->in[0];
         if (root->def != begin || root->def_index == i + 1)
             continue;
@@ -185,17 +205,21 @@ static void classify(struct alloc *s)
     int step = 0;
     for (const struct ir_op *op = s->g->first; op != NULL; op = op->next, step++) {
         for (int i = 0; i < op->num_in; i++)
-            if (op->in[i] != NULL)
+            if (op->in[i] != NULL) {
                 use_memory(s, op->in[i], step);
+                use_extents(s, op->in[i], step);
+            }
         if (ir_is_marker(op)) {
             classify_marker(s, op, step);
             continue;
         }
         for (int i = 0; i < op->num_out; i++)
-            if (is_alias(op))
+            if (ir_op_is_alias(op))
                 index_set(&s->index, op->out[i], index_get(&s->index, op->in[0]));
             else
-                new_memory(s, op->out[i], op->op == IR_OP_CONST ? PLACE_CONST : PLACE_HEAP, step);
+                new_memory(s, op->out[i], place_of(op), step);
+        for (int i = 0; i < op->num_out; i++)
+            use_extents(s, op->out[i], step);
     }
 }
 
@@ -234,6 +258,8 @@ static bool separate_outputs(struct alloc *s)
     for (int i = 0; i < s->num_mem; i++)
         if (s->mem[i].is_output)
             s->mem[i].place = PLACE_OWN;
+    for (int i = 0; i < s->g->num_outputs; i++)
+        keep_extents(s, s->g->outputs[i]);
     return true;
 }
 
@@ -261,6 +287,9 @@ static void place_interface(struct alloc *s)
         struct memory *m = memory_of(s, s->g->outputs[i]);
         m->addr = bump_heap(s, m->bytes);
     }
+    for (int i = 0; i < s->num_mem; i++)
+        if (s->mem[i].place == PLACE_OWN && s->mem[i].addr == 0)
+            s->mem[i].addr = bump_heap(s, s->mem[i].bytes);
 }
 
 static void place_intermediates(struct alloc *s)

@@ -182,17 +182,30 @@ static void merge_equal(struct pass_ctx *ctx, struct ir_graph *g)
 static bool is_unused(const struct ir_op *op)
 {
     for (int i = 0; i < op->num_out; i++)
-        if (op->out[i]->num_uses != 0 || op->out[i]->is_output)
+        if (op->out[i]->num_uses != 0 || op->out[i]->is_output || op->out[i]->is_extent)
             return false;
     return true;
 }
 
+static void mark_extents(const struct ir_op *op, bool mark)
+{
+    for (int i = 0; i < op->num_out; i++)
+        for (int k = 0; k < op->out[i]->type.rank; k++)
+            if (op->out[i]->type.sym[k])
+                op->out[i]->type.sym[k]->is_extent = mark;
+}
+
+// An extent is defined before the types that name it, so the walk back has seen all of those.
 void pass_sweep(struct ir_graph *g)
 {
+    for (const struct ir_op *op = g->first; op != NULL; op = op->next)
+        mark_extents(op, false);
     for (struct ir_op *op = g->last, *prev; op != NULL; op = prev) {
         prev = op->prev;
         if (is_pure(op) && is_unused(op))
             ir_op_erase(op);
+        else
+            mark_extents(op, true);
     }
 }
 

@@ -55,9 +55,9 @@ static bool grows_too_much(const struct ir_op *op)
 static bool is_foldable(const struct fold *f, const struct ir_op *op)
 {
     if (op->op == IR_OP_CONST || op->num_out != 1 || !(ir_op_info[op->op].traits & IR_T_PURE) ||
-        grows_too_much(op))
+        op->op == IR_OP_EXTENT || ir_op_is_dynamic(op) || grows_too_much(op))
         return false;
-    if (op->out[0]->num_uses == 0 && !op->out[0]->is_output)
+    if (op->out[0]->num_uses == 0 && !op->out[0]->is_output && !op->out[0]->is_extent)
         return false;
     for (int i = 0; i < op->num_in; i++)
         if (op->in[i] && (!is_known(f, op->in[i]) || op->in[i]->type.dtype == DT_LANES))
@@ -96,7 +96,7 @@ static bool evaluate(struct fold *f, struct ir_op *op)
         const struct temp *operand = op->in[i] ? temp_of(f, op->in[i]) : NULL;
         in[i] = operand ? operand->data : op->in[i] ? ir_const_data(op->in[i]) : NULL;
     }
-    bool kept = op->out[0]->is_output || op->out[0]->num_uses > t->uses_left;
+    bool kept = op->out[0]->is_output || op->out[0]->is_extent || op->out[0]->num_uses > t->uses_left;
     t->arena = kept ? NULL : arena_create();
     if (!ir_eval_op(op, in, NULL, &out, kept ? f->ctx->module->arena : t->arena, f->ctx->diag))
         return false;
@@ -146,14 +146,14 @@ bool pass_fold(struct pass_ctx *ctx)
         if (!evaluate(&f, folded[i]))
             return give_up(&f);
     for (int i = 0; i < f.count; i++) {
-        bool kept = folded[i]->out[0]->is_output;
+        bool kept = folded[i]->out[0]->is_output || folded[i]->out[0]->is_extent;
         for (const struct ir_use *u = folded[i]->out[0]->uses; u && !kept; u = u->next)
             kept = index_get(&f.index, u->op) < 0;
         if (kept && !replace(&f, folded[i]))
             return give_up(&f);
     }
     for (int i = f.count - 1; i >= 0; i--)
-        if (folded[i]->out[0]->num_uses == 0 && !folded[i]->out[0]->is_output)
+        if (folded[i]->out[0]->num_uses == 0 && !folded[i]->out[0]->is_output && !folded[i]->out[0]->is_extent)
             ir_op_erase(folded[i]);
     return true;
 }

@@ -60,7 +60,7 @@ static void classify_values(struct sched *s, size_t num_values)
     for (int i = 0; i < s->g->num_inputs; i++)
         index_set(&s->root_index, s->g->inputs[i], new_class(s, 0));
     for (struct ir_op *op = s->g->first; op != NULL; op = op->next) {
-        bool alias = (ir_op_info[op->op].traits & IR_T_ALIAS) != 0;
+        bool alias = ir_op_is_alias(op);
         for (int i = 0; i < op->num_out; i++) {
             uint64_t bytes = op->op == IR_OP_CONST ? 0 : ir_type_bytes(&op->out[i]->type);
             index_set(&s->root_index, op->out[i],
@@ -110,7 +110,7 @@ static void collect_ops(struct sched *s)
             if (dep >= 0)
                 add_dep(o, dep);
         }
-        bool alias = (ir_op_info[op->op].traits & IR_T_ALIAS) != 0;
+        bool alias = ir_op_is_alias(op);
         for (int i = 0; i < op->num_out && !alias; i++)
             o->out_bytes += ir_type_bytes(&op->out[i]->type);
         if (!is_pure(op)) {

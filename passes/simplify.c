@@ -306,6 +306,13 @@ static struct ir_value *select_rule(struct simplify *s, struct ir_op *op)
     return same ? op->in[1] : NULL;
 }
 
+// A check that holds is no check.
+static bool holds(const struct ir_op *op)
+{
+    const struct tensor *t = op->op == IR_OP_CHECK ? ir_const_data(op->in[0]) : NULL;
+    return t && *(const uint8_t *)t->data;
+}
+
 // ---- The walk
 
 static const struct {
@@ -330,7 +337,7 @@ static void replace(struct simplify *s, struct ir_op *op, struct ir_value *with)
 static bool apply_rules(struct simplify *s, struct ir_op *op)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (rules[i].op != op->op)
+        if (rules[i].op != op->op || ir_op_is_dynamic(op))
             continue;
         int before = s->changes;
         struct ir_value *v = rules[i].rule(s, op);
@@ -349,7 +356,10 @@ bool pass_simplify(struct pass_ctx *ctx)
         changed = false;
         for (struct ir_op *op = s.graph->first, *next; op != NULL; op = next) {
             next = op->next;
-            changed |= apply_rules(&s, op);
+            if (holds(op))
+                ir_op_erase(op);
+            else
+                changed |= apply_rules(&s, op);
         }
     }
     return true;

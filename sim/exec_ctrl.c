@@ -84,6 +84,21 @@ bool sim_exec_FENCE(struct sim *s, const struct isa_args_FENCE *in)
     return true;
 }
 
+// Bytes that do not print are shown as dots.
+bool sim_exec_TRAP(struct sim *s, const struct isa_args_TRAP *in)
+{
+    uint64_t addr = (uint64_t)s->x[in->ra] + (uint64_t)in->imm;
+    char text[sizeof s->fault.detail];
+    size_t len = (size_t)in->len < sizeof text ? (size_t)in->len : sizeof text - 1;
+    uint8_t *p = NULL;
+    if (len > 0 && !sim_bytes_map(s, addr, len, false, &p))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        text[i] = p[i] < 0x20 || p[i] == 0x7f ? '.' : (char)p[i];
+    text[len] = '\0';
+    return sim_fault_at(s, SIM_FAULT_TRAP, addr, "%s", text);
+}
+
 // ---- Branches
 // ----------------------------------------------------------------------------------------
 

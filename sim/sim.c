@@ -148,6 +148,51 @@ static bool bad_io(const struct image_io *io, const char *what, struct diag *d)
                                            : "lies outside the machine's memory");
 }
 
+// A tensor's extents within those that memory is laid out for; what is known only at run time may
+// be smaller.
+static bool fits_io(const struct tensor *t, const struct image_io *io)
+{
+    bool fits = t->dtype == io->dtype && t->rank == io->rank;
+    for (int i = 0; fits && i < io->rank; i++)
+        fits = t->dim[i] == io->dim[i] || (io->extent[i] && t->dim[i] < io->dim[i]);
+    return fits;
+}
+
+// Copies between dense elements of extents t and their places in a box of extents io->dim.
+static void copy_box(const struct tensor *t, const struct image_io *io, uint8_t *box, bool to_box)
+{
+    size_t bytes = dtype_bytes(t->dtype);
+    int inner = io->rank;
+    int64_t run = 1, runs = 1;
+    while (inner > 0 && t->dim[inner - 1] == io->dim[inner - 1])
+        run *= t->dim[--inner];
+    if (inner > 0)
+        run *= t->dim[--inner];
+    for (int i = 0; i < inner; i++)
+        runs *= t->dim[i];
+    for (int64_t r = 0; r < runs && run > 0; r++) {
+        int64_t at = 0, stride = 1, rest = r;
+        for (int i = io->rank - 1; i >= inner; i--)
+            stride *= io->dim[i];
+        for (int i = inner - 1; i >= 0; stride *= io->dim[i--]) {
+            at += rest % t->dim[i] * stride;
+            rest /= t->dim[i];
+        }
+        uint8_t *dense = (uint8_t *)t->data + (size_t)(r * run) * bytes;
+        uint8_t *place = box + (size_t)at * bytes;
+        memcpy(to_box ? place : dense, to_box ? dense : place, (size_t)run * bytes);
+    }
+}
+
+// The word of memory that holds an extent.
+static uint8_t *extent_word(struct sim *s, uint64_t addr, bool write)
+{
+    struct image_io word = {.dtype = DT_I64, .addr = addr};
+    uint8_t *host;
+    size_t bytes;
+    return io_range(s, &word, write, &host, &bytes) ? host : NULL;
+}
+
 bool sim_set_input(struct sim *s, size_t index, const struct tensor *t, struct diag *d)
 {
     const struct image_io *io = &s->img->inputs[index];
@@ -155,18 +200,24 @@ bool sim_set_input(struct sim *s, size_t index, const struct tensor *t, struct d
     size_t bytes;
     if (!io_range(s, io, true, &host, &bytes))
         return bad_io(io, "input", d);
-    if (t->dtype != io->dtype || t->rank != io->rank ||
-        memcmp(t->dim, io->dim, (size_t)io->rank * sizeof *t->dim) != 0) {
+    if (!fits_io(t, io)) {
         struct arena *scratch = arena_create();
         diag_report(d, LOC_NONE, DIAG_TENSOR_MISMATCH, "input %zu '%s' is %s, but %s was given%s%s",
-                    index, io->name, tensor_type_text(io->dtype, io->dim, io->rank, scratch),
+                    index, io->name, image_io_text(io, scratch),
                     tensor_type_text(t->dtype, t->dim, t->rank, scratch), t->name ? " by " : "",
                     t->name ? t->name : "");
         arena_destroy(scratch);
         return false;
     }
+    for (int i = 0; i < io->rank; i++)
+        if (io->extent[i]) {
+            uint8_t *word = extent_word(s, io->extent[i], true);
+            if (!word)
+                return bad_io(io, "an extent of input", d);
+            memcpy(word, &t->dim[i], sizeof t->dim[i]);
+        }
     if (bytes)
-        memcpy(host, t->data, bytes);
+        copy_box(t, io, host, true);
     return true;
 }
 
@@ -177,10 +228,21 @@ struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a)
     size_t bytes;
     if (!io_range(s, io, false, &host, &bytes))
         return NULL;
-    struct tensor *t = tensor_create(a, io->dtype, io->dim, io->rank);
+    int64_t dim[BITLET_MAX_RANK];
+    memcpy(dim, io->dim, sizeof dim);
+    for (int i = 0; i < io->rank; i++)
+        if (io->extent[i]) {
+            const uint8_t *word = extent_word(s, io->extent[i], false);
+            if (!word)
+                return NULL;
+            memcpy(&dim[i], word, sizeof dim[i]);
+            if (dim[i] < 0 || dim[i] > io->dim[i])
+                return NULL;
+        }
+    struct tensor *t = tensor_create(a, io->dtype, dim, io->rank);
     t->name = io->name;
     if (bytes)
-        memcpy(t->data, host, bytes);
+        copy_box(t, io, host, false);
     return t;
 }
 

@@ -29,7 +29,7 @@ enum sim_fault_kind {
 struct sim_fault {
     enum sim_fault_kind kind; // SIM_FAULT_NONE: fine
     uint64_t pc, addr;
-    char detail[160];
+    char detail[256];
 };
 extern const char *const sim_fault_name[SIM_FAULT_NUM];
 

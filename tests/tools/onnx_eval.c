@@ -23,6 +23,7 @@ static const char help[] =
     "      --expect DIR          compare with output_K.pb (or .npy): |a - b| <= atol + rtol * |b|\n"
     "      --rtol X, --atol X    default 1e-3 and 1e-5\n"
     "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension\n"
+    "      --max-dim N           bound of extents known only at run time that nothing else bounds\n"
     "      --fix NAME=FILE       makes the input NAME a constant\n"
     "      --bitlet-float        sums of float products as the machine forms them, over groups of "
     "--group N (default 64)\n"
@@ -37,6 +38,7 @@ enum {
     OPT_ATOL,
     OPT_SHAPE,
     OPT_FIX,
+    OPT_MAX_DIM,
     OPT_FLOAT,
     OPT_GROUP,
     OPT_PRINT,
@@ -45,12 +47,19 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"inputs", required_argument, NULL, 'i'},       {"expect", required_argument, NULL, OPT_EXPECT},
-    {"rtol", required_argument, NULL, OPT_RTOL},    {"atol", required_argument, NULL, OPT_ATOL},
-    {"shape", required_argument, NULL, OPT_SHAPE},  {"fix", required_argument, NULL, OPT_FIX},
-    {"bitlet-float", no_argument, NULL, OPT_FLOAT}, {"group", required_argument, NULL, OPT_GROUP},
-    {"print-ir", no_argument, NULL, OPT_PRINT},     {"version", no_argument, NULL, OPT_VERSION},
-    {"help", no_argument, NULL, OPT_HELP},          {NULL, 0, NULL, 0},
+    {"inputs", required_argument, NULL, 'i'},
+    {"expect", required_argument, NULL, OPT_EXPECT},
+    {"rtol", required_argument, NULL, OPT_RTOL},
+    {"atol", required_argument, NULL, OPT_ATOL},
+    {"shape", required_argument, NULL, OPT_SHAPE},
+    {"fix", required_argument, NULL, OPT_FIX},
+    {"max-dim", required_argument, NULL, OPT_MAX_DIM},
+    {"bitlet-float", no_argument, NULL, OPT_FLOAT},
+    {"group", required_argument, NULL, OPT_GROUP},
+    {"print-ir", no_argument, NULL, OPT_PRINT},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 struct run {
@@ -100,6 +109,11 @@ static int apply_option(struct run *r, int opt, const char *arg)
                    ? CLI_OK
                    : CLI_USAGE;
     case OPT_FIX: return add_fixed(r, arg);
+    case OPT_MAX_DIM:
+        if (!number(arg, &v) || v < 1 || v > INT32_MAX)
+            return cli_usage(TOOL, "--max-dim %s", arg);
+        r->import.max_dim = (int64_t)v;
+        return CLI_OK;
     case OPT_FLOAT: r->eval.bitlet_float = true; return CLI_OK;
     case OPT_GROUP:
         if (!number(arg, &v) || v < 1 || v > 65536)

@@ -6,6 +6,7 @@
 .input "x" f32[1,3,8,8] @0x30000000000
 .input "a \"b\"\x09c" i8[] @0x30000001000
 .output "y" f32[4] @0x30000001040
+.output "z" f32[2@0x30000001080,3] @0x300000010c0
 .host "image.decode"
 .layer "conv" "y" node 0 "conv1" "Conv"
 .layer "vmov" "z"
@@ -17,6 +18,7 @@ again:  add x1, x1, x0, imm=-1
     tnew t0, x0, type=f32, rank=4, imm=0x30000000000
     tdim t0, dim=3, extent=8, stride=-1
     tfill t0, bits=0xffffffffffffffff
+    trap x1, len=3, imm=0x10000000000
     pcfg bits=8, quant, clamp, min=-inf, max=6, q=0.1
     pcfg min=0x7fc00001, max=nan, q=-0.0
     bce t0, x0, x3, nk=3, mode=fp32, lanes=24, npe=32, acc, wbuf=4294967295

@@ -11,7 +11,7 @@
 // CHECK-NEXT: .lanes 0 4096 4096 0x20000000000
 // CHECK: .bitlet.machine
 // CHECK: .bitlet.sum 4
-// CHECK: machine micro21, extensions none, format version 1
+// CHECK: machine micro21, extensions none, format version 2
 // CHECK: heap 64 bytes at 0x30000000000, 1 instructions
 // CHECK-NEXT: output 0 y bool[]
 // CHECK-NEXT: symbols:

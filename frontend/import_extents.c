@@ -1,0 +1,431 @@
+// Shapes with extents known only at run time.
+#include "import_extents.h"
+
+#include <string.h>
+
+#include "importer.h"
+
+// ---- Which operators take them
+
+// Operators whose bodies look at no extents, or know of symbols.
+static const char *const any_dimension[] = {
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Add",
+    "And",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "BitShift",
+    "BitwiseAnd",
+    "BitwiseNot",
+    "BitwiseOr",
+    "BitwiseXor",
+    "Cast",
+    "CastLike",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Concat",
+    "ConstantOfShape",
+    "Cos",
+    "Cosh",
+    "Div",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Floor",
+    "Gather",
+    "Gelu",
+    "Gemm",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "IsInf",
+    "IsNaN",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "Min",
+    "Mish",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
+    "Pow",
+    "RMSNormalization",
+    "Range",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Reshape",
+    "Round",
+    "Selu",
+    "Shape",
+    "Shrink",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Sinh",
+    "Size",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Swish",
+    "Tan",
+    "Tanh",
+    "ThresholdedRelu",
+    "Transpose",
+    "Unsqueeze",
+    "Slice",
+    "Where",
+    "Xor",
+};
+// Operators that look at the extents of all dimensions but the first.
+static const char *const batch_alone[] = {
+    "AveragePool",       "BatchNormalization", "Conv",    "Flatten",
+    "GlobalAveragePool", "GlobalMaxPool",      "MaxPool",
+};
+
+static bool is_listed(const char *const *list, size_t num, const char *op)
+{
+    for (size_t i = 0; i < num; i++)
+        if (strcmp(list[i], op) == 0)
+            return true;
+    return false;
+}
+
+bool node_takes_extents(struct import_node *n)
+{
+    const char *op = n->row->name;
+    uint32_t allowed = 0;
+    if (is_listed(any_dimension, sizeof(any_dimension) / sizeof(*any_dimension), op))
+        return true;
+    if (is_listed(batch_alone, sizeof(batch_alone) / sizeof(*batch_alone), op))
+        allowed = 1;
+    for (int i = 0; i < n->num_in; i++)
+        for (int k = 0; n->in[i] && k < n->in[i]->type.rank; k++)
+            if (n->in[i]->type.sym[k] && !(i == 0 && (allowed >> k & 1)))
+                return node_error(
+                    n, DIAG_ONNX_DYNAMIC,
+                    "dimension %d of input %d '%s', %s, must be known when compiling; "
+                    "fix the extents of the model's inputs with --shape",
+                    k, i, node_input_name(n, i), node_type_text(n, i));
+    return true;
+}
+
+// ---- Extents as data
+
+struct ir_value *node_extents(struct import_node *n, const struct ir_value *x, int from, int to)
+{
+    struct ir_value *part[IR_MAX_RANK];
+    int64_t one = 1;
+    bool dynamic = false;
+    for (int i = from; i < to; i++)
+        dynamic |= x->type.sym[i] != NULL;
+    if (!dynamic)
+        return irb_const_i64s(&n->b, x->type.dim + from, to - from);
+    for (int i = from; i < to; i++)
+        part[i - from] = irb_reshape(&n->b, irb_extent_of(&n->b, x, i), &one, 1);
+    return to - from == 1 ? part[0] : irb_concat(&n->b, part, to - from, 0);
+}
+
+struct ir_value *node_count(struct import_node *n, const struct ir_value *x, const int64_t *axes,
+                            int num)
+{
+    struct ir_value *count = node_i64(n, 1);
+    for (int i = 0; i < num; i++)
+        count = irb_binary(&n->b, BFN_mul, count, irb_extent_of(&n->b, x, (int)axes[i]));
+    return count;
+}
+
+struct ir_value *node_iota_to(struct import_node *n, struct ir_value *count, int64_t bound)
+{
+    return irb_extent(&n->b, node_iota(n, bound, 1), count, 0);
+}
+
+// Operand k of a concatenation of vectors that holds position *i, which becomes its own.
+static struct ir_value *concat_part(const struct ir_op *op, int64_t *i)
+{
+    for (int k = 0; k < op->num_in; k++) {
+        if (*i < op->in[k]->type.dim[0])
+            return op->in[k];
+        *i -= op->in[k]->type.dim[0];
+    }
+    return NULL;
+}
+
+#define STEPS_MAX 64
+
+struct ir_value *node_shape_element(struct import_node *n, struct ir_value *v, int64_t i,
+                                    int64_t *known)
+{
+    for (int step = 0; step < STEPS_MAX && v && v->def; step++) {
+        const struct ir_op *op = v->def;
+        const struct tensor *t = ir_const_data(v);
+        if (t && i < tensor_elems(t)) {
+            *known = tensor_get_int(t, i);
+            return NULL;
+        }
+        if (op->op == IR_OP_CONCAT && v->type.rank == 1)
+            v = concat_part(op, &i);
+        else if (op->op == IR_OP_RESHAPE && !ir_op_is_dynamic(op))
+            v = op->in[0];
+        else if (op->op == IR_OP_CONVERT && op->in[0]->type.dtype == DT_I64)
+            v = op->in[0];
+        else if (op->op == IR_OP_SLICE && v->type.rank == 1) {
+            i = ir_ints(op, IR_A_starts, NULL)[0] + i * ir_ints(op, IR_A_steps, NULL)[0];
+            v = op->in[0];
+        } else if (op->op == IR_OP_GATHER && op->in[0]->type.rank == 1 &&
+                   ir_const_data(op->in[1])) {
+            i = tensor_get_int(ir_const_data(op->in[1]), i);
+            v = op->in[0];
+            i += i < 0 ? v->type.dim[0] : 0;
+        } else {
+            break;
+        }
+    }
+    const struct tensor *t = v ? ir_fold_value(v, 4096, n->arena, n->diag) : NULL;
+    if (t) {
+        *known = tensor_get_int(t, i);
+        return NULL;
+    }
+    return v && v->type.rank == 0 ? v : node_element(n, v, i);
+}
+
+#define MAX_DIM_DEFAULT 1024
+#define MAX_ELEMS_ASSUMED (INT64_C(1) << 24)
+
+int64_t node_assumed_bound(const struct import_node *n)
+{
+    return n->imp->opt && n->imp->opt->max_dim > 0 ? n->imp->opt->max_dim : MAX_DIM_DEFAULT;
+}
+
+// Bounds of the extents that nothing bounds: as large as --max-dim, smaller ones where the whole
+// would be very large.
+void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed)
+{
+    for (int64_t bound = node_assumed_bound(n);; bound /= 2) {
+        for (int k = 0; k < t->rank; k++)
+            if (assumed[k])
+                t->dim[k] = bound;
+        int64_t elems = dims_elems(t->dim, t->rank);
+        if (bound <= 1 || (elems >= 0 && elems <= MAX_ELEMS_ASSUMED))
+            return;
+    }
+}
+
+// The bound of an extent that is the symbol of some dimension of an operand.
+static int64_t bound_of_symbol(const struct import_node *n, const struct ir_value *sym)
+{
+    for (int i = 0; i < n->num_in; i++)
+        for (int k = 0; n->in[i] && k < n->in[i]->type.rank; k++)
+            if (n->in[i]->type.sym[k] == sym)
+                return n->in[i]->type.dim[k];
+    return -1;
+}
+
+bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_type *t)
+{
+    struct ir_value *v = node_vector(n, i);
+    struct ir_type want;
+    bool assumed[IR_MAX_RANK] = {false}, checked[IR_MAX_RANK] = {false};
+    if (!v)
+        return false;
+    if (v->type.dim[0] > IR_MAX_RANK)
+        return node_error(n, DIAG_LIMIT, "rank %lld, at most %d is supported",
+                          (long long)v->type.dim[0], IR_MAX_RANK);
+    *t = (struct ir_type){.known = true, .rank = (int)v->type.dim[0]};
+    bool declared = node_declared(n, 0, &want) && want.rank == t->rank;
+    for (int k = 0; k < t->rank; k++) {
+        t->sym[k] = node_shape_element(n, v, k, &t->dim[k]);
+        if (!t->sym[k])
+            continue;
+        t->dim[k] = bound_of_symbol(n, t->sym[k]);
+        checked[k] = t->dim[k] < 0;
+        if (checked[k] && declared && want.dim[k] >= 0)
+            t->dim[k] = want.dim[k];
+        else if (checked[k] && bound > 0)
+            t->dim[k] = bound;
+        else
+            assumed[k] = checked[k];
+    }
+    node_assume_bounds(n, t, assumed);
+    for (int k = 0; k < t->rank; k++) {
+        if (!checked[k])
+            continue;
+        struct ir_value *fits =
+            irb_binary(&n->b, BFN_and, irb_binary(&n->b, BFN_le, node_i64(n, 0), t->sym[k]),
+                       irb_binary(&n->b, BFN_le, t->sym[k], node_i64(n, t->dim[k])));
+        if (!node_check(n, fits, i,
+                        arena_printf(n->arena, "the bound 0..%lld of extent %d%s",
+                                     (long long)t->dim[k], k,
+                                     assumed[k] ? ", which --max-dim sets" : "")))
+            return false;
+    }
+    return true;
+}
+
+// ---- Reshape
+
+struct factors { // a product of extents
+    struct ir_value *sym[IR_MAX_RANK];
+    int num;
+    int64_t known, bound; // of those known, of all
+};
+
+static void multiply(struct factors *f, struct ir_value *sym, int64_t dim)
+{
+    if (sym && f->num < IR_MAX_RANK)
+        f->sym[f->num++] = sym;
+    else
+        f->known *= dim;
+    f->bound *= dim;
+}
+
+static bool divide(struct factors *f, struct ir_value *sym, int64_t dim)
+{
+    if (!sym) {
+        if (dim == 0 || f->known % dim != 0)
+            return false;
+        f->known /= dim;
+        f->bound /= dim;
+        return true;
+    }
+    for (int i = 0; i < f->num; i++)
+        if (f->sym[i] == sym) {
+            f->sym[i] = f->sym[--f->num];
+            f->bound /= dim > 0 ? dim : 1;
+            return true;
+        }
+    return false;
+}
+
+static struct ir_value *product(struct import_node *n, const struct factors *f)
+{
+    struct ir_value *v = f->known == 1 && f->num > 0 ? f->sym[0] : node_i64(n, f->known);
+    for (int i = f->known == 1 ? 1 : 0; i < f->num; i++)
+        v = irb_binary(&n->b, BFN_mul, v, f->sym[i]);
+    return v;
+}
+
+// What is left of the elements for the extent -1.
+static bool infer_rest(struct import_node *n, struct ir_type *t, int at)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    struct factors all = {.known = 1, .bound = 1}, others = all, left;
+    bool exact = true;
+    for (int i = 0; i < x->rank; i++)
+        multiply(&all, x->sym[i], x->dim[i]);
+    left = all;
+    for (int k = 0; k < t->rank; k++) {
+        if (k == at)
+            continue;
+        multiply(&others, t->sym[k], t->dim[k]);
+        exact = divide(&left, t->sym[k], t->dim[k]) && exact;
+    }
+    if (exact) {
+        t->dim[at] = left.bound;
+        t->sym[at] = left.num > 0 ? product(n, &left) : NULL;
+        return left.num == 0 || t->sym[at];
+    }
+    struct ir_value *total = product(n, &all), *rest = product(n, &others);
+    struct ir_value *one = irb_binary(&n->b, BFN_max, rest, node_i64(n, 1));
+    t->dim[at] = all.bound;
+    t->sym[at] = irb_binary(&n->b, BFN_div, total, one);
+    return node_check(
+        n, irb_binary(&n->b, BFN_eq, irb_binary(&n->b, BFN_mul, t->sym[at], rest), total), 1,
+        "the number of elements of input 0");
+}
+
+bool extents_reshape(struct import_node *n)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    struct ir_type t;
+    int at = -1;
+    bool allow_zero = node_int(n, "allowzero", 0) != 0;
+    int64_t axes[IR_MAX_RANK];
+    if (!node_shape_operand(n, 1, ir_type_elems(x), &t))
+        return false;
+    t.dtype = x->dtype;
+    for (int k = 0; k < t.rank; k++) {
+        if (t.sym[k])
+            continue;
+        if (t.dim[k] < -1 || (t.dim[k] == -1 && at >= 0) ||
+            (t.dim[k] == 0 && !allow_zero && k >= x->rank))
+            return node_error(n, DIAG_ONNX_SHAPE, "shape[%d] = %lld", k, (long long)t.dim[k]);
+        if (t.dim[k] == -1)
+            at = k;
+        if (t.dim[k] == 0 && !allow_zero) {
+            t.dim[k] = x->dim[k];
+            t.sym[k] = x->sym[k];
+        }
+    }
+    if (at >= 0 && !infer_rest(n, &t, at))
+        return false;
+    struct ir_value *y = irb_reshape_to(&n->b, n->in[0], &t);
+    if (!y || at >= 0)
+        return node_bind(n, 0, y);
+    struct ir_value *have = node_count(n, n->in[0], axes, node_axes_from(0, x->rank, axes));
+    struct ir_value *want = node_count(n, y, axes, node_axes_from(0, t.rank, axes));
+    return node_check(n, irb_binary(&n->b, BFN_eq, have, want), 1,
+                      "the number of elements of input 0") &&
+           node_bind(n, 0, y);
+}
+
+// ---- Broadcasts
+
+bool extents_broadcast(struct import_node *n, struct ir_value *x, int i)
+{
+    struct ir_type t, all;
+    if (!x || !node_shape_operand(n, i, 0, &t))
+        return false;
+    // An extent of the operand is kept where 1 is asked for; another unknown one must be equal.
+    for (int k = 1; k <= t.rank && k <= x->type.rank; k++) {
+        int dt = t.rank - k, dx = x->type.rank - k;
+        struct ir_value *sx = x->type.sym[dx];
+        if ((!sx && x->type.dim[dx] == 1) || sx == t.sym[dt] || (!t.sym[dt] && t.dim[dt] == 1))
+            continue;
+        struct ir_value *own = irb_extent_of(&n->b, x, dx), *asked = t.sym[dt];
+        asked = asked ? asked : node_i64(n, t.dim[dt]);
+        struct ir_value *one = node_i64(n, 1);
+        if (!node_check(n,
+                        irb_binary(&n->b, BFN_or, irb_binary(&n->b, BFN_eq, own, asked),
+                                   irb_binary(&n->b, BFN_eq, asked, one)),
+                        i, "the extents of the operand"))
+            return false;
+        t.sym[dt] = sx;
+        t.dim[dt] = x->type.dim[dx];
+    }
+    if (!ir_broadcast_types(&x->type, &t, &all))
+        return node_error(n, DIAG_ONNX_SHAPE, "%s does not broadcast to %s",
+                          ir_type_text(&x->type, n->arena), ir_type_text(&t, n->arena));
+    return node_bind(n, 0, irb_broadcast_to(&n->b, x, &all));
+}

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Shapes known only at run time: one binary, inputs of several sizes, against numpy.
+
+    check_extents.py --bin BUILD/bin
+
+Every model is compiled once. For each size it runs on the simulator and on the reference evaluator; both must give the extents and the
+values that numpy gives. What the program cannot take must end with a message of its own.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import onnx_write as ow  # noqa: E402
+
+
+class Checks:
+    def __init__(self, folder):
+        self.bin, self.passed, self.failed = folder, 0, 0
+
+    def note(self, good, what, detail=""):
+        self.passed += good
+        self.failed += not good
+        if not good:
+            print("FAILED %s\n    %s" % (what, detail.replace("\n", "\n    ")))
+
+    def run(self, *words):
+        done = subprocess.run([os.path.join(self.bin, words[0])] + list(words[1:]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def padded(x, pads, mode, **more):
+    cut = x[max(-pads[0], 0):x.shape[0] - max(-pads[2], 0), max(-pads[1], 0):x.shape[1] - max(-pads[3], 0)]
+    return np.pad(cut, [(max(pads[0], 0), max(pads[2], 0)), (max(pads[1], 0), max(pads[3], 0))], mode, **more)
+
+
+RNG = np.random.default_rng(5)
+W = RNG.standard_normal((6, 5)).astype("f")
+K = RNG.standard_normal((4, 3, 3, 3)).astype("f")
+
+
+def i64(*v):
+    return np.array(v, dtype=np.int64)
+
+
+def model(nodes, inputs, outputs, constants=None):
+    """inputs, outputs: (name, element type, extents); a string is a dimension parameter."""
+    return nodes, inputs, outputs, constants or {}
+
+
+# name: (model, options, sizes -> feeds, feeds -> expected)
+CASES = {
+    "elementwise": (model([("Add", ["x", "x"], ["a"]), ("Relu", ["a"], ["y"])], [("x", ow.FLOAT, ["N", "M"])], [("y", ow.FLOAT, ["N", "M"])]),
+                    ["--shape", "x=1..7x1..9"], [(1, 1), (7, 9), (3, 4)], lambda n, m: [RNG.standard_normal((n, m)).astype("f")],
+                    lambda x: [np.maximum(x + x, 0)]),
+    "softmax": (model([("Softmax", ["x"], ["y"])], [("x", ow.FLOAT, ["N", "M"])], [("y", ow.FLOAT, ["N", "M"])]),
+                [], [(2, 3), (5, 1), (4, 200)], lambda n, m: [RNG.standard_normal((n, m)).astype("f")], lambda x: [softmax(x)]),
+    "transpose_reduce": (model([("Transpose", ["x"], ["t"]), ("ReduceMean", ["t", "axes"], ["m"]), ("ReduceMax", ["t", "axes"], ["h"])],
+                               [("x", ow.FLOAT, ["N", 3, "M"])], [("t", ow.FLOAT, ["M", 3, "N"]), ("m", ow.FLOAT, ["M", 3, 1]), ("h", ow.FLOAT, ["M", 3, 1])],
+                               {"axes": i64(2)}),
+                         ["--shape", "N=1..6", "--shape", "M=1..4"], [(6, 4), (2, 3), (1, 4)],
+                         lambda n, m: [RNG.standard_normal((n, 3, m)).astype("f")],
+                         lambda x: [x.T, x.T.mean(2, keepdims=True), x.T.max(2, keepdims=True)]),
+    "matmul": (model([("MatMul", ["x", "w"], ["p"]), ("Add", ["p", "b"], ["y"])], [("x", ow.FLOAT, ["N", 6])], [("y", ow.FLOAT, ["N", 5])],
+                     {"w": W, "b": W[0, :5].copy()}),
+               ["--shape", "x=1..300x6"], [(1,), (300,), (129,)], lambda n: [RNG.standard_normal((n, 6)).astype("f")],
+               lambda x: [(x.astype("d") @ W + W[0, :5]).astype("f")]),
+    "conv_batch": (model([("Conv", ["x", "k"], ["c"], {"pads": [1, 1, 1, 1]}), ("Relu", ["c"], ["r"]), ("GlobalAveragePool", ["r"], ["g"]), ("Flatten", ["g"], ["y"])],
+                         [("x", ow.FLOAT, ["N", 3, 6, 6])], [("y", ow.FLOAT, ["N", 4])], {"k": K}),
+                   ["--shape", "x=1..5x3x6x6"], [(1,), (5,), (2,)], lambda n: [RNG.standard_normal((n, 3, 6, 6)).astype("f")], None),
+    "reshape": (model([("Shape", ["x"], ["s"]), ("Gather", ["s", "zero"], ["n"]), ("Unsqueeze", ["n", "zero1"], ["n1"]), ("Concat", ["n1", "rest"], ["to"], {"axis": 0}),
+                       ("Reshape", ["x", "to"], ["y"]), ("Reshape", ["x", "flat"], ["z"]), ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}), ("Reshape", ["t", "flat"], ["u"])],
+                      [("x", ow.FLOAT, ["N", "M", 4])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None), ("u", ow.FLOAT, None)],
+                      {"zero": np.int64(0).reshape(()), "zero1": i64(0), "rest": i64(-1, 2), "flat": i64(-1)}),
+                ["--shape", "x=1..5x1..3x4"], [(5, 3), (1, 1), (4, 2)], lambda n, m: [RNG.standard_normal((n, m, 4)).astype("f")],
+                lambda x: [x.reshape(x.shape[0], -1, 2), x.reshape(-1), x.transpose(1, 0, 2).reshape(-1)]),
+    "range_expand": (model([("Range", ["start", "stop", "step"], ["r"]), ("Cast", ["r"], ["y"], {"to": ow.FLOAT})],
+                           [("stop", ow.INT64, [])], [("y", ow.FLOAT, None)], {"start": np.int64(1).reshape(()), "step": np.int64(3).reshape(())}),
+                     [], [(2,), (100,), (1,), (-5,)], lambda n: [np.int64(n).reshape(())], lambda n: [np.arange(1, n, 3).astype("f")]),
+    "constant_of_shape": (model([("ConstantOfShape", ["s"], ["c"]), ("Expand", ["x", "s"], ["e"]), ("Add", ["c", "e"], ["y"])], [("s", ow.INT64, [2]), ("x", ow.FLOAT, [3, 1])],
+                                [("y", ow.FLOAT, None)]),
+                          ["--max-dim", "16"], [(3, 4), (3, 1), (3, 16)], lambda n, m: [i64(n, m), np.arange(3).astype("f").reshape(3, 1)],
+                          lambda s, x: [np.broadcast_to(x, s)]),
+    "slice": (model([("Slice", ["x", "from", "to", "axes", "step"], ["y"]), ("Slice", ["x", "last", "most", "one"], ["z"])], [("x", ow.FLOAT, ["N", "M"])],
+                    [("y", ow.FLOAT, None), ("z", ow.FLOAT, None)],
+                    {"from": i64(-1), "to": i64(-1000), "axes": i64(0), "step": i64(-2), "last": i64(-2), "most": i64(1 << 60), "one": i64(1)}),
+              ["--shape", "x=1..5x1..4"], [(5, 4), (1, 1), (4, 3)], lambda n, m: [RNG.standard_normal((n, m)).astype("f")], lambda x: [x[::-2], x[:, -2:]]),
+    "pad": (model([("Pad", ["x", "pads", "value"], ["y"]), ("Pad", ["x", "pads"], ["z"], {"mode": "edge"})], [("x", ow.FLOAT, [2, 3]), ("pads", ow.INT64, [4])],
+                  [("y", ow.FLOAT, None), ("z", ow.FLOAT, None)], {"value": np.float32(7).reshape(())}),
+            [], [(1, 0, 2, 3), (0, 0, 0, 0), (-1, 2, 3, -1)], lambda *p: [RNG.standard_normal((2, 3)).astype("f"), i64(*p)],
+            lambda x, p: [padded(x, p, "constant", constant_values=7), padded(x, p, "edge")]),
+    "nonzero": (model([("NonZero", ["x"], ["y"]), ("Compress", ["x", "c"], ["z"], {"axis": 1}), ("TopK", ["x", "k"], ["v", "w"], {"axis": 1})],
+                      [("x", ow.FLOAT, [3, 4]), ("c", ow.BOOL, [4]), ("k", ow.INT64, [1])],
+                      [("y", ow.INT64, None), ("z", ow.FLOAT, None), ("v", ow.FLOAT, None), ("w", ow.INT64, None)]),
+                [], [(0, 0), (5, 2), (12, 4)], lambda n, k: [(RNG.permutation(12) < n).astype("f").reshape(3, 4), np.arange(4) < k, i64(k)],
+                lambda x, c, k: [np.array(np.nonzero(x)), x[:, c], -np.sort(-x, axis=1)[:, :k[0]], np.argsort(-x, axis=1, kind="stable")[:, :k[0]]]),
+    "two_inputs": (model([("Mul", ["a", "b"], ["y"])], [("a", ow.FLOAT, ["N", 2]), ("b", ow.FLOAT, ["N", 2])], [("y", ow.FLOAT, ["N", 2])]),
+                   ["--shape", "N=1..4"], [(4, 4), (2, 2)], lambda n, m: [np.ones((n, 2), "f") * 3, np.ones((m, 2), "f") * 2], lambda a, b: [a * b]),
+    "gather_rows": (model([("Gather", ["x", "i"], ["g"]), ("Shape", ["g"], ["s"]), ("Size", ["g"], ["z"])], [("x", ow.FLOAT, ["N", 3]), ("i", ow.INT64, ["K"])],
+                          [("g", ow.FLOAT, None), ("s", ow.INT64, None), ("z", ow.INT64, None)]),
+                    ["--shape", "N=1..6", "--shape", "K=0..5"], [(6, 5), (2, 1), (3, 0)],
+                    lambda n, k: [RNG.standard_normal((n, 3)).astype("f"), np.array([(-1) ** j * (j % n) for j in range(k)], dtype=np.int64)],
+                    lambda x, i: [x[i], i64(len(i), 3), np.int64(3 * len(i)).reshape(())]),
+}
+# name: (case, feeds, part of the message)
+FAULTS = {
+    "too long": ("constant_of_shape", lambda: [i64(3, 17), np.ones((3, 1), "f")], "--max-dim"),
+    "negative": ("constant_of_shape", lambda: [i64(-3, 1), np.ones((3, 1), "f")], "contradicts the bound"),
+    "unequal": ("two_inputs", lambda: [np.ones((4, 2), "f"), np.ones((3, 2), "f")], "is not the 'N' of others"),
+    "beyond": ("gather_rows", lambda: [np.ones((2, 3), "f"), i64(2)], "index"),
+}
+
+
+def conv_reference(x):
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))).astype("d")
+    out = np.zeros((x.shape[0], 4, 6, 6))
+    for i in range(3):
+        for j in range(3):
+            out += np.einsum("nchw,oc->nohw", padded[:, :, i:i + 6, j:j + 6], K[:, :, i, j].astype("d"))
+    return [np.maximum(out, 0).mean((2, 3)).astype("f")]
+
+
+def value_info(name, elem, dims):
+    shape = [] if dims is None else [(2, [(1, [(2, d)] if isinstance(d, str) else [(1, d)]) for d in dims])]
+    return [(1, name), (2, [(1, [(1, elem)] + shape)])]
+
+
+def write_model(path, case):
+    nodes, inputs, outputs, constants = case
+    graph = [(1, ow.node(n[0], n[1], n[2], name=n[2][0], **(n[3] if len(n) > 3 else {}))) for n in nodes] + [(2, "g")]
+    graph += [(5, ow.tensor(np.asarray(v), k)) for k, v in constants.items()]
+    graph += [(11, value_info(*i)) for i in inputs] + [(12, value_info(*o)) for o in outputs]
+    with open(path, "wb") as f:
+        f.write(ow.encode([(1, 9), (7, graph), (8, [(1, ""), (2, 18)])]))
+
+
+def write_data(folder, prefix, arrays):
+    os.makedirs(folder, exist_ok=True)
+    for k, a in enumerate(arrays):
+        np.save(os.path.join(folder, "%s_%d.npy" % (prefix, k)), np.asarray(a))
+
+
+def check_case(checks, name, folder):
+    case, options, sizes, feeds, reference = CASES[name]
+    path, binary = os.path.join(folder, name + ".onnx"), os.path.join(folder, name + ".blt")
+    write_model(path, case)
+    status, text = checks.run("bitletc", path, "-o", binary, *options)
+    checks.note(status == 0, name, text)
+    for size in sizes if status == 0 else []:
+        x = feeds(*size)
+        data = os.path.join(folder, name + "x".join(map(str, size)))
+        write_data(data, "input", x)
+        write_data(data, "output", (reference or conv_reference)(*x))
+        for words in (["bitlet-isa-sim", binary], ["onnx-eval", path] + options):
+            status, text = checks.run(*words, "--inputs", data, "--expect", data)
+            checks.note(status == 0, "%s %s %s" % (name, size, words[0]), text)
+
+
+def check_fault(checks, name, folder):
+    case, feeds, part = FAULTS[name]
+    data = os.path.join(folder, "fault-" + name.replace(" ", "-"))
+    write_data(data, "input", feeds())
+    for words in (["bitlet-isa-sim", os.path.join(folder, case + ".blt")], ["onnx-eval", os.path.join(folder, case + ".onnx")] + CASES[case][1]):
+        status, text = checks.run(*words, "--inputs", data)
+        checks.note(status == 1 and part in text, "fault %s, %s" % (name, words[0]), text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, help="folder of the tools")
+    checks = Checks(parser.parse_args().bin)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in CASES:
+            check_case(checks, name, folder)
+        for name in FAULTS:
+            check_fault(checks, name, folder)
+    print("%d passed, %d failed" % (checks.passed, checks.failed))
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
