@@ -220,7 +220,7 @@ bool ir_infer_CONV_TRANSPOSE(struct infer *in)
             return infer_bad_shape(in, "spatial dimension %d of x %s with stride %lld", i,
                                    infer_text(in, 0), (long long)win.strides[i]);
         y.dim[2 + i] = win.strides[i] * steps + outpad[i] + win.dilations[i] * (w.dim[2 + i] - 1) +
-                     1 - win.pads[i] - win.pads[spatial + i];
+                       1 - win.pads[i] - win.pads[spatial + i];
         if (y.dim[2 + i] < 1)
             return infer_bad_shape(in, "spatial dimension %d: the result would have %lld elements",
                                    i, (long long)y.dim[2 + i]);

@@ -323,7 +323,8 @@ bool image_check_io(const struct image *img, const struct image_io *io, bool is_
                            "%s '%s': a negative dimension, or more elements than memory", what,
                            io->name);
     for (int i = 0; i < io->rank; i++)
-        if (io->extent[i] && (io->extent[i] % 8 != 0 || !extent_inside(img, io->extent[i], is_input)))
+        if (io->extent[i] &&
+            (io->extent[i] % 8 != 0 || !extent_inside(img, io->extent[i], is_input)))
             return diag_report(d, loc, id, "%s '%s': extent %d at 0x%" PRIx64 " is not in memory",
                                what, io->name, i, io->extent[i]);
     if (inside(io->addr, bytes, IMAGE_HEAP_BASE, img->heap_bytes) ||

@@ -96,7 +96,8 @@ static bool evaluate(struct fold *f, struct ir_op *op)
         const struct temp *operand = op->in[i] ? temp_of(f, op->in[i]) : NULL;
         in[i] = operand ? operand->data : op->in[i] ? ir_const_data(op->in[i]) : NULL;
     }
-    bool kept = op->out[0]->is_output || op->out[0]->is_extent || op->out[0]->num_uses > t->uses_left;
+    bool kept =
+        op->out[0]->is_output || op->out[0]->is_extent || op->out[0]->num_uses > t->uses_left;
     t->arena = kept ? NULL : arena_create();
     if (!ir_eval_op(op, in, NULL, &out, kept ? f->ctx->module->arena : t->arena, f->ctx->diag))
         return false;
@@ -153,7 +154,8 @@ bool pass_fold(struct pass_ctx *ctx)
             return give_up(&f);
     }
     for (int i = f.count - 1; i >= 0; i--)
-        if (folded[i]->out[0]->num_uses == 0 && !folded[i]->out[0]->is_output && !folded[i]->out[0]->is_extent)
+        if (folded[i]->out[0]->num_uses == 0 && !folded[i]->out[0]->is_output &&
+            !folded[i]->out[0]->is_extent)
             ir_op_erase(folded[i]);
     return true;
 }
