@@ -223,8 +223,11 @@ static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, con
     loc_id loc = interface_loc(imp, "graph input", name);
     const Onnx__TypeProto__Tensor *tt = vi->type ? vi->type->tensor_type : NULL;
     enum dtype dtype;
+    if (importer_list_type(vi->type, t))
+        return true;
     if (!tt)
-        return diag_report(imp->diag, loc, DIAG_ONNX_TYPE, "only tensors can be inputs");
+        return diag_report(imp->diag, loc, DIAG_ONNX_TYPE,
+                           "inputs are tensors, and sequences and optionals of them");
     if (!dtype_by_onnx(tt->elem_type, &dtype))
         return diag_report(imp->diag, loc, DIAG_ONNX_TYPE, "unknown element type %d",
                            tt->elem_type);
@@ -330,6 +333,17 @@ static bool check_options_used(struct importer *imp)
     return ok;
 }
 
+static bool add_input(struct importer *imp, const Onnx__ValueInfoProto *vi, const char *name,
+                      const struct ir_type *t)
+{
+    struct ir_value *v = ir_graph_add_input(imp->graph, name, t);
+    if (!importer_define(imp, name, v))
+        return diag_report(imp->diag, interface_loc(imp, "graph input", name), DIAG_ONNX_VALUE,
+                           "the name is defined twice");
+    importer_list_input(imp, v, vi->type);
+    return true;
+}
+
 static bool import_inputs(struct importer *imp, const Onnx__GraphProto *g)
 {
     bool ok = true;
@@ -344,9 +358,8 @@ static bool import_inputs(struct importer *imp, const Onnx__GraphProto *g)
             ok = fix_input(imp, g->input[i], name, fixed) && ok;
         else if (!input_type(imp, g->input[i], name, &t))
             ok = false;
-        else if (!importer_define(imp, name, ir_graph_add_input(imp->graph, name, &t)))
-            ok = diag_report(imp->diag, interface_loc(imp, "graph input", name), DIAG_ONNX_VALUE,
-                             "the name is defined twice");
+        else
+            ok = add_input(imp, g->input[i], name, &t) && ok;
     }
     return check_options_used(imp) && ok;
 }

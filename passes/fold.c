@@ -54,8 +54,8 @@ static bool grows_too_much(const struct ir_op *op)
 
 static bool is_foldable(const struct fold *f, const struct ir_op *op)
 {
-    if (op->op == IR_OP_CONST || op->num_out != 1 || !(ir_op_info[op->op].traits & IR_T_PURE) ||
-        grows_too_much(op))
+    if (op->op == IR_OP_CONST || op->num_out != 1 || !ir_is_pure(op) ||
+        (op->op == IR_OP_HOST && dtype_is_reference(op->out[0]->type.dtype)) || grows_too_much(op))
         return false;
     if (op->out[0]->num_uses == 0 && !op->out[0]->is_output)
         return false;

@@ -6,6 +6,8 @@
 
 #include "exec.h"
 #include "first_use.h"
+#include "refs.h"
+#include "tensor_list.h"
 #include "timeline.h"
 
 const char *const sim_datapath_name[] = {
@@ -89,6 +91,7 @@ struct sim *sim_create(const struct image *img, const struct sim_options *o, str
     s->machine = img->machine;
     s->opt = *o;
     s->arena = a;
+    s->refs = sim_refs_create(a);
     for (int t = 0; t < ISA_TREGS; t++)
         memset(s->t[t].axis, -1, sizeof s->t[t].axis);
     if (!reserve_memory(s)) {
@@ -127,8 +130,7 @@ static bool io_range(struct sim *s, const struct image_io *io, bool write, uint8
 {
     int64_t elems = io->rank > BITLET_MAX_RANK ? -1 : dims_elems(io->dim, io->rank);
     uint64_t size;
-    if (elems < 0 || io->dtype == DT_STR ||
-        !io_mul_ok((uint64_t)elems, dtype_bytes(io->dtype), &size))
+    if (elems < 0 || !io_mul_ok((uint64_t)elems, dtype_bytes(io->dtype), &size))
         return false;
     struct sim_fault kept = s->fault;
     int touches = s->num_touch;
@@ -141,10 +143,20 @@ static bool io_range(struct sim *s, const struct image_io *io, bool write, uint8
 
 static bool bad_io(const struct image_io *io, const char *what, struct diag *d)
 {
-    return diag_report(d, LOC_NONE, DIAG_IMAGE_FORMAT, "%s '%s' of the binary %s", what,
-                       io->name ? io->name : "",
-                       io->dtype == DT_STR ? "holds strings, which the machine has none of"
-                                           : "lies outside the machine's memory");
+    return diag_report(d, LOC_NONE, DIAG_IMAGE_FORMAT,
+                       "%s '%s' of the binary lies outside the machine's memory", what,
+                       io->name ? io->name : "");
+}
+
+static void put_elements(struct sim *s, uint8_t *host, const struct tensor *t)
+{
+    if (!dtype_is_reference(t->dtype)) {
+        memcpy(host, t->data, tensor_bytes(t));
+        return;
+    }
+    const void *const *value = tensor_copy(s->arena, t)->data;
+    for (int64_t i = 0; i < tensor_elems(t); i++)
+        io_put64(host + 8 * i, sim_ref_make(s, t->dtype, value[i]));
 }
 
 bool sim_set_input(struct sim *s, size_t index, const struct tensor *t, struct diag *d)
@@ -165,8 +177,26 @@ bool sim_set_input(struct sim *s, size_t index, const struct tensor *t, struct d
         return false;
     }
     if (bytes)
-        memcpy(host, t->data, bytes);
+        put_elements(s, host, t);
     return true;
+}
+
+// References are copied with what they stand for. False: a handle that stands for nothing.
+static bool get_references(struct sim *s, const uint8_t *host, struct tensor *t, struct arena *a)
+{
+    const void **value = t->data;
+    struct tensor one = {.dtype = t->dtype};
+    struct sim_fault kept = s->fault;
+    bool ok = true;
+    s->fault = (struct sim_fault){0};
+    for (int64_t i = 0; ok && i < tensor_elems(t); i++) {
+        ok = sim_ref_get(s, t->dtype, io_get64(host + 8 * i), &value[i]);
+        one.data = &value[i];
+        if (ok)
+            value[i] = *(const void *const *)tensor_copy(a, &one)->data;
+    }
+    s->fault = kept;
+    return ok;
 }
 
 struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a)
@@ -178,6 +208,8 @@ struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a)
         return NULL;
     struct tensor *t = tensor_create(a, io->dtype, io->dim, io->rank);
     t->name = io->name;
+    if (dtype_is_reference(t->dtype))
+        return get_references(s, host, t, a) ? t : NULL;
     if (bytes)
         memcpy(t->data, host, bytes);
     return t;

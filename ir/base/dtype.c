@@ -9,17 +9,14 @@ const struct dtype_info dtype_info[DT_NUM] = {
 #include "dtypes.def"
 };
 
-// Rows that share an ONNX number do not compile: they make one case twice.
 bool dtype_by_onnx(int64_t onnx, enum dtype *out)
 {
-    switch (onnx) {
-#define DTYPE(ENUM, text, number, bits, bytes, kind)                                               \
-    case (number):                                                                                 \
-        *out = DT_##ENUM;                                                                          \
-        return (number) != 0;
-#include "dtypes.def"
-    default: return false;
-    }
+    for (int t = 0; t < DT_NUM; t++)
+        if (onnx != 0 && dtype_info[t].onnx == onnx) {
+            *out = (enum dtype)t;
+            return true;
+        }
+    return false;
 }
 
 bool dtype_by_text(const char *text, size_t len, enum dtype *out)
