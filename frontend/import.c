@@ -475,8 +475,9 @@ static bool find_domain(struct import_node *n)
     n->domain = onnx_domain_find(domain);
     if (!n->domain)
         return node_error(n, DIAG_ONNX_DOMAIN,
-                          "operators of domain '%s' are not known; replace the node by operators "
-                          "of the default domain, or by a function of the model",
+                          "operators of domain '%s' are not known; load them with --plugin "
+                          "libNAME.so (see tests/plugin), or replace the node by operators of the "
+                          "default domain or by a function of the model",
                           domain);
     int64_t opset = importer_opset(n->imp, domain);
     if (opset < 1 || opset > n->domain->newest)
@@ -504,7 +505,8 @@ static bool find_row(struct import_node *n)
             last, n->opset);
     return node_error(n, DIAG_ONNX_OP_UNKNOWN,
                       "the operator is not known (bitletc --list-ops lists those that are); "
-                      "rewrite the node with operators that are");
+                      "rewrite the node with operators that are, or give it a domain of its own "
+                      "and load it with --plugin libNAME.so (see tests/plugin)");
 }
 
 static bool node_operands(struct import_node *n)
@@ -563,7 +565,9 @@ static bool import_node(struct importer *imp, const Onnx__NodeProto *p, int inde
     n.b = (struct ir_builder){.graph = imp->graph, .loc = n.loc, .diag = imp->diag};
     int errors = diag_errors(imp->diag);
     const Onnx__FunctionProto *f = importer_function(imp, p);
-    bool ok = f ? node_operands(&n) && importer_call(imp, &n, f) : import_row(&n);
+    bool ok = f                         ? node_operands(&n) && importer_call(imp, &n, f)
+              : importer_has_plugin(&n) ? node_operands(&n) && importer_plugin_node(&n)
+                                        : import_row(&n);
     if (ok == (diag_errors(imp->diag) > errors))
         bitlet_bug("node %d (%s) %s", index, p->op_type,
                    ok ? "reported errors and was imported" : "was refused and nothing reported");

@@ -91,7 +91,7 @@ bool import_StringSplit(struct import_node *n)
         return false;
     if (t[0].rank == IR_MAX_RANK)
         return node_error(n, DIAG_LIMIT, "the result has more than %d dimensions", IR_MAX_RANK);
-    t[0].dim[t[0].rank++] = -1;
+    t[0].dim[t[0].rank++] = ir_type_elems(&n->in[0]->type) == 0 ? 0 : -1; // no string, no part
     if (!node_resolve(n, 0, &t[0]))
         return false;
     struct ir_value *in[] = {n->in[0], node_const_string(n, node_str(n, "delimiter", ""))};

@@ -56,6 +56,11 @@ bool importer_list_type(const Onnx__TypeProto *p, struct ir_type *t);
 // Notes the element type of a graph input of that type.
 void importer_list_input(struct importer *imp, const struct ir_value *v, const Onnx__TypeProto *p);
 
+// ---- import_plugin.c
+struct import_node;
+bool importer_has_plugin(const struct import_node *n); // a loaded plugin has the node's operator
+bool importer_plugin_node(struct import_node *n);      // its operands are looked up
+
 // ---- import.c
 // The value of a tensor name, or NULL.
 struct ir_value *importer_find(const struct importer *imp, const char *name);
