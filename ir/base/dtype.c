@@ -9,14 +9,18 @@ const struct dtype_info dtype_info[DT_NUM] = {
 #include "dtypes.def"
 };
 
+// Rows that share a number do not compile: they make one case twice.
 bool dtype_by_onnx(int64_t onnx, enum dtype *out)
 {
-    for (int t = 0; t < DT_NUM; t++)
-        if (onnx != 0 && dtype_info[t].onnx == onnx) {
-            *out = (enum dtype)t;
-            return true;
-        }
-    return false;
+    enum { NO_TENSOR = 254 }; // numbers from here on are no element types of ONNX's
+    switch (onnx) {
+#define DTYPE(ENUM, text, number, bits, bytes, kind)                                               \
+    case (number):                                                                                 \
+        *out = DT_##ENUM;                                                                          \
+        return (number) != 0 && (number) < NO_TENSOR;
+#include "dtypes.def"
+    default: return false;
+    }
 }
 
 bool dtype_by_text(const char *text, size_t len, enum dtype *out)
