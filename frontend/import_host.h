@@ -5,7 +5,7 @@
 
 #include "import_util.h"
 
-struct host_args { // of a call; everything may be left out. Integers go before floats.
+struct host_args { // of a call; everything may be left out. Floats go before integers.
     struct ir_value *const *in;
     int num_in;
     bool optional; // NULL operands are absent ones; else they stand for errors already reported

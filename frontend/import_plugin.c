@@ -210,8 +210,8 @@ static struct ir_value *attribute_operand(struct plugin_node *p, int word)
     }
 }
 
-// Scalars are passed integers first; a signature has them in any order, so that floats travel as
-// integers of the same bits.
+// Calls pass floats first; a signature has scalars in any order, so that floats travel as integers
+// of the same bits.
 static struct ir_op *make_call(struct plugin_node *p, const struct ir_type *t)
 {
     struct ir_value *in[HOST_MAX_PARAMS];

@@ -7,10 +7,10 @@
 const char *host_expect_extents(const int64_t *real, int64_t n, const int64_t *want,
                                 int64_t num_want, const char *what);
 
-const char *host_random_uniform_f32(float *out, int64_t n, int64_t seed, double low, double high);
-const char *host_random_uniform_f64(double *out, int64_t n, int64_t seed, double low, double high);
-const char *host_random_normal_f32(float *out, int64_t n, int64_t seed, double mean, double scale);
-const char *host_random_normal_f64(double *out, int64_t n, int64_t seed, double mean, double scale);
+const char *host_random_uniform_f32(float *out, int64_t n, double low, double high, int64_t seed);
+const char *host_random_uniform_f64(double *out, int64_t n, double low, double high, int64_t seed);
+const char *host_random_normal_f32(float *out, int64_t n, double mean, double scale, int64_t seed);
+const char *host_random_normal_f64(double *out, int64_t n, double mean, double scale, int64_t seed);
 const char *host_random_bernoulli(uint8_t *out, int64_t n, const double *p, int64_t seed);
 const char *host_multinomial(int64_t *out, const int64_t *out_dim, int64_t out_rank,
                              const double *logits, const int64_t *dim, int64_t rank, int64_t seed);

@@ -77,18 +77,19 @@ static int64_t *sorted_indices(struct slice_order *o, struct arena *a)
     return index;
 }
 
+// Of equal keys the last.
 static int64_t find_key(const struct tensor *keys, const int64_t *index, int64_t n,
                         const struct tensor *x, int64_t i)
 {
     int64_t lo = 0, hi = n;
     while (lo < hi) {
         int64_t mid = lo + (hi - lo) / 2;
-        if (compare_elements(keys, index[mid], x, i) < 0)
+        if (compare_elements(keys, index[mid], x, i) <= 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < n && compare_elements(keys, index[lo], x, i) == 0 ? index[lo] : -1;
+    return lo > 0 && compare_elements(keys, index[lo - 1], x, i) == 0 ? index[lo - 1] : -1;
 }
 
 const char *host_label_encode(struct tensor *y, const struct tensor *x, const struct tensor *keys,

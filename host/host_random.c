@@ -24,7 +24,7 @@ static double next_normal(uint64_t *state)
     return radius * cos(6.283185307179586 * next_unit(state));
 }
 
-const char *host_random_uniform_f64(double *out, int64_t n, int64_t seed, double low, double high)
+const char *host_random_uniform_f64(double *out, int64_t n, double low, double high, int64_t seed)
 {
     uint64_t state = (uint64_t)seed;
     for (int64_t i = 0; i < n; i++) {
@@ -34,7 +34,7 @@ const char *host_random_uniform_f64(double *out, int64_t n, int64_t seed, double
     return NULL;
 }
 
-const char *host_random_uniform_f32(float *out, int64_t n, int64_t seed, double low, double high)
+const char *host_random_uniform_f32(float *out, int64_t n, double low, double high, int64_t seed)
 {
     uint64_t state = (uint64_t)seed;
     for (int64_t i = 0; i < n; i++) {
@@ -44,7 +44,7 @@ const char *host_random_uniform_f32(float *out, int64_t n, int64_t seed, double 
     return NULL;
 }
 
-const char *host_random_normal_f64(double *out, int64_t n, int64_t seed, double mean, double scale)
+const char *host_random_normal_f64(double *out, int64_t n, double mean, double scale, int64_t seed)
 {
     uint64_t state = (uint64_t)seed;
     for (int64_t i = 0; i < n; i++)
@@ -52,7 +52,7 @@ const char *host_random_normal_f64(double *out, int64_t n, int64_t seed, double 
     return NULL;
 }
 
-const char *host_random_normal_f32(float *out, int64_t n, int64_t seed, double mean, double scale)
+const char *host_random_normal_f32(float *out, int64_t n, double mean, double scale, int64_t seed)
 {
     uint64_t state = (uint64_t)seed;
     for (int64_t i = 0; i < n; i++)

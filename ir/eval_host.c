@@ -10,17 +10,17 @@ static bool failed(const struct eval_call *c, const char *why)
                        ir_attr_find(c->op, IR_A_kernel_name)->s, why);
 }
 
-// Integers, then the bits of floats.
+// The bits of floats, then integers.
 static int64_t *scalars_of(const struct eval_call *c, int *num)
 {
     const struct ir_attr *fs = ir_attr_find(c->op, IR_A_floats);
     int ni = 0, nf = fs ? fs->n : 0;
     const int64_t *ints = ir_ints(c->op, IR_A_ints, &ni);
     int64_t *v = ARENA_ARRAY(c->scratch, (size_t)(ni + nf) + 1, int64_t);
-    for (int i = 0; i < ni; i++)
-        v[i] = ints[i];
     for (int i = 0; i < nf; i++)
-        memcpy(&v[ni + i], &fs->fs[i], sizeof *v);
+        memcpy(&v[i], &fs->fs[i], sizeof *v);
+    for (int i = 0; i < ni; i++)
+        v[nf + i] = ints[i];
     *num = ni + nf;
     return v;
 }

@@ -132,7 +132,7 @@ static const char *random_program(const char *kernel, const char *type)
         text, sizeof text,
         ".heap 0x10000\n .host \"%s\"\n tnew t0, x0, type=%s, rank=2, imm=0x30000000000\n"
         "tdim t0, dim=0, extent=20, stride=100\n tdim t0, dim=1, extent=100, stride=1\n"
-        "li x11, imm=0x4000000000000000\n li x12, imm=0x4010000000000000\n li x10, imm=42\n" // 2.0, 4.0
+        "li x10, imm=0x4000000000000000\n li x11, imm=0x4010000000000000\n li x12, imm=42\n" // 2.0, 4.0
         "hcall kernel=0, nt=1, nx=3\n halt",
         kernel, type);
     return text;
