@@ -53,7 +53,7 @@ static bool types_fit(const struct plugin_node *p)
         if (p->word[i].kind != 'r')
             continue;
         const struct ir_value *v = node_in(p->n, at++);
-        if (v && v->type.dtype != p->word[i].dtype)
+        if (v ? v->type.dtype != p->word[i].dtype : !p->word[i].optional)
             return false;
     }
     return true;

@@ -25,14 +25,15 @@ bool import_Unique(struct import_node *n)
     if (!node_resolve(n, 0, &y))
         return false;
     count.dim[0] = y.dim[at];
-    struct ir_type t[5] = {y, count, ir_type_make(DT_I64, &extent, 1), count,
+    struct ir_type t[5] = {y, count, count, ir_type_make(DT_I64, &extent, 1),
                            ir_type_make(DT_I64, (const int64_t[]){1}, 1)};
     struct ir_op *op = node_host_op(
         n, "unique", &(struct host_args){.in = n->in, .num_in = 1, .ints = ints, .num_ints = 2}, t,
         5);
     bool ok = op && node_expect(n, op->out[4], count.dim, 1, "the number of distinct values");
+    static const int slots[] = {0, 1, 3, 2};
     for (int i = 0; i < 4 && ok; i++)
-        ok = node_bind(n, i, op->out[i]);
+        ok = node_bind(n, slots[i], op->out[i]);
     return ok;
 }
 

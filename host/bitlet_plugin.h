@@ -6,7 +6,9 @@
 // the simulator calls their functions through libffi. An operator's function is plain C; its
 // signature is a list of words, one for each parameter (I and F: two, d: two):
 //
-//   r:TYPE  the next input, const T *, dense, row-major; NULL when the node leaves it out.
+//   r:TYPE  the next input, const T *, dense, row-major; r:TYPE? may be left out by the node and is
+//           NULL then. A binary is checked against the signature alone, so say what you rely on:
+//           r:TYPE/3 at least 3 elements (1 to 9), r:TYPE/= as many as the tensor before.
 //           TYPE: f32 f64 i8 i16 i32 i64 u8 u16 u32 u64 bool (uint8_t) str (const char *), and
 //           f16 bf16 (uint16_t, the bits)
 //   w:TYPE  the next output, T *, zeroed; an output that the node does not name is given too

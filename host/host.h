@@ -5,9 +5,12 @@
 // its C parameters are; host_invoke checks the operands against it and makes the call through
 // libffi. The signature is a list of words, one for each parameter or pair of parameters:
 //
-//   r:TYPE  the next operand, read: const T *, dense and row-major, NULL when absent. T is the C
-//           type of TYPE (dtypes.def); of str const char *, of seq and opt const struct tensor_list
+//   r:TYPE  the next operand, read: const T *, dense and row-major. T is the C type of TYPE
+//           (dtypes.def); of str const char *, of seq and opt const struct tensor_list (of one
+//           element)
 //   w:TYPE  the next result, written: T *, zeroed before the call
+//           after TYPE: ? the operand may be absent, NULL then; /K it has at least K elements;
+//           /= it has as many as the tensor before
 //   R, W    operand and result of any type: const struct tensor *, struct tensor *
 //   V       all operands that are left: const struct tensor *const *, int64_t
 //   n       element count of the operand or result before it: int64_t
@@ -44,8 +47,10 @@ struct host_memory {
 
 struct host_word { // one word of a signature
     char kind;
-    enum dtype dtype; // of r and w
-    const char *name; // of an attribute, else ""
+    enum dtype dtype;       // of r and w
+    bool optional, as_many; // suffixes ? and /=
+    int64_t least;          // suffix /K
+    const char *name;       // of an attribute, else ""
     size_t name_len;
     const char *dflt; // text of the default, NULL: none is given
     size_t dflt_len;

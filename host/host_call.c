@@ -6,6 +6,26 @@
 
 // ---- Words
 
+// TYPE, then ?, /K or /=.
+static bool read_tensor_word(const char *s, size_t len, struct host_word *out)
+{
+    size_t type = 0;
+    while (type < len && s[type] != '?' && s[type] != '/')
+        type++;
+    size_t at = type;
+    if (at < len && s[at] == '?') {
+        out->optional = true;
+        at++;
+    }
+    if (at < len && s[at] == '/') {
+        bool digit = at + 2 == len && s[at + 1] >= '1' && s[at + 1] <= '9';
+        out->as_many = at + 2 == len && s[at + 1] == '=';
+        out->least = digit ? s[at + 1] - '0' : 0;
+        at = digit || out->as_many ? len : at;
+    }
+    return at == len && dtype_by_text(s, type, &out->dtype);
+}
+
 bool host_next_word(const char **p, struct host_word *out, const char **why)
 {
     const char *w = *p + strspn(*p, " ");
@@ -16,7 +36,7 @@ bool host_next_word(const char **p, struct host_word *out, const char **why)
     *out = (struct host_word){.kind = w[0], .name = ""};
     bool plain = len == 1, typed = detail > 0 && w[1] == ':';
     if (strchr("rw", w[0])) {
-        if (typed && dtype_by_text(w + 2, detail, &out->dtype))
+        if (typed && read_tensor_word(w + 2, detail, out))
             return true;
     } else if (strchr("RWVndm", w[0])) {
         if (plain)
@@ -108,23 +128,41 @@ static bool has_type(struct call *k, const struct tensor *t, enum dtype want, co
                                         index, dtype_text(t->dtype));
 }
 
-static bool add_read(struct call *k, enum dtype want)
+// before: the tensor before t.
+static bool has_size(struct call *k, const struct host_word *w, const struct tensor *before,
+                     const struct tensor *t)
 {
-    const struct tensor *t = NULL;
-    if (!next_operand(k, &t) || (t && !has_type(k, t, want, "operand", k->operands - 1)))
-        return false;
+    int64_t n = tensor_elems(t), least = dtype_info[w->dtype].kind == DTK_H ? 1 : w->least;
+    if (n < least)
+        return mismatch(k, "takes tensors of at least %lld elements here, not of %lld",
+                        (long long)least, (long long)n);
+    return !w->as_many || (before && tensor_elems(before) == n) ||
+           mismatch(k, "takes as many elements as in the tensor before, not %lld", (long long)n);
+}
+
+static bool add_read(struct call *k, const struct host_word *w)
+{
     static const struct tensor nothing = {.dtype = DT_SEQ};
-    if (dtype_info[want].kind == DTK_H)
+    const struct tensor *t = NULL, *before = k->last;
+    if (!next_operand(k, &t))
+        return false;
+    if (!t && !w->optional)
+        return mismatch(k, "operand %d is absent", k->operands - 1);
+    if (t && (!has_type(k, t, w->dtype, "operand", k->operands - 1) || !has_size(k, w, before, t)))
+        return false;
+    if (dtype_info[w->dtype].kind == DTK_H)
         add_pointer(k, tensor_list_of(t ? t : &nothing));
     else
         add_pointer(k, t ? t->data : NULL);
     return true;
 }
 
-static bool add_written(struct call *k, enum dtype want)
+static bool add_written(struct call *k, const struct host_word *w)
 {
     struct tensor *t = NULL;
-    if (!next_result(k, &t) || !has_type(k, t, want, "result", k->results - 1))
+    const struct tensor *before = k->last;
+    if (!next_result(k, &t) || !has_type(k, t, w->dtype, "result", k->results - 1) ||
+        !has_size(k, w, before, t))
         return false;
     add_pointer(k, t->data);
     return true;
@@ -182,11 +220,13 @@ static bool add_word(struct call *k, const struct host_word *w)
     if (k->num + 2 > HOST_MAX_PARAMS)
         return mismatch(k, "has more than %d parameters", HOST_MAX_PARAMS);
     switch (w->kind) {
-    case 'r': return add_read(k, w->dtype);
-    case 'w': return add_written(k, w->dtype);
+    case 'r': return add_read(k, w);
+    case 'w': return add_written(k, w);
     case 'R':
         if (!next_operand(k, &in))
             return false;
+        if (!in)
+            return mismatch(k, "operand %d is absent", k->operands - 1);
         add_pointer(k, in);
         return true;
     case 'W':

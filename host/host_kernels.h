@@ -20,7 +20,7 @@ const char *host_string_concat(struct host_memory *m, const char **out, int64_t 
 const char *host_string_equal(uint8_t *out, int64_t n, const char *const *a, const char *const *b);
 const char *host_string_regex(uint8_t *out, int64_t n, const char *const *x, const char *pattern);
 const char *host_string_split(struct host_memory *m, const char **out, const int64_t *out_dim,
-                              int64_t out_rank, int64_t *counts, int64_t *most,
+                              int64_t out_rank, int64_t *counts, int64_t num_counts, int64_t *most,
                               const char *const *x, int64_t n, const char *delimiter,
                               int64_t max_split);
 const char *host_string_normalize(struct host_memory *m, const char **out, int64_t capacity,
@@ -48,9 +48,9 @@ const char *host_tfidf_strings(float *out, const int64_t *out_dim, int64_t out_r
                                int64_t num_starts, const int64_t *indexes, int64_t num_indexes,
                                const int64_t *lengths, int64_t num_lengths, const double *weights,
                                int64_t num_weights, int64_t columns);
-const char *host_unique(struct tensor *y, int64_t *first, int64_t capacity, int64_t *inverse,
-                        int64_t *counts, int64_t *number, const struct tensor *x, int64_t axis,
-                        int64_t sorted);
+const char *host_unique(struct tensor *y, int64_t *first, int64_t capacity, int64_t *counts,
+                        int64_t *inverse, int64_t extent, int64_t *number, const struct tensor *x,
+                        int64_t axis, int64_t sorted);
 
 const char *host_sequence_at(struct host_memory *m, struct tensor *y, const struct tensor_list *s,
                              const int64_t *position);

@@ -57,6 +57,8 @@ static const char *format_float(struct host_memory *m, enum dtype t, double v)
 const char *host_string_format(struct host_memory *m, const char **out, int64_t n,
                                const struct tensor *x)
 {
+    if (tensor_elems(x) != n)
+        return "takes as many numbers as strings are made";
     for (int64_t i = 0; i < n; i++) {
         char text[32];
         if (dtype_is_float(x->dtype)) {

@@ -43,7 +43,6 @@ static void copy_element(struct tensor *to, int64_t i, const struct tensor *from
 
 // ---- Labels
 
-// Keys are few or looked up often; a sorted index of them serves both.
 struct slice_order { // what the comparison of indices looks at
     const struct tensor *x;
     int64_t outer, extent, inner; // the axis lies between
@@ -115,12 +114,6 @@ const char *host_label_encode(struct tensor *y, const struct tensor *x, const st
 
 // ---- Distinct values
 
-struct unique_results {
-    struct tensor *y;
-    int64_t *first, *inverse, *counts, *number;
-    int64_t capacity;
-};
-
 static void copy_slice(struct tensor *y, int64_t to, const struct slice_order *o, int64_t from,
                        int64_t capacity)
 {
@@ -154,16 +147,16 @@ static int64_t find_classes(struct slice_order *o, bool sorted, int64_t *firsts,
 }
 
 // The axis of y, and first and counts, hold `capacity` entries; what does not fit is only counted.
-const char *host_unique(struct tensor *y, int64_t *first, int64_t capacity, int64_t *inverse,
-                        int64_t *counts, int64_t *number, const struct tensor *x, int64_t axis,
-                        int64_t sorted)
+const char *host_unique(struct tensor *y, int64_t *first, int64_t capacity, int64_t *counts,
+                        int64_t *inverse, int64_t extent, int64_t *number, const struct tensor *x,
+                        int64_t axis, int64_t sorted)
 {
     struct slice_order o = {x, 1, axis < 0 ? tensor_elems(x) : 1, 1};
-    if (axis >= x->rank || y->dtype != x->dtype)
+    if (axis < -1 || axis >= x->rank || y->dtype != x->dtype)
         return "the axis or the type of the result does not fit";
     for (int d = 0; axis >= 0 && d < x->rank; d++)
         *(d < axis ? &o.outer : d == axis ? &o.extent : &o.inner) *= x->dim[d];
-    if (tensor_elems(y) != o.outer * capacity * o.inner)
+    if (tensor_elems(y) != o.outer * capacity * o.inner || extent != o.extent)
         return "the results do not hold the same number of slices";
     struct arena *a = arena_create();
     int64_t *firsts = ARENA_ARRAY(a, (size_t)o.extent + 1, int64_t);

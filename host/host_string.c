@@ -74,13 +74,13 @@ static bool next_part(const char **p, const char *delimiter, bool last, const ch
 // max_split < 0: as often as there are delimiters. The rest of a string splits no more after
 // max_split cuts. The last dimension of out holds as many parts as were compiled for.
 const char *host_string_split(struct host_memory *m, const char **out, const int64_t *out_dim,
-                              int64_t out_rank, int64_t *counts, int64_t *most,
+                              int64_t out_rank, int64_t *counts, int64_t num_counts, int64_t *most,
                               const char *const *x, int64_t n, const char *delimiter,
                               int64_t max_split)
 {
-    if (out_rank < 1)
-        return "the result has no dimension for the parts";
-    int64_t width = out_dim[out_rank - 1];
+    int64_t width = out_rank > 0 ? out_dim[out_rank - 1] : 0;
+    if (out_rank < 1 || num_counts != n || dims_elems(out_dim, (int)out_rank) != n * width)
+        return "the results do not have an entry for each string";
     *most = 0;
     for (int64_t i = 0; i < n; i++) {
         const char *p = x[i], *part;

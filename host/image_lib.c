@@ -32,6 +32,12 @@ static void png_take(png_structp png, png_bytep to, size_t n)
         png_error(png, "the file ends early");
 }
 
+static void png_fail(png_structp png, png_const_charp text)
+{
+    (void)text;
+    png_longjmp(png, 1);
+}
+
 static void png_quiet(png_structp png, png_const_charp text)
 {
     (void)png;
@@ -61,7 +67,7 @@ static void png_rows(png_structp png, png_infop info, struct pixels *p)
 const char *image_read_png(const struct image_file *f, struct pixels *p)
 {
     struct cursor c = {*f, 0};
-    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, png_quiet);
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, png_fail, png_quiet);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     const char *volatile why = "the png file is damaged";
     if (info && setjmp(png_jmpbuf(png)) == 0) {

@@ -52,6 +52,8 @@ static bool check_word(const struct host_word *w, int *results, int *tensors, co
         *what = "a type in the signature is none that plugins can have";
     else if ((w->kind == 'n' || w->kind == 'd') && *tensors == 0)
         *what = "n and d need a tensor before them";
+    else if (w->as_many && *tensors == 0)
+        *what = "/= needs a tensor before it";
     else if ((w->kind == 'I' || w->kind == 'F') && w->dflt)
         *what = "a list has no default; a node without it passes none";
     *tensors += w->kind == 'r' || w->kind == 'w';

@@ -95,10 +95,26 @@ static void operands_are_checked(void)
     struct tensor *y = zeros(DT_BOOL, DIMS(2));
     CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a", "b")}, {0}, 1, 1, 0}));
     CHECK(strstr(why, "more operands"));
-    CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a"), INTS(1)}, {0}, 1, 2, 0}));
+    CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a", "b"), INTS(1, 2)}, {0}, 1, 2, 0}));
     CHECK(strstr(why, "takes str"));
     CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a"), WORDS("a"), y}, {0}, 1, 3, 0}));
     CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a"), WORDS("a")}, {7}, 1, 2, 1}));
+}
+
+// What a kernel relies on, a call is checked for.
+static void sizes_are_checked(void)
+{
+    struct tensor *y = zeros(DT_BOOL, DIMS(2)), *none = zeros(DT_I64, DIMS(0));
+    struct tensor *s = zeros(DT_SEQ, NULL, 0);
+    CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a", "b"), WORDS("a")}, {0}, 1, 2, 0}));
+    CHECK(strstr(why, "as many"));
+    CHECK(!call("string_equal", &(struct args){{y}, {WORDS("a", "b"), NULL}, {0}, 1, 2, 0}));
+    CHECK(strstr(why, "absent"));
+    CHECK(!call("sequence_length", &(struct args){{none}, {s}, {0}, 1, 1, 0}));
+    CHECK(!call("sequence_at", &(struct args){{y}, {s, none}, {0}, 1, 2, 0}));
+    CHECK(
+        !call("sequence_at", &(struct args){{y}, {zeros(DT_SEQ, DIMS(0)), INTS(0)}, {0}, 1, 2, 0}));
+    CHECK(!call("string_format", &(struct args){{zeros(DT_STR, DIMS(3))}, {y}, {0}, 1, 1, 0}));
 }
 
 // ---- Strings
@@ -205,7 +221,7 @@ static void distinct_slices(void)
     struct tensor *y = zeros(DT_F32, DIMS(2, 3)), *first = zeros(DT_I64, DIMS(2)),
                   *inverse = zeros(DT_I64, DIMS(3)), *counts = zeros(DT_I64, DIMS(2)),
                   *num = zeros(DT_I64, DIMS(1));
-    struct tensor *all[] = {y, first, inverse, counts, num};
+    struct tensor *all[] = {y, first, counts, inverse, num};
     const struct tensor *in[] = {floats(x, DIMS(3, 3))};
     int64_t scalars[] = {0, 1};
     struct host_call c = {host_kernel_find("unique"), all, in, scalars, 5, 1, 2, arena};
@@ -215,8 +231,8 @@ static void distinct_slices(void)
     CHECK(number(counts, 0) == 2 && number(counts, 1) == 1 && number(first, 1) == 2);
     CHECK(number(inverse, 0) == 0 && number(inverse, 1) == 0 && number(inverse, 2) == 1);
     // Of strings, in the order of their first places; more of them than there is room for.
-    struct tensor *s[] = {zeros(DT_STR, DIMS(2)), zeros(DT_I64, DIMS(2)), zeros(DT_I64, DIMS(4)),
-                          zeros(DT_I64, DIMS(2)), num};
+    struct tensor *s[] = {zeros(DT_STR, DIMS(2)), zeros(DT_I64, DIMS(2)), zeros(DT_I64, DIMS(2)),
+                          zeros(DT_I64, DIMS(4)), num};
     const struct tensor *names[] = {WORDS("z", "b", "z", "a")};
     c.results = s;
     c.operands = names;
@@ -226,7 +242,7 @@ static void distinct_slices(void)
     CHECK_INT(number(num, 0), 3);
     CHECK_STR(text(s[0], 0), "z");
     CHECK_STR(text(s[0], 1), "b");
-    CHECK_INT(number(s[2], 3), 2);
+    CHECK_INT(number(s[3], 3), 2);
 }
 
 static void labels(void)
@@ -442,6 +458,7 @@ int main(void)
     arena = arena_create();
     RUN(every_signature_reads);
     RUN(operands_are_checked);
+    RUN(sizes_are_checked);
     RUN(strings_split);
     RUN(strings_normalise);
     RUN(strings_match);
