@@ -13,6 +13,28 @@ void emit_insn(struct emit *e, struct isa_insn in)
     e->text_bytes += ISA_WORD_BYTES;
 }
 
+size_t emit_label(struct emit *e)
+{
+    memset(e->holds, 0, sizeof e->holds);
+    e->has_pcfg = false;
+    return e->text_bytes;
+}
+
+void emit_patch(struct emit *e, size_t at, size_t target)
+{
+    struct isa_insn in;
+    int bad = 0;
+    if (!isa_decode(e->text + at, &in))
+        bitlet_bug("no branch at %zu", at);
+    int64_t off = (int64_t)target - (int64_t)at;
+    if (in.op == ISA_JAL)
+        in.JAL.off = off;
+    else
+        in.BR.off = off;
+    if (!isa_encode(&in, e->text + at, &bad))
+        bitlet_bug("a branch over %lld bytes", (long long)off);
+}
+
 struct emit_view view_at(uint64_t base, enum dtype t)
 {
     // Strings and lists move as handles.

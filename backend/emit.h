@@ -38,7 +38,12 @@ struct emit {
     struct emit_view held[ISA_TREGS]; // what each register holds
     bool holds[ISA_TREGS];
     bool has_pcfg;
-    struct isa_args_PCFG pcfg;      // what the packagers are set to
+    struct isa_args_PCFG pcfg;    // what the packagers are set to
+    struct emit_region {          // of control flow, that is open
+        size_t body;              // first instruction of a loop's body
+        size_t exit[2], num_exit; // branches that leave, without their target
+    } * regions;
+    size_t num_regions, regions_cap;
     int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
 };
 
@@ -56,6 +61,12 @@ struct emit_view view_of(const struct ir_value *v);
 // Views of equal extents: drops dimensions of extent 1 and joins neighbours that all n views walk
 // alike, so that ranks shrink. Views without axes only. At least one dimension remains.
 void views_merge(struct emit_view *v, int n);
+
+// The place of the next instruction becomes a target of branches: registers hold nothing known
+// there.
+size_t emit_label(struct emit *e);
+// A branch emitted at `at` without its target goes to `target`.
+void emit_patch(struct emit *e, size_t at, size_t target);
 
 void emit_view(struct emit *e, int treg, const struct emit_view *v);
 // Opens the layer of an op: what follows is attributed to it.

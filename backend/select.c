@@ -9,6 +9,8 @@ static bool (*const selectors[IR_OP_NUM])(struct emit *, const struct ir_op *) =
 
 static bool is_empty(const struct ir_op *op)
 {
+    if (ir_is_marker(op))
+        return false;
     for (int i = 0; i < op->num_out; i++)
         if (ir_type_elems(&op->out[i]->type) != 0)
             return false;

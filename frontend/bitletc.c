@@ -203,7 +203,7 @@ static int apply_plain(struct cli *c, int opt)
 static int apply_option(struct cli *c, int opt, const char *arg)
 {
     switch (opt) {
-    case 'o': c->opt.output = arg; return CLI_OK;
+    case 'o': c->opt.output = strcmp(arg, "-") == 0 ? "/dev/stdout" : arg; return CLI_OK;
     case 'p':
         return pass_parse_precision(arg, &c->opt.pass.precision, c->diag) ? CLI_OK : CLI_USAGE;
     case 'O': return set_level(c, arg);

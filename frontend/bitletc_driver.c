@@ -93,6 +93,10 @@ static bool print_asm(const struct image *image, const char *path, struct compil
 static bool write_output(struct compilation *c)
 {
     enum driver_emit emit = c->o->emit;
+    if (emit == EMIT_IR && strcmp(c->output, "/dev/stdout") == 0) {
+        ir_print(c->module, stdout, NULL); // data in the text: there is no file beside it
+        return true;
+    }
     if (emit == EMIT_IR)
         return ir_print_file(c->module, c->output, c->diag);
     if (!(c->module->level & IR_L_ALLOCATED))

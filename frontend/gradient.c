@@ -125,6 +125,16 @@ bool gradient_give(struct gradient *g, const struct ir_op *op, int i, struct ir_
 
 // ---- The walk
 
+enum {
+#define GRADIENT(OP, rule) GRADIENT_ROW_##OP,
+#define GRADIENT_ZERO(OP) GRADIENT_ROW_##OP,
+#define GRADIENT_NONE(OP) GRADIENT_ROW_##OP,
+#include "gradient.def"
+    GRADIENT_ROWS
+};
+_Static_assert((int)GRADIENT_ROWS == (int)IR_OP_NUM,
+               "gradient.def has a row for every op of ops.def");
+
 static bool step(struct gradient *g, const struct ir_op *op, struct ir_value *dy)
 {
     switch (op->op) {

@@ -29,9 +29,15 @@ static struct name_slot *find_slot(const struct import_scope *s, const char *nam
 
 bool importer_lookup(const struct importer *imp, const char *name, struct ir_value **v)
 {
-    const struct name_slot *s = imp->scope->num_slots ? find_slot(imp->scope, name) : NULL;
-    *v = s ? s->value : NULL;
-    return s && s->name;
+    *v = NULL;
+    for (const struct import_scope *scope = imp->scope; scope; scope = scope->outer) {
+        const struct name_slot *s = scope->num_slots ? find_slot(scope, name) : NULL;
+        if (!s || !s->name)
+            continue;
+        *v = s->value;
+        return true;
+    }
+    return false;
 }
 
 struct ir_value *importer_find(const struct importer *imp, const char *name)
@@ -422,8 +428,9 @@ static bool check_arity(struct import_node *n)
     if (out < (size_t)r->out_min || (r->out_max >= 0 && out > (size_t)r->out_max))
         return node_error(n, DIAG_ONNX_ARITY, "%zu outputs, the operator gives %s", out,
                           count_text(n, r->out_min, r->out_max));
-    // Of a variadic operator every operand counts.
-    int needed = r->in_max < 0 ? (int)in : r->in_min;
+    // Of a variadic operator every operand counts; those that run a body look themselves.
+    bool has_body = onnx_attr_find(n->domain, r->name, n->opset, "body") != NULL;
+    int needed = has_body ? 0 : r->in_max < 0 ? (int)in : r->in_min;
     for (int i = 0; i < needed; i++)
         if (n->proto->input[i][0] == '\0')
             return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", i);
@@ -589,6 +596,36 @@ bool importer_nodes(struct importer *imp, Onnx__NodeProto *const *nodes, size_t 
             poison_outputs(imp, &poison, nodes[i]);
         }
     }
+    return ok;
+}
+
+static bool body_names(struct importer *imp, const Onnx__GraphProto *g, struct ir_value *const *in)
+{
+    bool ok = import_initializers(imp, g);
+    for (size_t i = 0; i < g->n_input; i++)
+        if (!importer_define(imp, g->input[i]->name ? g->input[i]->name : "", in[i]))
+            ok = diag_report(imp->diag, interface_loc(imp, "body input", g->input[i]->name),
+                             DIAG_ONNX_VALUE, "the name is defined twice");
+    return ok;
+}
+
+bool importer_body(struct importer *imp, const Onnx__GraphProto *g, struct ir_value *const *in,
+                   struct ir_value **out)
+{
+    struct import_scope *outer = imp->scope, inner = *outer;
+    inner.slots = NULL;
+    inner.num_slots = inner.num_names = 0;
+    inner.outer = outer;
+    imp->scope = &inner;
+    bool ok = body_names(imp, g, in) && importer_nodes(imp, g->node, g->n_node, -1);
+    for (size_t i = 0; ok && i < g->n_output; i++) {
+        const char *name = g->output[i]->name ? g->output[i]->name : "";
+        out[i] = importer_find(imp, name);
+        if (!out[i])
+            ok = diag_report(imp->diag, interface_loc(imp, "body output", name), DIAG_ONNX_VALUE,
+                             "no node gives the tensor");
+    }
+    imp->scope = outer;
     return ok;
 }
 

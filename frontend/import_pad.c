@@ -135,3 +135,36 @@ bool import_Pad(struct import_node *n)
             x = gather_dim(n, x, &p, i);
     return node_bind(n, 0, x);
 }
+
+// The middle of what is too long, zeros around what is too short; an odd rest goes to the end.
+bool import_CenterCropPad(struct import_node *n)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    int num, num_axes;
+    const int64_t *want = node_const_ints(n, 1, &num), *axes = node_ints(n, "axes", &num_axes);
+    int64_t before[IR_MAX_RANK] = {0}, after[IR_MAX_RANK] = {0};
+    int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
+    if (!want)
+        return false;
+    if (num != (axes ? num_axes : x->rank))
+        return node_error(n, DIAG_ONNX_SHAPE, "the shape has %d extents for %d axes", num,
+                          axes ? num_axes : x->rank);
+    for (int i = 0; i < x->rank; i++) {
+        sizes[i] = x->dim[i];
+        steps[i] = 1;
+    }
+    for (int i = 0; i < num; i++) {
+        int64_t axis;
+        if (!node_axis(n, axes ? axes[i] : i, x->rank, &axis))
+            return false;
+        if (want[i] < 0 || want[i] > INT32_MAX)
+            return node_error(n, DIAG_ONNX_VALUE, "the shape has extent %lld", (long long)want[i]);
+        int64_t more = want[i] - x->dim[axis];
+        starts[axis] = more < 0 ? -more / 2 : 0;
+        sizes[axis] = more < 0 ? want[i] : x->dim[axis];
+        before[axis] = more > 0 ? more / 2 : 0;
+        after[axis] = more > 0 ? more - more / 2 : 0;
+    }
+    struct ir_value *y = irb_slice(&n->b, n->in[0], starts, sizes, steps);
+    return node_bind(n, 0, irb_pad(&n->b, y, before, after, 0));
+}

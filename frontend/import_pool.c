@@ -87,13 +87,46 @@ bool import_AveragePool(struct import_node *n)
     return node_bind(n, 0, node_convert(n, irb_binary(&n->b, BFN_div, sum, sizes), t));
 }
 
+// Where in x each largest element lies, from its number in the window: a position per dimension,
+// row-major or (storage_order 1) with the first spatial dimension fastest, counted over all planes.
+static struct ir_value *max_positions(struct import_node *n, const struct window *w)
+{
+    struct ir_builder *b = &n->b;
+    const struct ir_type *x = &n->in[0]->type;
+    bool column_major = node_int(n, "storage_order", 0) != 0;
+    struct ir_value *tap = pool(n, RFN_argmax, n->in[0], w), *sum = NULL;
+    int64_t size = 1, inner = 1, planes[2 + WINDOW_DIMS_MAX] = {x->dim[0], x->dim[1]};
+    for (int i = 0; i < w->spatial; i++) {
+        size *= x->dim[2 + i];
+        planes[2 + i] = 1;
+    }
+    for (int i = w->spatial - 1; i >= 0 && tap; i--) {
+        int64_t step = 1;
+        for (int k = 0; k < w->spatial; k++)
+            step *= (column_major ? k < i : k > i) ? x->dim[2 + k] : 1;
+        struct ir_value *at = node_with_scalar(
+            n, BFN_mod, node_with_scalar(n, BFN_div, tap, (double)inner), (double)w->kernel[i]);
+        inner *= w->kernel[i];
+        struct ir_value *start = node_with_scalar(n, BFN_mul, node_iota(n, tap->type.dim[2 + i], 1),
+                                                  (double)w->strides[i]);
+        start = node_along_axis(n, node_with_scalar(n, BFN_sub, start, (double)w->pads[i]),
+                                2 + w->spatial, 2 + i);
+        at = irb_binary(b, BFN_add, node_with_scalar(n, BFN_mul, at, (double)w->dilations[i]),
+                        start);
+        at = node_with_scalar(n, BFN_mul, at, (double)step);
+        sum = sum ? irb_binary(b, BFN_add, sum, at) : at;
+    }
+    struct ir_value *plane =
+        node_with_scalar(n, BFN_mul, node_iota(n, x->dim[0] * x->dim[1], 1), (double)size);
+    return irb_binary(b, BFN_add, sum, irb_reshape(b, plane, planes, 2 + w->spatial));
+}
+
 bool import_MaxPool(struct import_node *n)
 {
     struct window w;
-    if (node_has_output(n, 1))
-        return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
-                          "output 1 (Indices) is not supported; remove it from the model");
-    return pool_window(n, &w) && node_bind(n, 0, pool(n, RFN_max, n->in[0], &w));
+    if (!pool_window(n, &w) || !node_bind(n, 0, pool(n, RFN_max, n->in[0], &w)))
+        return false;
+    return !node_has_output(n, 1) || node_bind(n, 1, max_positions(n, &w));
 }
 
 // ---- p-norms

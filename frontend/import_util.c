@@ -120,3 +120,28 @@ bool node_scalar_value(const struct ir_value *v, double *out)
     *out = tensor_get_double(t, 0);
     return true;
 }
+
+struct ir_value *node_index(struct import_node *n, struct ir_value *v, int64_t extent)
+{
+    v = node_convert(n, v, DT_I64);
+    if (!v)
+        return NULL;
+    struct ir_value *from_end = node_with_scalar(n, BFN_add, v, (double)extent);
+    return irb_select(&n->b, node_with_scalar(n, BFN_lt, v, 0), from_end, v);
+}
+
+struct ir_value *node_filled(struct import_node *n, enum dtype t, double v, const int64_t *dim,
+                             int rank)
+{
+    return irb_broadcast(&n->b, irb_const_like(&n->b, t, v), dim, rank);
+}
+
+struct ir_value *node_numbers(struct import_node *n, enum dtype t, const double *v,
+                              const int64_t *dim, int rank)
+{
+    struct tensor *wide = tensor_create(n->arena, DT_F64, dim, rank);
+    int64_t count = tensor_elems(wide);
+    for (int64_t i = 0; i < count; i++)
+        ((double *)wide->data)[i] = v[i];
+    return node_convert(n, irb_const(&n->b, wide, NULL), t);
+}

@@ -44,6 +44,14 @@ struct ir_value *node_iota(struct import_node *n, int64_t count, int64_t repeat)
 struct ir_value *node_as_matrix(struct import_node *n, struct ir_value *x, bool first);
 // A product without the row and the column that node_as_matrix added.
 struct ir_value *node_from_matrix(struct import_node *n, struct ir_value *y, bool row, bool col);
+// Indices as i64, those below 0 counted from the end of `extent`.
+struct ir_value *node_index(struct import_node *n, struct ir_value *v, int64_t extent);
+// A tensor that holds v everywhere.
+struct ir_value *node_filled(struct import_node *n, enum dtype t, double v, const int64_t *dim,
+                             int rank);
+// A constant f32 or f64 tensor of computed numbers.
+struct ir_value *node_numbers(struct import_node *n, enum dtype t, const double *v,
+                              const int64_t *dim, int rank);
 const char *node_type_text(struct import_node *n, int input);
 
 #endif

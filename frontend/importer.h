@@ -14,6 +14,7 @@ struct name_slot {
 struct import_scope {
     struct name_slot *slots; // open addressing, a power of two
     size_t num_slots, num_names;
+    const struct import_scope *outer; // of the graph around a body
     Onnx__OperatorSetIdProto **opsets;
     size_t num_opsets;
     const Onnx__FunctionProto *function; // NULL: the main graph
@@ -62,7 +63,7 @@ bool importer_has_plugin(const struct import_node *n); // a loaded plugin has th
 bool importer_plugin_node(struct import_node *n);      // its operands are looked up
 
 // ---- import.c
-// The value of a tensor name, or NULL.
+// The value of a tensor name, of the graph at hand or one around it, or NULL.
 struct ir_value *importer_find(const struct importer *imp, const char *name);
 // Whether the name is defined; *v is NULL for an operand that the caller of a function left out.
 bool importer_lookup(const struct importer *imp, const char *name, struct ir_value **v);
@@ -82,5 +83,9 @@ bool importer_call(struct importer *imp, struct import_node *n, const Onnx__Func
 // The node with attributes that name those of the enclosing function replaced by the values; the
 // node itself outside of functions.
 const Onnx__NodeProto *importer_resolve(struct importer *imp, const Onnx__NodeProto *p);
+// Imports the nodes of a body where the graph stands now. in: values of its inputs; out: of its
+// outputs.
+bool importer_body(struct importer *imp, const Onnx__GraphProto *g, struct ir_value *const *in,
+                   struct ir_value **out);
 
 #endif

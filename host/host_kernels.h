@@ -11,9 +11,6 @@ const char *host_random_uniform_f32(float *out, int64_t n, double low, double hi
 const char *host_random_uniform_f64(double *out, int64_t n, double low, double high, int64_t seed);
 const char *host_random_normal_f32(float *out, int64_t n, double mean, double scale, int64_t seed);
 const char *host_random_normal_f64(double *out, int64_t n, double mean, double scale, int64_t seed);
-const char *host_random_bernoulli(uint8_t *out, int64_t n, const double *p, int64_t seed);
-const char *host_multinomial(int64_t *out, const int64_t *out_dim, int64_t out_rank,
-                             const double *logits, const int64_t *dim, int64_t rank, int64_t seed);
 
 const char *host_string_concat(struct host_memory *m, const char **out, int64_t n,
                                const char *const *a, const char *const *b);

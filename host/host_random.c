@@ -59,39 +59,3 @@ const char *host_random_normal_f32(float *out, int64_t n, double mean, double sc
         out[i] = (float)(mean + scale * next_normal(&state));
     return NULL;
 }
-
-const char *host_random_bernoulli(uint8_t *out, int64_t n, const double *p, int64_t seed)
-{
-    uint64_t state = (uint64_t)seed;
-    for (int64_t i = 0; i < n; i++)
-        out[i] = next_unit(&state) < p[i];
-    return NULL;
-}
-
-// The class whose share of e^logit holds a uniform number.
-static int64_t draw(const double *logits, int64_t classes, double unit)
-{
-    double largest = -INFINITY, total = 0, passed = 0;
-    for (int64_t k = 0; k < classes; k++)
-        largest = logits[k] > largest ? logits[k] : largest;
-    for (int64_t k = 0; k < classes; k++)
-        total += exp(logits[k] - largest);
-    for (int64_t k = 0; k < classes; k++) {
-        passed += exp(logits[k] - largest);
-        if (unit * total < passed)
-            return k;
-    }
-    return classes - 1;
-}
-
-const char *host_multinomial(int64_t *out, const int64_t *out_dim, int64_t out_rank,
-                             const double *logits, const int64_t *dim, int64_t rank, int64_t seed)
-{
-    uint64_t state = (uint64_t)seed;
-    if (rank != 2 || out_rank != 2 || dim[0] != out_dim[0] || dim[1] < 1)
-        return "takes [batch, classes] and gives [batch, samples]";
-    for (int64_t b = 0; b < dim[0]; b++)
-        for (int64_t i = 0; i < out_dim[1]; i++)
-            out[b * out_dim[1] + i] = draw(logits + b * dim[1], dim[1], next_unit(&state));
-    return NULL;
-}

@@ -214,6 +214,72 @@ struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_
     return finish(b, op);
 }
 
+// ---- Indices, scans, orders ---------------------------------------------------------------------
+
+struct ir_value *irb_gather_elements(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                                     int64_t axis)
+{
+    if (!x || !idx)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_GATHER_ELEMENTS, (struct ir_value *[]){x, idx}, 2, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    return finish(b, op);
+}
+
+struct ir_value *irb_scatter(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                             struct ir_value *updates, int64_t axis, int fn)
+{
+    if (!x || !idx || !updates)
+        return NULL;
+    struct ir_op *op = start(b, IR_OP_SCATTER, (struct ir_value *[]){x, idx, updates}, 3, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    if (fn >= 0)
+        ir_set_int(op, IR_A_fn_reduce, fn);
+    return finish(b, op);
+}
+
+struct ir_value *irb_scan(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int64_t axis,
+                          bool exclusive, bool reverse)
+{
+    struct ir_op *op = start1(b, IR_OP_SCAN, x);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_fn_reduce, fn);
+    ir_set_int(op, IR_A_axis, axis);
+    if (exclusive)
+        ir_set_int(op, IR_A_exclusive, 1);
+    if (reverse)
+        ir_set_int(op, IR_A_reverse, 1);
+    return finish(b, op);
+}
+
+struct ir_value *irb_sort(struct ir_builder *b, struct ir_value *x, int64_t axis, bool descending,
+                          struct ir_value **where)
+{
+    *where = NULL;
+    if (!x)
+        return NULL;
+    struct ir_op *op = ir_op_create(b->graph, b->before, IR_OP_SORT, b->loc, &x, 1, 2, NULL);
+    ir_set_int(op, IR_A_axis, axis);
+    if (descending)
+        ir_set_int(op, IR_A_descending, 1);
+    struct ir_value *values = finish(b, op);
+    *where = values ? op->out[1] : NULL;
+    return values;
+}
+
+struct ir_value *irb_host_fill(struct ir_builder *b, const char *kernel, const struct ir_type *type,
+                               const int64_t *ints, int num_ints, const double *floats,
+                               int num_floats)
+{
+    struct ir_op *op = start(b, IR_OP_HOST, NULL, 0, NULL);
+    ir_set_str(op, IR_A_kernel_name, kernel);
+    ir_set_ints(op, IR_A_ints, ints, num_ints);
+    ir_set_floats(op, IR_A_floats, floats, num_floats);
+    op->out[0]->type = *type;
+    return finish(b, op);
+}
+
 // ---- Multiply-accumulate -----------------------------------------------------------------------
 
 static struct ir_op *start_mac(struct ir_builder *b, enum ir_opcode opcode, struct ir_value *x,
@@ -255,4 +321,72 @@ struct ir_value *irb_matmul(struct ir_builder *b, struct ir_value *x, struct ir_
 {
     struct ir_op *op = start_mac(b, IR_OP_MATMUL, x, y, bias);
     return op ? finish(b, op) : NULL;
+}
+
+// ---- Control flow ------------------------------------------------------------------------------
+
+static struct ir_op *finish_marker(struct ir_builder *b, struct ir_op *op)
+{
+    if (ir_infer(op, b->diag))
+        return op;
+    ir_op_erase(op);
+    return NULL;
+}
+
+// A marker of which the first `optional` operands may be absent.
+static struct ir_op *start_marker(struct ir_builder *b, enum ir_opcode opcode,
+                                  struct ir_value *const *first, int optional,
+                                  struct ir_value *const *v, int n, int num_out)
+{
+    struct ir_value **in =
+        ARENA_ARRAY(b->graph->module->arena, (size_t)(optional + n) + 1, struct ir_value *);
+    for (int i = 0; i < optional; i++)
+        in[i] = first[i];
+    for (int i = 0; i < n; i++) {
+        if (!v[i])
+            return NULL;
+        in[optional + i] = v[i];
+    }
+    return ir_op_create(b->graph, b->before, opcode, b->loc, in, optional + n, num_out, NULL);
+}
+
+struct ir_op *irb_loop_begin(struct ir_builder *b, struct ir_value *trip, struct ir_value *cond,
+                             struct ir_value *const *init, int n)
+{
+    struct ir_value *first[] = {trip, cond};
+    struct ir_op *op = start_marker(b, IR_OP_LOOP_BEGIN, first, 2, init, n, n + 1);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_carried, n);
+    return finish_marker(b, op);
+}
+
+struct ir_op *irb_loop_end(struct ir_builder *b, struct ir_value *cond,
+                           struct ir_value *const *next, int n, int carried, int64_t trips)
+{
+    struct ir_op *op = start_marker(b, IR_OP_LOOP_END, &cond, 1, next, n, n);
+    if (!op)
+        return NULL;
+    ir_set_int(op, IR_A_carried, carried);
+    if (trips >= 0)
+        ir_set_int(op, IR_A_trips, trips);
+    return finish_marker(b, op);
+}
+
+struct ir_op *irb_if_begin(struct ir_builder *b, struct ir_value *cond)
+{
+    struct ir_op *op = start_marker(b, IR_OP_IF_BEGIN, NULL, 0, &cond, 1, 0);
+    return op ? finish_marker(b, op) : NULL;
+}
+
+struct ir_op *irb_else_begin(struct ir_builder *b, struct ir_value *const *v, int n)
+{
+    struct ir_op *op = start_marker(b, IR_OP_ELSE_BEGIN, NULL, 0, v, n, 0);
+    return op ? finish_marker(b, op) : NULL;
+}
+
+struct ir_op *irb_if_end(struct ir_builder *b, struct ir_value *const *v, int n)
+{
+    struct ir_op *op = start_marker(b, IR_OP_IF_END, NULL, 0, v, n, n);
+    return op ? finish_marker(b, op) : NULL;
 }

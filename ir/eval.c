@@ -64,6 +64,18 @@ bool eval_op_CONST(const struct eval_call *c)
     return true;
 }
 
+// Markers have no data flow of their own: run_graph obeys them.
+#define MARKER(ENUM)                                                                               \
+    bool eval_op_##ENUM(const struct eval_call *c)                                                 \
+    {                                                                                              \
+        bitlet_bug("%s was evaluated like an op", ir_op_info[c->op->op].text);                     \
+    }
+MARKER(LOOP_BEGIN)
+MARKER(LOOP_END)
+MARKER(IF_BEGIN)
+MARKER(ELSE_BEGIN)
+MARKER(IF_END)
+
 // ---- Graphs
 
 struct slot { // a value while the graph runs
@@ -71,6 +83,7 @@ struct slot { // a value while the graph runs
     const struct tensor *data;
     struct arena *arena; // NULL: lives as long as the caller's
     int uses_left;
+    int depth; // regions around the definition
 };
 struct run {
     const struct ir_eval_options *o;
@@ -78,6 +91,13 @@ struct run {
     struct diag *diag;
     struct slot *slots; // open addressing on the value's address
     size_t mask;
+    int depth; // regions that are open
+    struct loop {
+        const struct ir_op *begin, *end;
+        int64_t i;
+        struct tensor **stacked; // in `out`
+        struct loop *outer;
+    } * loop;
 };
 
 static size_t hash_pointer(const void *p)
@@ -107,7 +127,9 @@ static void define(struct run *r, const struct ir_value *v, const struct tensor 
                    struct arena *arena)
 {
     struct slot *s = slot_of(r, v);
-    *s = (struct slot){.key = v, .data = t, .arena = arena, .uses_left = v->num_uses};
+    if (s->arena) // of the iteration before
+        arena_destroy(s->arena);
+    *s = (struct slot){v, t, arena, v->num_uses, r->depth};
     if (r->o->watch)
         r->o->watch(r->o->user, v, t);
 }
@@ -131,7 +153,8 @@ static void use_operands(struct run *r, const struct ir_op *op)
 {
     for (int i = 0; i < op->num_in; i++) {
         struct slot *s = op->in[i] ? slot_of(r, op->in[i]) : NULL;
-        if (s && --s->uses_left == 0 && s->arena)
+        // What is used in a loop is needed again in the next iteration.
+        if (s && s->depth == r->depth && --s->uses_left == 0 && s->arena)
             release(s);
     }
 }
@@ -161,6 +184,138 @@ static bool run_op(struct run *r, const struct ir_op *op)
             release(slot_of(r, op->out[i]));
     }
     use_operands(r, op);
+    return true;
+}
+
+// ---- Control flow: markers move the point of execution
+
+// A copy in an arena of its own, or in the caller's for what the graph gives.
+static const struct tensor *copy_value(struct run *r, const struct ir_value *to,
+                                       const struct tensor *t, struct arena **own)
+{
+    *own = to->is_output ? NULL : arena_create();
+    struct arena *a = *own ? *own : r->out;
+    struct tensor *c = tensor_create(a, t->dtype, t->dim, t->rank);
+    if (tensor_bytes(t))
+        memcpy(c->data, t->data, tensor_bytes(t));
+    c->name = to->name;
+    return c;
+}
+
+// to[i] = from[i], all at once.
+static void assign(struct run *r, struct ir_value *const *to, struct ir_value *const *from, int n)
+{
+    const struct tensor **copy = ARENA_ARRAY(r->book, (size_t)n + 1, const struct tensor *);
+    struct arena **own = ARENA_ARRAY(r->book, (size_t)n + 1, struct arena *);
+    for (int i = 0; i < n; i++)
+        copy[i] = copy_value(r, to[i], slot_of(r, from[i])->data, &own[i]);
+    for (int i = 0; i < n; i++)
+        define(r, to[i], copy[i], own[i]);
+}
+
+static void define_iteration(struct run *r, const struct loop *l)
+{
+    struct arena *a = arena_create();
+    struct tensor *t = tensor_create(a, DT_I64, NULL, 0);
+    *(int64_t *)t->data = l->i;
+    define(r, l->begin->out[0], t, a);
+}
+
+static bool holds(const struct run *r, const struct ir_value *cond)
+{
+    return !cond || *(const uint8_t *)slot_of(r, cond)->data->data != 0;
+}
+
+static bool goes_on(const struct run *r, const struct loop *l, const struct ir_value *cond)
+{
+    const struct ir_value *trip = l->begin->in[0];
+    return holds(r, cond) && (!trip || l->i < *(const int64_t *)slot_of(r, trip)->data->data);
+}
+
+static const struct ir_op *finish_loop(struct run *r)
+{
+    struct loop *l = r->loop;
+    int carried = l->begin->num_in - 2;
+    struct ir_value *const *last = &l->begin->out[1];
+    r->depth--;
+    r->loop = l->outer;
+    assign(r, l->end->out, last, carried);
+    for (int i = carried; i < l->end->num_out; i++)
+        define(r, l->end->out[i], l->stacked[i - carried], NULL);
+    use_operands(r, l->begin);
+    return l->end->next;
+}
+
+static const struct ir_op *begin_loop(struct run *r, const struct ir_op *op)
+{
+    struct loop *l = ARENA_NEW(r->book, struct loop);
+    *l = (struct loop){.begin = op, .end = ir_region_close(op), .outer = r->loop};
+    int carried = op->num_in - 2, elems = l->end->num_out - carried;
+    l->stacked = ARENA_ARRAY(r->book, (size_t)elems + 1, struct tensor *);
+    for (int i = 0; i < elems; i++) {
+        const struct ir_type *t = &l->end->out[carried + i]->type;
+        l->stacked[i] = tensor_create(r->out, t->dtype, t->dim, t->rank);
+    }
+    r->loop = l;
+    r->depth++;
+    assign(r, &op->out[1], &op->in[2], carried);
+    define_iteration(r, l);
+    return goes_on(r, l, op->in[1]) ? op->next : finish_loop(r);
+}
+
+static const struct ir_op *end_loop(struct run *r, const struct ir_op *op)
+{
+    struct loop *l = r->loop;
+    int carried = l->begin->num_in - 2;
+    for (int i = carried; i < op->num_out; i++) {
+        const struct tensor *e = slot_of(r, op->in[i + 1])->data;
+        if (tensor_bytes(e))
+            memcpy((char *)l->stacked[i - carried]->data + (size_t)l->i * tensor_bytes(e), e->data,
+                   tensor_bytes(e));
+    }
+    bool cond = holds(r, op->in[0]);
+    assign(r, &l->begin->out[1], &op->in[1], carried);
+    l->i++;
+    define_iteration(r, l);
+    return cond && goes_on(r, l, NULL) ? l->begin->next : finish_loop(r);
+}
+
+static const struct ir_op *run_marker(struct run *r, const struct ir_op *op)
+{
+    switch (op->op) {
+    case IR_OP_LOOP_BEGIN: return begin_loop(r, op);
+    case IR_OP_LOOP_END: return end_loop(r, op);
+    case IR_OP_IF_BEGIN: {
+        bool then = holds(r, op->in[0]);
+        use_operands(r, op);
+        r->depth++;
+        return then ? op->next : ir_region_close(op)->next;
+    }
+    case IR_OP_ELSE_BEGIN: { // the end of what ran
+        const struct ir_op *end = ir_region_close(op);
+        r->depth--;
+        assign(r, end->out, op->in, op->num_in);
+        return end->next;
+    }
+    case IR_OP_IF_END:
+        r->depth--;
+        assign(r, op->out, op->in, op->num_in);
+        return op->next;
+    default: bitlet_bug("%s is no marker", ir_op_info[op->op].text);
+    }
+}
+
+static bool run_graph(struct run *r, const struct ir_graph *g)
+{
+    for (const struct ir_op *op = g->first; op;) {
+        if (ir_is_marker(op)) {
+            op = run_marker(r, op);
+            continue;
+        }
+        if (!run_op(r, op))
+            return false;
+        op = op->next;
+    }
     return true;
 }
 
@@ -209,11 +364,16 @@ bool ir_eval(const struct ir_module *m, const struct tensor *const *inputs,
     size_t size = 16;
     while (size < 2 * count_values(g))
         size *= 2;
-    struct run r = {
-        o ? o : &default_options, a, book, d, ARENA_ARRAY(book, size, struct slot), size - 1};
+    struct run r = {o ? o : &default_options,
+                    a,
+                    book,
+                    d,
+                    ARENA_ARRAY(book, size, struct slot),
+                    size - 1,
+                    0,
+                    NULL};
     bool ok = bind_inputs(&r, g, inputs);
-    for (const struct ir_op *op = g->first; ok && op; op = op->next)
-        ok = run_op(&r, op);
+    ok = ok && run_graph(&r, g);
     for (int i = 0; ok && i < g->num_outputs; i++) {
         outputs[i] = output_tensor(g->outputs[i], slot_of(&r, g->outputs[i])->data, a);
         outputs[i]->name = arena_strdup(a, g->output_names[i]);
@@ -318,8 +478,9 @@ const struct tensor *ir_fold_value(struct ir_value *v, int64_t max_elems, struct
     if (v->def && v->def->op == IR_OP_CONST)
         return v->def->data;
     struct arena *book = arena_create();
-    struct fold f = {.r = {&default_options, a, book, d, ARENA_ARRAY(book, 16, struct slot), 15},
-                     .max_elems = max_elems};
+    struct fold f = {
+        .r = {&default_options, a, book, d, ARENA_ARRAY(book, 16, struct slot), 15, 0, NULL},
+        .max_elems = max_elems};
     const struct tensor *result = NULL;
     bool ok = foldable(&f, v->def);
     if (ok)

@@ -98,6 +98,16 @@ int64_t infer_window(int64_t extent, int64_t pads, int64_t kernel, int64_t strid
 
 // ---- Structure ---------------------------------------------------------------------------------
 
+// Of a variadic op every operand counts, but a host kernel may leave any out and a loop has
+// conditions only if it needs them.
+static bool may_be_absent(const struct ir_op *op, int i)
+{
+    const struct ir_op_info *info = &ir_op_info[op->op];
+    if (op->op == IR_OP_LOOP_BEGIN || op->op == IR_OP_LOOP_END)
+        return i < info->in_min;
+    return i >= info->in_min && (info->in_max >= 0 || op->op == IR_OP_HOST);
+}
+
 static bool check_operands(const struct infer *in)
 {
     const struct ir_op *op = in->op;
@@ -112,10 +122,8 @@ static bool check_operands(const struct infer *in)
     if (info->outs >= 0 && op->num_out != info->outs)
         return diag_report(in->diag, op->loc, DIAG_IR_OP, "%s has %d results, %d are needed",
                            info->text, op->num_out, info->outs);
-    // Of a variadic op every operand counts; only a host kernel may leave one out.
-    int needed = info->in_max < 0 && op->op != IR_OP_HOST ? op->num_in : info->in_min;
     for (int i = 0; i < op->num_in; i++) {
-        if (!op->in[i] && i < needed)
+        if (!op->in[i] && !may_be_absent(op, i))
             return diag_report(in->diag, op->loc, DIAG_IR_OP, "%s: operand %d is absent",
                                info->text, i);
         if (op->in[i] && !op->in[i]->type.known)
@@ -344,7 +352,7 @@ bool ir_infer_QUANTIZE(struct infer *in)
 
 // ---- Reductions and windows --------------------------------------------------------------------
 
-static bool reduce_result(const struct infer *in, enum dtype *t)
+bool infer_reduce(const struct infer *in, enum dtype *t)
 {
     int64_t fn = ir_int(in->op, IR_A_fn_reduce, -1);
     if (fn < 0 || fn >= RFN_NUM || !reduce_fn_info[fn].name)
@@ -363,7 +371,7 @@ bool ir_infer_REDUCE(struct infer *in)
     int64_t keep = ir_int(in->op, IR_A_keep, 0);
     int64_t fn = ir_int(in->op, IR_A_fn_reduce, -1);
     enum dtype t;
-    if (!reduce_result(in, &t))
+    if (!infer_reduce(in, &t))
         return false;
     if (keep < 0 || keep > 1)
         return infer_bad_attr(in, "keep is %lld, not 0 or 1", (long long)keep);
@@ -432,7 +440,7 @@ bool ir_infer_POOL(struct infer *in)
     struct infer_windows w;
     enum dtype t;
     int spatial = infer_spatial(in);
-    if (spatial == 0 || !reduce_result(in, &t) || !infer_window_attrs(in, spatial, &w))
+    if (spatial == 0 || !infer_reduce(in, &t) || !infer_window_attrs(in, spatial, &w))
         return false;
     const int64_t *kernel = infer_ints(in, IR_A_kernel, spatial, 1, INFER_STEP_MAX);
     int64_t dim[5] = {x->dim[0], x->dim[1]};

@@ -30,8 +30,13 @@ const char *infer_text(const struct infer *in, int i);           // "f32[1,3]"
 // An attribute of exactly n integers, each in [lo, hi]; NULL: reported.
 const int64_t *infer_ints(const struct infer *in, enum ir_attr_id id, int n, int64_t lo,
                           int64_t hi);
+// Attribute axis, in [0, rank) of operand 0; -1: reported.
+int64_t infer_axis(const struct infer *in, int rank);
 // Sets result i after checking that its elements can be counted.
 bool infer_set(const struct infer *in, int i, enum dtype t, const int64_t *dim, int rank);
+
+// The element type that attribute fn gives of operand 0; false: reported.
+bool infer_reduce(const struct infer *in, enum dtype *t);
 
 // Spatial dimensions of x[N,C,spatial..], 0: reported.
 int infer_spatial(const struct infer *in);

@@ -1,7 +1,7 @@
 // Result types of the ops that move elements.
 #include "infer.h"
 
-static int64_t checked_axis(const struct infer *in, int rank)
+int64_t infer_axis(const struct infer *in, int rank)
 {
     int64_t axis = ir_int(in->op, IR_A_axis, 0);
     if (axis < 0 || axis >= rank) {
@@ -86,7 +86,7 @@ bool ir_infer_SLICE(struct infer *in)
 bool ir_infer_CONCAT(struct infer *in)
 {
     const struct ir_type *x = infer_type(in, 0);
-    int64_t axis = checked_axis(in, x->rank);
+    int64_t axis = infer_axis(in, x->rank);
     if (axis < 0)
         return false;
     struct ir_type sum = *x;
@@ -141,7 +141,7 @@ bool ir_infer_GATHER(struct infer *in)
     const struct ir_type *x = infer_type(in, 0), *idx = infer_type(in, 1);
     if (idx->dtype != DT_I32 && idx->dtype != DT_I64)
         return infer_bad_type(in, "the indices are %s, i32 or i64 are needed", infer_text(in, 1));
-    int64_t axis = checked_axis(in, x->rank);
+    int64_t axis = infer_axis(in, x->rank);
     if (axis < 0)
         return false;
     int64_t dim[2 * IR_MAX_RANK];

@@ -28,7 +28,15 @@ enum ir_attr_id {
 enum ir_attr_kind { IR_AK_I, IR_AK_IS, IR_AK_F, IR_AK_D, IR_AK_FS, IR_AK_T, IR_AK_U, IR_AK_B, IR_AK_R, IR_AK_M, IR_AK_S };
 // clang-format on
 enum ir_mode { IR_MODE_FIXED = 0, IR_MODE_FP32 = 1, IR_MODE_FP16 = 2 }; // as ISA_MODE_*
-enum ir_trait { IR_T_MAC = 1, IR_T_ELT = 2, IR_T_MOVE = 4, IR_T_PURE = 8, IR_T_ALIAS = 16 };
+enum ir_trait {
+    IR_T_MAC = 1,
+    IR_T_ELT = 2,
+    IR_T_MOVE = 4,
+    IR_T_PURE = 8,
+    IR_T_ALIAS = 16,
+    IR_T_OPEN = 32,
+    IR_T_CLOSE = 64
+};
 // Properties of a module; passes need, give and break them (passes.def).
 enum ir_level {
     IR_L_IMPORTED = 1,   // straight from the frontend
@@ -168,6 +176,26 @@ static inline bool ir_is_mac(const struct ir_op *op)
 {
     return (ir_op_info[op->op].traits & IR_T_MAC) != 0;
 }
+static inline bool ir_opens(const struct ir_op *op)
+{
+    return (ir_op_info[op->op].traits & IR_T_OPEN) != 0;
+}
+static inline bool ir_closes(const struct ir_op *op)
+{
+    return (ir_op_info[op->op].traits & IR_T_CLOSE) != 0;
+}
+static inline bool ir_is_marker(const struct ir_op *op)
+{
+    return ir_opens(op) || ir_closes(op);
+}
+
+// ---- region.c: regions that markers delimit (ops.def). The graph is one that verifies.
+// The marker that ends the region which op opens, and the one that begins what op closes.
+struct ir_op *ir_region_close(const struct ir_op *open);
+struct ir_op *ir_region_open(const struct ir_op *close);
+// The op before which an op on v alone can stand so that it serves `user` and every other user that
+// follows: user itself, or the begin marker of the outermost loop or if that holds user but not v.
+struct ir_op *ir_place_for(const struct ir_value *v, struct ir_op *user);
 
 // ---- type.c
 int64_t ir_type_elems(const struct ir_type *t);
@@ -256,6 +284,20 @@ struct ir_value *irb_broadcast(struct ir_builder *b, struct ir_value *x, const i
                                int rank);
 struct ir_value *irb_gather(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
                             int64_t axis);
+struct ir_value *irb_gather_elements(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                                     int64_t axis);
+// fn: -1 replaces, else an enum reduce_fn combines.
+struct ir_value *irb_scatter(struct ir_builder *b, struct ir_value *x, struct ir_value *idx,
+                             struct ir_value *updates, int64_t axis, int fn);
+struct ir_value *irb_scan(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int64_t axis,
+                          bool exclusive, bool reverse);
+// The sorted values; *where: whence they come.
+struct ir_value *irb_sort(struct ir_builder *b, struct ir_value *x, int64_t axis, bool descending,
+                          struct ir_value **where);
+// A call of a kernel that fills one tensor from scalars alone.
+struct ir_value *irb_host_fill(struct ir_builder *b, const char *kernel, const struct ir_type *type,
+                               const int64_t *ints, int num_ints, const double *floats,
+                               int num_floats);
 struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
                           struct ir_value *bias, int spatial, const int64_t *strides,
                           const int64_t *dilations, const int64_t *pads, int64_t group);
@@ -265,5 +307,15 @@ struct ir_value *irb_conv_transpose(struct ir_builder *b, struct ir_value *x, st
                                     const int64_t *outpad, int64_t group);
 struct ir_value *irb_matmul(struct ir_builder *b, struct ir_value *x, struct ir_value *y,
                             struct ir_value *bias);
+// Markers; NULL when a needed operand is NULL or inference fails. Results: the iteration number and
+// carried values; carried values and stacked elements; none; none; the values.
+struct ir_op *irb_loop_begin(struct ir_builder *b, struct ir_value *trip, struct ir_value *cond,
+                             struct ir_value *const *init, int n);
+// next: carried values, then the elements; trips < 0: there are none.
+struct ir_op *irb_loop_end(struct ir_builder *b, struct ir_value *cond,
+                           struct ir_value *const *next, int n, int carried, int64_t trips);
+struct ir_op *irb_if_begin(struct ir_builder *b, struct ir_value *cond);
+struct ir_op *irb_else_begin(struct ir_builder *b, struct ir_value *const *v, int n);
+struct ir_op *irb_if_end(struct ir_builder *b, struct ir_value *const *v, int n);
 
 #endif

@@ -23,6 +23,25 @@ bool ir_mode_by_text(const char *text, size_t len, int64_t *mode);
 // already has. Operand counts and the presence of attributes are checked, their kinds are not.
 BITLET_MUST_USE bool ir_infer_types(const struct ir_op *op, struct ir_type *out, struct diag *d);
 
+// ---- verify_flow.c: whether markers nest and fit their partners, op by op in order of execution.
+struct ir_regions {
+    struct arena *scratch;
+    struct ir_region {
+        const struct ir_op *open;
+        unsigned id; // of the definitions in it; 0 is the graph
+    } * stack;
+    size_t depth, cap;
+    unsigned num;
+    bool *ended; // by id
+    size_t ended_cap;
+};
+BITLET_MUST_USE bool ir_regions_leave(struct ir_regions *r, const struct ir_op *op, struct diag *d);
+void ir_regions_enter(struct ir_regions *r, const struct ir_op *op);
+static inline unsigned ir_regions_id(const struct ir_regions *r)
+{
+    return r->depth ? r->stack[r->depth - 1].id : 0;
+}
+
 // ---- constdata.c: elements of constants from numbers. Conversion of file text, not execution.
 // False when the value does not fit the type (integers only; floats round to nearest even).
 bool ir_put_double(struct tensor *t, int64_t i, double v);

@@ -50,11 +50,9 @@ static void print_traits(uint32_t traits)
     static const struct {
         uint32_t bit;
         const char *text;
-    } names[] = {{IR_T_MAC, "mac"},
-                 {IR_T_ELT, "elt"},
-                 {IR_T_MOVE, "move"},
-                 {IR_T_PURE, "pure"},
-                 {IR_T_ALIAS, "alias"}};
+    } names[] = {{IR_T_MAC, "mac"},    {IR_T_ELT, "elt"},     {IR_T_MOVE, "move"},
+                 {IR_T_PURE, "pure"},  {IR_T_ALIAS, "alias"}, {IR_T_OPEN, "open"},
+                 {IR_T_CLOSE, "close"}};
     int n = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (traits & names[i].bit)

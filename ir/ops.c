@@ -3,7 +3,15 @@
 
 #include <string.h>
 
-enum { MAC = IR_T_MAC, ELT = IR_T_ELT, MOVE = IR_T_MOVE, PURE = IR_T_PURE, ALIAS = IR_T_ALIAS };
+enum {
+    MAC = IR_T_MAC,
+    ELT = IR_T_ELT,
+    MOVE = IR_T_MOVE,
+    PURE = IR_T_PURE,
+    ALIAS = IR_T_ALIAS,
+    OPEN = IR_T_OPEN,
+    CLOSE = IR_T_CLOSE
+};
 
 const struct ir_op_info ir_op_info[IR_OP_NUM] = {
 #define IR_OP(ENUM, name, least, most, results, TRAITS, what)                                      \

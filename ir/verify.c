@@ -13,6 +13,8 @@ struct verifier {
     const struct ir_graph *g;
     struct diag *d;
     struct arena *scratch;
+    struct ir_regions regions;
+    unsigned *region;  // of a seen value's definition
     const void **seen; // open addressing, num_slots a power of two, at most half full
     size_t num_slots, count;
     struct ir_type *types; // of the results of one op
@@ -21,36 +23,51 @@ struct verifier {
 
 // ---- Set of values -----------------------------------------------------------------------------
 
-static const void **seen_slot(const struct verifier *v, const void *p)
+static size_t seen_slot(const struct verifier *v, const void *p)
 {
     uint64_t h = (uint64_t)(uintptr_t)p * UINT64_C(0x9e3779b97f4a7c15);
     size_t at = (size_t)(h >> 24) & (v->num_slots - 1);
     while (v->seen[at] && v->seen[at] != p)
         at = (at + 1) & (v->num_slots - 1);
-    return &v->seen[at];
+    return at;
 }
 
 static bool is_seen(const struct verifier *v, const void *p)
 {
-    return *seen_slot(v, p) != NULL;
+    return v->seen[seen_slot(v, p)] != NULL;
 }
 
 static void grow_seen(struct verifier *v)
 {
     const void **old = v->seen;
+    const unsigned *old_region = v->region;
     size_t num = v->num_slots;
     v->num_slots *= 2;
     v->seen = ARENA_ARRAY(v->scratch, v->num_slots, const void *);
-    for (size_t i = 0; i < num; i++)
-        if (old[i])
-            *seen_slot(v, old[i]) = old[i];
+    v->region = ARENA_ARRAY(v->scratch, v->num_slots, unsigned);
+    for (size_t i = 0; i < num; i++) {
+        if (!old[i])
+            continue;
+        size_t at = seen_slot(v, old[i]);
+        v->seen[at] = old[i];
+        v->region[at] = old_region[i];
+    }
 }
 
 static void add_seen(struct verifier *v, const void *p)
 {
     if ((++v->count + 1) * 2 > v->num_slots)
         grow_seen(v);
-    *seen_slot(v, p) = p;
+    size_t at = seen_slot(v, p);
+    v->seen[at] = p;
+    v->region[at] = ir_regions_id(&v->regions);
+}
+
+// Whether the region in which a seen value is defined is still open. Constants have none.
+static bool in_scope(const struct verifier *v, const struct ir_value *x)
+{
+    return (x->def && x->def->op == IR_OP_CONST) || !v->regions.ended ||
+           !v->regions.ended[v->region[seen_slot(v, x)]];
 }
 
 // ---- Values ------------------------------------------------------------------------------------
@@ -158,6 +175,10 @@ static bool check_defined(const struct verifier *v, const struct ir_op *op)
             return diag_report(v->d, op->loc, DIAG_IR_NAME,
                                "%s: operand %d, %%%s, is not defined before",
                                ir_op_info[op->op].text, i, op->in[i]->name ? op->in[i]->name : "?");
+        else if (op->in[i] && !in_scope(v, op->in[i]))
+            return diag_report(v->d, op->loc, DIAG_IR_NAME,
+                               "%s: operand %d, %%%s, is defined in a region that has ended",
+                               ir_op_info[op->op].text, i, op->in[i]->name);
     return true;
 }
 
@@ -208,6 +229,8 @@ static bool check_op(struct verifier *v, const struct ir_op *op)
     if (!check_links(v, op))
         return false;
     bool ok = check_defined(v, op) && check_attrs(v, op);
+    ok &= ir_regions_leave(&v->regions, op, v->d);
+    ir_regions_enter(&v->regions, op);
     for (int i = 0; i < op->num_out; i++) // even so, or every user would be reported too
         ok &= check_new_value(v, op->out[i], op->loc);
     return ok && check_types(v, op) && (!ir_is_mac(op) || check_mac_level(v, op));
@@ -223,6 +246,9 @@ static bool check_outputs(const struct verifier *v)
         if (!is_seen(v, x))
             ok = diag_report(v->d, LOC_NONE, DIAG_IR_NAME, "output %d, %%%s, is not defined", i,
                              x->name ? x->name : "?");
+        else if (!in_scope(v, x))
+            ok = diag_report(v->d, LOC_NONE, DIAG_IR_NAME,
+                             "output %d, %%%s, is defined in a region", i, x->name);
         else if (!x->is_output)
             ok = diag_report(v->d, LOC_NONE, DIAG_IR_NAME, "output %d, %%%s, is not marked as one",
                              i, x->name);
@@ -241,6 +267,10 @@ static bool verify_graph(struct verifier *v)
         if (op->next && op->next->prev != op)
             return false;
     }
+    if (ok && v->regions.depth)
+        ok = diag_report(v->d, v->regions.stack[v->regions.depth - 1].open->loc, DIAG_IR_OP,
+                         "the region that %s opens does not end",
+                         ir_op_info[v->regions.stack[v->regions.depth - 1].open->op].text);
     ok &= check_outputs(v);
     for (int i = 0; ok && i < v->g->num_inputs; i++)
         ok = check_uses(v, v->g->inputs[i], LOC_NONE);
@@ -256,6 +286,8 @@ bool ir_verify(const struct ir_module *m, struct diag *d)
         return diag_report(d, LOC_NONE, DIAG_IR_OP, "the module has no graph");
     struct verifier v = {.m = m, .g = m->main, .d = d, .scratch = arena_create(), .num_slots = 256};
     v.seen = ARENA_ARRAY(v.scratch, v.num_slots, const void *);
+    v.region = ARENA_ARRAY(v.scratch, v.num_slots, unsigned);
+    v.regions.scratch = v.scratch;
     bool ok = verify_graph(&v);
     arena_destroy(v.scratch);
     return ok;

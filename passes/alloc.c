@@ -5,6 +5,9 @@
 //
 // An output that would share memory with an input, a constant or another output is copied: the copy
 // is a broadcast to the same shape.
+//
+// A loop's carried values have the same memory before, in and after the body; what begins outside
+// and is used in the body lives until the loop ends.
 #include "image.h"
 #include "index.h"
 #include "pass.h"
@@ -27,6 +30,11 @@ struct alloc {
     struct index index; // value -> memory
     struct memory *mem;
     int num_mem;
+    struct loop { // that is open
+        int begin, end;
+    } * loop;
+    int num_loops;
+    size_t loops_cap;
     uint64_t heap, rodata, lanes; // bytes taken
 };
 
@@ -69,6 +77,101 @@ static bool is_alias(const struct ir_op *op)
     return (ir_op_info[op->op].traits & IR_T_ALIAS) != 0;
 }
 
+// The step of the marker that ends the region of op, which stands at `step`.
+static int step_of_close(const struct ir_op *op, int step)
+{
+    const struct ir_op *close = ir_region_close(op);
+    for (; op != close; op = op->next)
+        step++;
+    return step;
+}
+
+static void use_memory(struct alloc *s, const struct ir_value *v, int step)
+{
+    struct memory *m = memory_of(s, v);
+    for (int i = 0; i < s->num_loops; i++)
+        if (m->first < s->loop[i].begin) { // the outermost loop that it enters
+            step = s->loop[i].end;
+            break;
+        }
+    if (m->last < step)
+        m->last = step;
+}
+
+// The results of a loop: carried values where the body keeps them; stacked elements from the start,
+// because the body fills them one by one.
+static void begin_loop(struct alloc *s, const struct ir_op *op, int step)
+{
+    const struct ir_op *end = ir_region_close(op);
+    int last = step_of_close(op, step), carried = op->num_in - 2;
+    s->loop = arena_grow(s->ctx->scratch, s->loop, (size_t)s->num_loops, (size_t)s->num_loops + 1,
+                         sizeof *s->loop, &s->loops_cap);
+    s->loop[s->num_loops++] = (struct loop){step, last};
+    for (int i = 0; i < op->num_out; i++) {
+        new_memory(s, op->out[i], PLACE_HEAP, step);
+        memory_of(s, op->out[i])->last = last;
+    }
+    for (int i = 0; i < end->num_out; i++) {
+        if (i < carried) {
+            index_set(&s->index, end->out[i], index_get(&s->index, op->out[i + 1]));
+            continue;
+        }
+        new_memory(s, end->out[i], PLACE_HEAP, step);
+        memory_of(s, end->out[i])->last = last;
+    }
+    if (op->in[0])
+        use_memory(s, op->in[0], last); // compared after every iteration
+}
+
+static void classify_marker(struct alloc *s, const struct ir_op *op, int step)
+{
+    if (op->op == IR_OP_LOOP_BEGIN)
+        begin_loop(s, op, step);
+    if (op->op == IR_OP_LOOP_END)
+        s->num_loops--;
+    if (op->op == IR_OP_ELSE_BEGIN) { // both regions give these
+        const struct ir_op *end = ir_region_close(op);
+        for (int i = 0; i < end->num_out; i++)
+            new_memory(s, end->out[i], PLACE_HEAP, step);
+    }
+    if (op->op == IR_OP_IF_END)
+        for (int i = 0; i < op->num_out; i++)
+            use_memory(s, op->out[i], step);
+}
+
+static struct ir_value *copy_of(struct alloc *s, struct ir_value *v, struct ir_op *before)
+{
+    struct ir_builder b = {s->g, before, v->def != NULL ? v->def->loc : LOC_NONE, s->ctx->diag};
+    return irb_broadcast(&b, v, v->type.dim, v->type.rank);
+}
+
+// Where the next carried value is another one of this iteration, it is copied: they are overwritten
+// one after the other.
+static bool separate_carried(struct alloc *s, struct ir_op *end)
+{
+    const struct ir_op *begin = ir_region_open(end);
+    for (int i = 0; i < begin->num_in - 2; i++) {
+        const struct ir_value *root = end->in[i + 1];
+        while (root->def != NULL && is_alias(root->def))
+            root = root->def->in[0];
+        if (root->def != begin || root->def_index == i + 1)
+            continue;
+        struct ir_value *copy = copy_of(s, end->in[i + 1], end);
+        if (copy == NULL)
+            return false;
+        ir_op_set_operand(end, i + 1, copy);
+    }
+    return true;
+}
+
+static bool separate_loops(struct alloc *s)
+{
+    for (struct ir_op *op = s->g->first; op != NULL; op = op->next)
+        if (op->op == IR_OP_LOOP_END && !separate_carried(s, op))
+            return false;
+    return true;
+}
+
 static void classify(struct alloc *s)
 {
     size_t values =
@@ -83,7 +186,11 @@ static void classify(struct alloc *s)
     for (const struct ir_op *op = s->g->first; op != NULL; op = op->next, step++) {
         for (int i = 0; i < op->num_in; i++)
             if (op->in[i] != NULL)
-                memory_of(s, op->in[i])->last = step;
+                use_memory(s, op->in[i], step);
+        if (ir_is_marker(op)) {
+            classify_marker(s, op, step);
+            continue;
+        }
         for (int i = 0; i < op->num_out; i++)
             if (is_alias(op))
                 index_set(&s->index, op->out[i], index_get(&s->index, op->in[0]));
@@ -96,8 +203,7 @@ static void classify(struct alloc *s)
 static bool copy_output(struct alloc *s, int i)
 {
     struct ir_value *v = s->g->outputs[i];
-    struct ir_builder b = {s->g, NULL, v->def != NULL ? v->def->loc : LOC_NONE, s->ctx->diag};
-    struct ir_value *copy = irb_broadcast(&b, v, v->type.dim, v->type.rank);
+    struct ir_value *copy = copy_of(s, v, NULL);
     if (copy == NULL)
         return false;
     s->g->outputs[i] = copy;
@@ -211,6 +317,8 @@ bool pass_alloc(struct pass_ctx *ctx)
 {
     struct ir_module *m = ctx->module;
     struct alloc s = {.ctx = ctx, .g = m->main};
+    if (!separate_loops(&s))
+        return false;
     classify(&s);
     if (!separate_outputs(&s))
         return false;

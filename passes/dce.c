@@ -14,6 +14,9 @@ struct op_table {
     struct ir_op **slot;
     uint64_t *hash;
     size_t mask;
+    int *region; // by slot; 0: the graph, and constants, which have no scope
+    bool *ended; // by region
+    int *open, depth, num_regions;
 };
 
 // ---- Hashing. Multiply and fold; only ever used to find candidates.
@@ -118,15 +121,29 @@ static struct ir_op *find_or_enter(struct op_table *t, struct ir_op *op)
 {
     uint64_t h = hash_op(op);
     size_t i = h & t->mask;
-    for (; t->slot[i] != NULL; i = (i + 1) & t->mask)
-        if (t->hash[i] == h && same_op(t->slot[i], op))
+    for (; t->slot[i] != NULL; i = (i + 1) & t->mask) {
+        if (t->hash[i] != h || !same_op(t->slot[i], op))
+            continue;
+        if (!t->ended[t->region[i]])
             return t->slot[i];
+        break;
+    }
+    t->region[i] = op->op == IR_OP_CONST ? 0 : t->open[t->depth];
     t->slot[i] = op;
     t->hash[i] = h;
     return NULL;
 }
 
 // ---- The pass
+
+// Follows the regions of control flow. What stands in one that has ended serves nobody outside.
+static void follow_regions(struct op_table *t, const struct ir_op *op)
+{
+    if (ir_closes(op))
+        t->ended[t->open[t->depth--]] = true;
+    if (ir_opens(op))
+        t->open[++t->depth] = ++t->num_regions;
+}
 
 static void merge_equal(struct pass_ctx *ctx, struct ir_graph *g)
 {
@@ -136,9 +153,16 @@ static void merge_equal(struct pass_ctx *ctx, struct ir_graph *g)
     while (cap < 2 * n)
         cap *= 2;
     struct op_table t = {ARENA_ARRAY(ctx->scratch, cap, struct ir_op *),
-                         ARENA_ARRAY(ctx->scratch, cap, uint64_t), cap - 1};
+                         ARENA_ARRAY(ctx->scratch, cap, uint64_t),
+                         cap - 1,
+                         ARENA_ARRAY(ctx->scratch, cap, int),
+                         ARENA_ARRAY(ctx->scratch, n + 1, bool),
+                         ARENA_ARRAY(ctx->scratch, n + 1, int),
+                         0,
+                         0};
     for (struct ir_op *op = g->first, *next; op != NULL; op = next) {
         next = op->next;
+        follow_regions(&t, op);
         struct ir_op *same = ir_is_pure(op) ? find_or_enter(&t, op) : NULL;
         if (same == NULL)
             continue;

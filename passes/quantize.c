@@ -245,7 +245,7 @@ static struct ir_value *as_float(struct quantize *q, struct ir_op *user, struct 
     const struct made *made = find_made(q, v, AS_FLOAT, t);
     if (made)
         return made->value;
-    struct ir_builder b = builder_before(q, user);
+    struct ir_builder b = builder_before(q, ir_place_for(v, user));
     return note_made(q, v, AS_FLOAT, t, folded(q, irb_convert(&b, v, t, false)), NULL);
 }
 
@@ -253,7 +253,8 @@ static struct ir_value *quantize_op(struct quantize *q, struct ir_op *user, stru
                                     float steps, int bits)
 {
     char *name = arena_printf(q->ctx->scratch, "%s.q", v->name);
-    struct ir_op *op = ir_op_create(q->graph, user, IR_OP_QUANTIZE, user->loc, &v, 1, 1, name);
+    struct ir_op *op =
+        ir_op_create(q->graph, ir_place_for(v, user), IR_OP_QUANTIZE, user->loc, &v, 1, 1, name);
     ir_set_float(op, IR_A_q, (double)steps);
     ir_set_int(op, IR_A_bits, bits);
     return ir_infer(op, q->ctx->diag) ? op_fold(q->ctx, op) : NULL;
@@ -291,7 +292,7 @@ static struct ir_value *quantised_held(struct quantize *q, struct ir_op *user, s
         return made->value;
     struct calib_range r = range_of(q, v);
     float steps = steps_per_unit(&r, bits);
-    struct ir_builder b = builder_before(q, user);
+    struct ir_builder b = builder_before(q, ir_place_for(v, user));
     struct ir_value *f = as_float(q, user, v, DT_F32);
     if (f)
         f = irb_binary(&b, BFN_max, f, irb_const_f32(&b, (double)lowest_held(steps, bits)));

@@ -7,7 +7,8 @@
 // an op.
 //
 // What nobody uses has no place in the order: the unquantised weights that quantisation leaves
-// behind go here. Ops with effects (host calls) keep their order among each other.
+// behind go here. Ops with effects (host calls) keep their order among each other, and no op passes
+// a marker of control flow.
 #include <stdlib.h>
 
 #include "index.h"
@@ -88,13 +89,15 @@ static void collect_ops(struct sched *s)
     classify_values(s, values);
     s->ops = ARENA_ARRAY(s->scratch, num, struct sched_op);
     index_create(&s->op_index, num, s->scratch);
-    int last_effect = -1;
+    int last_effect = -1, last_marker = -1;
     for (struct ir_op *op = s->g->first; op != NULL; op = op->next) {
         if (op->op == IR_OP_CONST)
             continue;
         struct sched_op *o = &s->ops[s->num];
         o->op = op;
-        o->dep = ARENA_ARRAY(s->scratch, (size_t)op->num_in + 1, int);
+        // Host calls wait for the last one; all wait for the last marker, and a marker for all.
+        int before = ir_is_marker(op) ? s->num - last_marker + 2 : 2;
+        o->dep = ARENA_ARRAY(s->scratch, (size_t)op->num_in + (size_t)before, int);
         for (int i = 0; i < op->num_in; i++) {
             int dep = op->in[i] != NULL && op->in[i]->def != NULL
                           ? index_get(&s->op_index, op->in[i]->def)
@@ -110,6 +113,12 @@ static void collect_ops(struct sched *s)
                 add_dep(o, last_effect);
             last_effect = s->num;
         }
+        if (last_marker >= 0)
+            add_dep(o, last_marker);
+        for (int i = last_marker + 1; i < s->num && ir_is_marker(op); i++)
+            add_dep(o, i);
+        if (ir_is_marker(op))
+            last_marker = s->num;
         index_set(&s->op_index, op, s->num++);
     }
 }

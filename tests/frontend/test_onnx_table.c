@@ -21,7 +21,7 @@ static void check_range(const struct onnx_op *r, int newest)
     CHECK(r->until == 0 ||
           (r->until > r->since && r->until > ONNX_OPSET_MIN && r->until <= newest));
     CHECK(r->in_min >= 0 && (r->in_max < 0 || r->in_max >= r->in_min));
-    CHECK(r->out_min >= 1 && (r->out_max < 0 || r->out_max >= r->out_min));
+    CHECK(r->out_min >= 0 && r->out_max != 0 && (r->out_max < 0 || r->out_max >= r->out_min));
     CHECK(*r->doc != '\0');
 }
 

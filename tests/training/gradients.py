@@ -40,6 +40,11 @@ def ints(*v):
     return np.array(v, "int64")
 
 
+def scatter(**attrs):
+    nodes = [("ScatterElements", ["x", "at", "w"], ["y"], attrs)]
+    return dict(x=((3, 4), -1, 1), w=((2, 3), -1, 1), constants={"at": ints([0, 1, 2], [2, 0, 1])}, nodes=nodes)
+
+
 CASES = {
     **{f: one(f) for f in ("Neg", "Abs", "Exp", "Sin", "Cos", "Tanh", "Sigmoid", "Softplus", "Softsign", "Erf", "Relu", "Elu", "Selu", "Sinh", "Cosh", "Atan", "Asinh")},
     **{f: one(f, low=0.2, high=3.0) for f in ("Sqrt", "Log", "Reciprocal")},
@@ -53,6 +58,12 @@ CASES = {
     **{f: two(f) for f in ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min")},
     **{f + " broadcast": two(f, x=(3, 4), w=(4,)) for f in ("Add", "Sub", "Mul", "Div", "Pow")},
     "Mul broadcast middle": two("Mul", x=(2, 1, 3), w=(2, 4, 1)),
+    "CumSum": one("CumSum", extra={"axis": np.int64(1)}),
+    "CumSum exclusive reverse": one("CumSum", extra={"axis": np.int64(0)}, exclusive=1, reverse=1),
+    "GatherElements": one("GatherElements", extra={"at": ints([0, 1], [2, -1], [0, 0])}, axis=1),
+    "ScatterElements": scatter(axis=0),
+    "ScatterElements add": scatter(axis=1, reduction="add"),
+    "TopK": dict(one("TopK", extra={"k": ints(2)}, axis=0), nodes=[("TopK", ["x", "k"], ["y", "at"], {"axis": 0})]),
     "ReduceSum": one("ReduceSum", extra={"axes": ints(1)}),
     "ReduceMean keep": one("ReduceMean", extra={"axes": ints(0)}, keepdims=1),
     "ReduceMax": one("ReduceMax", extra={"axes": ints(1)}, keepdims=0),

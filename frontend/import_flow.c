@@ -1,0 +1,453 @@
+// If, Loop and Scan. Bodies are imported between markers of control flow; what is decided when
+// compiling leaves no marker.
+#include "import_util.h"
+
+#include <string.h>
+
+#include "importer.h"
+
+static const Onnx__GraphProto *graph_attr(const struct import_node *n, const char *name)
+{
+    for (size_t i = 0; i < n->proto->n_attribute; i++)
+        if (n->proto->attribute[i]->name && strcmp(n->proto->attribute[i]->name, name) == 0)
+            return n->proto->attribute[i]->g;
+    return NULL;
+}
+
+// Imports a body whose inputs are `in`, gives what it computes in `out`.
+static bool import_body(struct import_node *n, const char *attr, struct ir_value *const *in,
+                        int num_in, struct ir_value **out, int num_out)
+{
+    const Onnx__GraphProto *g = graph_attr(n, attr);
+    if (!g)
+        return node_error(n, DIAG_ONNX_ATTR, "attribute '%s' holds no graph", attr);
+    if ((int)g->n_input != num_in || (int)g->n_output != num_out)
+        return node_error(n, DIAG_ONNX_ARITY,
+                          "the graph '%s' has %zu inputs and %zu outputs; %d and %d are needed",
+                          attr, g->n_input, g->n_output, num_in, num_out);
+    return importer_body(n->imp, g, in, out);
+}
+
+static bool same_types(struct import_node *n, const struct ir_value *a, const struct ir_value *b,
+                       const char *what, int i)
+{
+    return ir_type_equal(&a->type, &b->type) ||
+           node_error(n, DIAG_ONNX_DYNAMIC,
+                      "%s %d is %s here and %s there; its type must not depend on what is decided "
+                      "at run time",
+                      what, i, ir_type_text(&a->type, n->arena), ir_type_text(&b->type, n->arena));
+}
+
+// A value of one element as a scalar; NULL passes through.
+static struct ir_value *as_scalar(struct import_node *n, struct ir_value *v, const char *what)
+{
+    if (!v || v->type.rank == 0)
+        return v;
+    if (ir_type_elems(&v->type) != 1) {
+        node_error(n, DIAG_ONNX_SHAPE, "%s is %s, one element is needed", what,
+                   ir_type_text(&v->type, n->arena));
+        return NULL;
+    }
+    return irb_reshape(&n->b, v, NULL, 0);
+}
+
+// The value of a scalar if it is known when compiling.
+static bool known_scalar(struct import_node *n, struct ir_value *v, int64_t *out)
+{
+    const struct tensor *t = v ? ir_fold_value(v, 1, n->arena, n->diag) : NULL;
+    if (!t || tensor_elems(t) != 1)
+        return false;
+    *out = tensor_get_int(t, 0);
+    return true;
+}
+
+// ---- If
+
+static bool bind_all(struct import_node *n, struct ir_value *const *v)
+{
+    for (int i = 0; i < n->num_out; i++)
+        if (!node_bind(n, i, v[i]))
+            return false;
+    return true;
+}
+
+bool import_If(struct import_node *n)
+{
+    int64_t taken;
+    struct ir_value *cond = as_scalar(n, n->in[0], "the condition");
+    struct ir_value **t = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_value *),
+                    **e = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_value *);
+    if (!cond)
+        return false;
+    if (cond->type.dtype != DT_BOOL)
+        return node_error(n, DIAG_ONNX_TYPE, "the condition is %s, bool is needed",
+                          node_type_text(n, 0));
+    if (known_scalar(n, cond, &taken))
+        return import_body(n, taken ? "then_branch" : "else_branch", NULL, 0, t, n->num_out) &&
+               bind_all(n, t);
+    if (!irb_if_begin(&n->b, cond) || !import_body(n, "then_branch", NULL, 0, t, n->num_out) ||
+        !irb_else_begin(&n->b, t, n->num_out) ||
+        !import_body(n, "else_branch", NULL, 0, e, n->num_out))
+        return false;
+    for (int i = 0; i < n->num_out; i++)
+        if (!same_types(n, t[i], e[i], "output", i))
+            return false;
+    struct ir_op *end = irb_if_end(&n->b, e, n->num_out);
+    return end && bind_all(n, end->out);
+}
+
+// ---- Loop
+
+struct loop {
+    struct import_node *n;
+    struct ir_value *trip, *cond; // NULL: not a condition of this loop
+    int64_t trips;                // -1: not known
+    int carried, elems;
+    struct ir_value **in, **out; // of the body
+};
+
+static struct ir_value *const_true(struct import_node *n)
+{
+    return irb_const_like(&n->b, DT_BOOL, 1);
+}
+
+static bool loop_inputs(struct loop *l)
+{
+    struct import_node *n = l->n;
+    int64_t v;
+    l->trip = as_scalar(n, node_in(n, 0), "the number of iterations");
+    l->cond = as_scalar(n, node_in(n, 1), "the condition");
+    if ((node_in(n, 0) && !l->trip) || (node_in(n, 1) && !l->cond))
+        return false;
+    if ((l->trip && l->trip->type.dtype != DT_I64) || (l->cond && l->cond->type.dtype != DT_BOOL))
+        return node_error(n, DIAG_ONNX_TYPE,
+                          "an i64 number of iterations and a bool condition are needed");
+    l->trips = known_scalar(n, l->trip, &v) ? v : -1;
+    if (l->trip && l->trips < 0 && known_scalar(n, l->trip, &v))
+        l->trips = 0;
+    if (known_scalar(n, l->cond, &v)) {
+        l->cond = NULL;
+        if (!v)
+            l->trips = 0;
+    }
+    if (l->trips >= 0)
+        l->trip = irb_const_like(&n->b, DT_I64, (double)l->trips);
+    return true;
+}
+
+// The body after loop_begin; the iteration number may be declared a vector of one.
+static bool loop_body(struct loop *l, struct ir_value *number, struct ir_value *const *values)
+{
+    struct import_node *n = l->n;
+    const Onnx__GraphProto *g = graph_attr(n, "body");
+    const Onnx__TypeProto *t = g && g->n_input > 0 ? g->input[0]->type : NULL;
+    bool vector = t && t->tensor_type && t->tensor_type->shape && t->tensor_type->shape->n_dim == 1;
+    int64_t one = 1;
+    l->in[0] = vector ? irb_reshape(&n->b, number, &one, 1) : number;
+    l->in[1] = const_true(n); // or the body would not run
+    for (int i = 0; i < l->carried; i++)
+        l->in[2 + i] = values[i];
+    return import_body(n, "body", l->in, l->carried + 2, l->out, l->carried + l->elems + 1);
+}
+
+// An iteration after the other, for bodies that change the types of what they carry.
+static bool unroll(struct loop *l, struct ir_value **values, struct ir_value **stacked)
+{
+    struct import_node *n = l->n;
+    struct ir_value ***elem = ARENA_ARRAY(n->arena, (size_t)l->elems + 1, struct ir_value **);
+    int64_t done = 0, v = 1;
+    for (int i = 0; i < l->elems; i++)
+        elem[i] = ARENA_ARRAY(n->arena, (size_t)l->trips + 1, struct ir_value *);
+    for (; done < l->trips && v; done++) {
+        if (!loop_body(l, irb_const_like(&n->b, DT_I64, (double)done), values))
+            return false;
+        if (!known_scalar(n, l->out[0], &v))
+            return node_error(
+                n, DIAG_ONNX_DYNAMIC,
+                "the body stacks outputs or changes the types of what it carries, and "
+                "ends by a condition of run time");
+        memcpy(values, l->out + 1, (size_t)l->carried * sizeof(*values));
+        for (int i = 0; i < l->elems; i++) {
+            const struct ir_value *e = l->out[1 + l->carried + i];
+            int64_t dim[IR_MAX_RANK + 1] = {1};
+            memcpy(dim + 1, e->type.dim, (size_t)e->type.rank * sizeof(int64_t));
+            elem[i][done] = irb_reshape(&n->b, l->out[1 + l->carried + i], dim, e->type.rank + 1);
+            if (!elem[i][done])
+                return false;
+        }
+    }
+    for (int i = 0; i < l->elems; i++) {
+        if (done == 0)
+            return node_error(n, DIAG_ONNX_DYNAMIC, "no iteration runs, so output %d has no shape",
+                              l->carried + i);
+        stacked[i] = irb_concat(&n->b, elem[i], (int)done, 0);
+    }
+    return true;
+}
+
+enum { UNROLL_MAX = 256 };
+
+// Whether the body keeps the types of what it carries: tried on a graph that is thrown away.
+static bool keeps_types(struct loop *l, bool *keeps, bool *ends)
+{
+    struct import_node *n = l->n;
+    struct ir_op *last = n->imp->graph->last;
+    int64_t v;
+    struct ir_value *number = irb_const_like(&n->b, DT_I64, 0);
+    struct ir_op *begin = irb_loop_begin(&n->b, NULL, NULL, n->in + 2, l->carried);
+    (void)number;
+    if (!begin || !loop_body(l, begin->out[0], begin->out + 1))
+        return false;
+    *keeps = true;
+    for (int i = 0; i < l->carried; i++)
+        *keeps = *keeps && ir_type_equal(&n->in[2 + i]->type, &l->out[1 + i]->type);
+    *ends = !known_scalar(n, l->out[0], &v) || !v;
+    while (n->imp->graph->last != last)
+        ir_op_erase(n->imp->graph->last);
+    return true;
+}
+
+static bool loop_markers(struct loop *l, bool ends)
+{
+    struct import_node *n = l->n;
+    if (l->elems > 0 && (l->trips < 0 || l->cond || ends))
+        return node_error(n, DIAG_ONNX_DYNAMIC,
+                          "the loop stacks %d outputs, so the number of its iterations must be "
+                          "known when compiling; make the number and the condition constants",
+                          l->elems);
+    struct ir_op *begin = irb_loop_begin(&n->b, l->trip, l->cond, n->in + 2, l->carried);
+    if (!begin || !loop_body(l, begin->out[0], begin->out + 1))
+        return false;
+    for (int i = 0; i < l->carried; i++)
+        if (!same_types(n, n->in[2 + i], l->out[1 + i], "carried value", i))
+            return false;
+    struct ir_value *next = ends ? as_scalar(n, l->out[0], "the next condition") : NULL;
+    if (ends && !next)
+        return false;
+    struct ir_op *end = irb_loop_end(&n->b, next, l->out + 1, l->carried + l->elems, l->carried,
+                                     l->elems ? l->trips : -1);
+    return end && bind_all(n, end->out);
+}
+
+bool import_Loop(struct import_node *n)
+{
+    struct loop l = {.n = n, .carried = n->num_in > 2 ? n->num_in - 2 : 0};
+    const Onnx__GraphProto *g = graph_attr(n, "body");
+    bool keeps, ends;
+    if (!g)
+        return node_error(n, DIAG_ONNX_ATTR, "attribute 'body' holds no graph");
+    l.elems = (int)g->n_output - 1 - l.carried;
+    if (l.elems < 0 || n->num_out > l.carried + l.elems)
+        return node_error(n, DIAG_ONNX_ARITY,
+                          "%d carried values and %d outputs, the body has %zu outputs", l.carried,
+                          n->num_out, g->n_output);
+    l.in = ARENA_ARRAY(n->arena, (size_t)l.carried + 3, struct ir_value *);
+    l.out = ARENA_ARRAY(n->arena, g->n_output + 1, struct ir_value *);
+    for (int i = 0; i < l.carried; i++)
+        if (!n->in[2 + i])
+            return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", 2 + i);
+    if (!loop_inputs(&l) || !keeps_types(&l, &keeps, &ends))
+        return false;
+    bool known = l.trips >= 0 && l.trips <= UNROLL_MAX && !l.cond;
+    if (!known || (keeps && (!ends || l.elems == 0)))
+        return loop_markers(&l, ends);
+    struct ir_value **v =
+        ARENA_ARRAY(n->arena, (size_t)(l.carried + l.elems) + 1, struct ir_value *);
+    memcpy(v, n->in + 2, (size_t)l.carried * sizeof(*v));
+    return unroll(&l, v, v + l.carried) && bind_all(n, v);
+}
+
+// ---- Scan
+
+struct scan {
+    struct import_node *n;
+    int states, inputs, outputs; // outputs: of scans
+    int64_t trips;
+    struct ir_value **state, **x; // x: the scanned inputs, iterations first
+    bool *reversed;               // by scanned input
+};
+
+// An attribute with an integer per scan; absent: zeros.
+static const int64_t *scan_ints(struct import_node *n, const char *name, int count, bool *ok)
+{
+    int num;
+    const int64_t *v = node_ints(n, name, &num);
+    if (!v)
+        return ARENA_ARRAY(n->arena, (size_t)count + 1, int64_t);
+    if (num != count)
+        *ok = node_error(n, DIAG_ONNX_ATTR, "%s has %d elements, %d are needed", name, num, count);
+    return v;
+}
+
+static struct ir_value *move_axis(struct import_node *n, struct ir_value *v, int from, int to)
+{
+    int64_t perm[IR_MAX_RANK];
+    int k = 0;
+    if (!v || from == to)
+        return v;
+    for (int i = 0; i < v->type.rank; i++) {
+        if (k == from)
+            k++;
+        perm[i] = i == to ? from : k++;
+    }
+    return irb_transpose(&n->b, v, perm);
+}
+
+static struct ir_value *reverse(struct import_node *n, struct ir_value *v)
+{
+    int64_t start[IR_MAX_RANK] = {0}, step[IR_MAX_RANK];
+    if (!v || v->type.dim[0] == 0)
+        return v;
+    for (int i = 0; i < IR_MAX_RANK; i++)
+        step[i] = 1;
+    start[0] = v->type.dim[0] - 1;
+    step[0] = -1;
+    return irb_slice(&n->b, v, start, v->type.dim, step);
+}
+
+// next where the iteration belongs to the sequence, else old (NULL: zero).
+static struct ir_value *masked(struct import_node *n, struct ir_value *in, struct ir_value *next,
+                               struct ir_value *old)
+{
+    if (!in || !next)
+        return next;
+    return irb_select(&n->b, in, next, old ? old : irb_const_like(&n->b, next->type.dtype, 0));
+}
+
+// The loop over iterations; limit: iterations that count (NULL: all).
+static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
+{
+    struct import_node *n = s->n;
+    struct ir_builder *b = &n->b;
+    int num_in = s->states + s->inputs, num_out = s->states + s->outputs;
+    struct ir_value **in = ARENA_ARRAY(n->arena, (size_t)num_in + 1, struct ir_value *),
+                    **out = ARENA_ARRAY(n->arena, (size_t)num_out + 1, struct ir_value *);
+    struct ir_op *begin =
+        irb_loop_begin(b, irb_const_like(b, DT_I64, (double)s->trips), NULL, s->state, s->states);
+    if (!begin)
+        return NULL;
+    memcpy(in, begin->out + 1, (size_t)s->states * sizeof(*in));
+    struct ir_value *number = begin->out[0],
+                    *from_end = node_scalar_with(n, BFN_sub, (double)s->trips - 1, number);
+    for (int i = 0; i < s->inputs; i++)
+        in[s->states + i] = irb_gather(b, s->x[i], s->reversed[i] ? from_end : number, 0);
+    for (int i = 0; i < num_in; i++)
+        if (!in[i])
+            return NULL;
+    if (!import_body(n, "body", in, num_in, out, num_out))
+        return NULL;
+    struct ir_value *counts = limit ? irb_binary(b, BFN_lt, number, limit) : NULL;
+    for (int i = 0; i < num_out; i++) {
+        if (i < s->states && !same_types(n, s->state[i], out[i], "state", i))
+            return NULL;
+        out[i] = masked(n, counts, out[i], i < s->states ? in[i] : NULL);
+    }
+    return irb_loop_end(b, NULL, out, num_out, s->states, s->outputs ? s->trips : -1);
+}
+
+static bool scan_counts(struct scan *s, int first)
+{
+    struct import_node *n = s->n;
+    const Onnx__GraphProto *g = graph_attr(n, "body");
+    int64_t inputs = node_int(n, "num_scan_inputs", 0);
+    if (!g)
+        return node_error(n, DIAG_ONNX_ATTR, "attribute 'body' holds no graph");
+    s->states = n->num_in - first - (int)inputs;
+    if (inputs < 1 || inputs > n->num_in - first || (int)g->n_output < s->states ||
+        n->num_out > (int)g->n_output)
+        return node_error(
+            n, DIAG_ONNX_ARITY,
+            "num_scan_inputs is %lld, the node has %d inputs and %d outputs, the body "
+            "%zu outputs",
+            (long long)inputs, n->num_in, n->num_out, g->n_output);
+    s->inputs = (int)inputs;
+    s->outputs = (int)g->n_output - s->states;
+    s->state = ARENA_ARRAY(n->arena, (size_t)s->states + 1, struct ir_value *);
+    s->x = ARENA_ARRAY(n->arena, (size_t)s->inputs + 1, struct ir_value *);
+    s->reversed = ARENA_ARRAY(n->arena, (size_t)s->inputs + 1, bool);
+    memcpy(s->state, n->in + first, (size_t)s->states * sizeof(*s->state));
+    for (int i = first; i < n->num_in; i++)
+        if (!n->in[i])
+            return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", i);
+    return true;
+}
+
+// Scanned inputs with the axis in front; all of one length.
+static bool scan_inputs(struct scan *s, int first, const int64_t *axes, const int64_t *directions)
+{
+    struct import_node *n = s->n;
+    for (int i = 0; i < s->inputs; i++) {
+        struct ir_value *x = n->in[first + s->states + i];
+        int64_t axis;
+        if (!node_axis(n, axes[i], x->type.rank, &axis))
+            return false;
+        if (i > 0 && x->type.dim[axis] != s->trips)
+            return node_error(n, DIAG_ONNX_SHAPE, "scanned input %d has %lld slices, others %lld",
+                              i, (long long)x->type.dim[axis], (long long)s->trips);
+        s->trips = x->type.dim[axis];
+        s->reversed[i] = directions[i] != 0;
+        if (!(s->x[i] = move_axis(n, x, (int)axis, 0)))
+            return false;
+    }
+    return true;
+}
+
+bool import_Scan(struct import_node *n)
+{
+    struct scan s = {.n = n};
+    bool ok = true;
+    if (!scan_counts(&s, 0))
+        return false;
+    const int64_t *in_axes = scan_ints(n, "scan_input_axes", s.inputs, &ok),
+                  *in_dirs = scan_ints(n, "scan_input_directions", s.inputs, &ok),
+                  *out_axes = scan_ints(n, "scan_output_axes", s.outputs, &ok),
+                  *out_dirs = scan_ints(n, "scan_output_directions", s.outputs, &ok);
+    if (!ok || !scan_inputs(&s, 0, in_axes, in_dirs))
+        return false;
+    struct ir_op *end = scan_loop(&s, NULL);
+    for (int i = 0; end && i < n->num_out; i++) {
+        struct ir_value *v = end->out[i];
+        int64_t axis;
+        if (i >= s.states) {
+            if (!node_axis(n, out_axes[i - s.states], v->type.rank, &axis))
+                return false;
+            v = move_axis(n, out_dirs[i - s.states] ? reverse(n, v) : v, 0, (int)axis);
+        }
+        if (!node_bind(n, i, v))
+            return false;
+    }
+    return end != NULL;
+}
+
+// Opset 8: a batch in front of everything, every entry scanned by itself; sequences may end early.
+bool import_ScanBatch(struct import_node *n)
+{
+    struct scan s = {.n = n};
+    struct ir_builder *b = &n->b;
+    bool ok = true;
+    if (!scan_counts(&s, 1))
+        return false;
+    const int64_t *dirs = scan_ints(n, "directions", s.inputs, &ok);
+    int64_t *axes = ARENA_ARRAY(n->arena, (size_t)s.inputs + 1, int64_t);
+    for (int i = 0; i < s.inputs; i++)
+        axes[i] = 1;
+    if (!ok || !scan_inputs(&s, 1, axes, dirs))
+        return false;
+    int64_t batch = s.x[0]->type.dim[1];
+    struct ir_op *begin =
+        irb_loop_begin(b, irb_const_like(b, DT_I64, (double)batch), NULL, NULL, 0);
+    if (!begin)
+        return false;
+    for (int i = 0; i < s.states; i++)
+        if (!(s.state[i] = irb_gather(b, s.state[i], begin->out[0], 0)))
+            return false;
+    for (int i = 0; i < s.inputs; i++)
+        if (!(s.x[i] = irb_gather(b, s.x[i], begin->out[0], 1)))
+            return false;
+    struct ir_value *limit = n->in[0] ? irb_gather(b, n->in[0], begin->out[0], 0) : NULL;
+    struct ir_op *inner = scan_loop(&s, node_convert(n, limit, DT_I64));
+    struct ir_op *end =
+        inner ? irb_loop_end(b, NULL, inner->out, inner->num_out, 0, inner->num_out ? batch : -1)
+              : NULL;
+    return end && bind_all(n, end->out);
+}
