@@ -15,6 +15,7 @@ readonly JOBS="${JOBS:-$(nproc)}"
 readonly PACKAGES=(
     cmake ninja-build gcc libc6-dev clang clang-format libclang-rt-14-dev flex bison
     protobuf-c-compiler libprotobuf-c-dev libffi-dev libelf-dev libjansson-dev zlib1g-dev libzip-dev
+    libpcre2-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev libopenjp2-7-dev
     pkg-config binutils python3 python3-numpy python3-sklearn libonnx-testdata gcovr
 )
 # Used for tests alone: their absence skips tests, and is no error on a relative of Debian 12.

@@ -37,7 +37,8 @@ void emit_patch(struct emit *e, size_t at, size_t target)
 
 struct emit_view view_at(uint64_t base, enum dtype t)
 {
-    struct emit_view v = {.base = base, .dtype = t};
+    // Strings and lists move as handles.
+    struct emit_view v = {.base = base, .dtype = dtype_is_reference(t) ? DT_U64 : t};
     for (int i = 0; i < ISA_MAX_RANK; i++) {
         v.extent[i] = 1;
         v.axis[i] = -1;

@@ -17,6 +17,19 @@ static bool is_empty(const struct ir_op *op)
     return op->num_out > 0;
 }
 
+// Addresses of the strings, then the strings.
+static void put_strings(uint8_t *to, uint64_t addr, const struct tensor *t)
+{
+    const char *const *text = t->data;
+    uint64_t at = tensor_bytes(t);
+    for (int64_t i = 0; i < tensor_elems(t); i++) {
+        size_t len = strlen(text[i]) + 1;
+        io_put64(to + 8 * i, addr + at);
+        memcpy(to + at, text[i], len);
+        at += len;
+    }
+}
+
 // Constants of the vector unit and the packagers, laid out where alloc put them.
 static void build_rodata(struct emit *e, struct image *img)
 {
@@ -26,13 +39,15 @@ static void build_rodata(struct emit *e, struct image *img)
     for (const struct ir_op *op = e->module->main->first; op; op = op->next) {
         if (op->op != IR_OP_CONST || !op->out[0]->has_addr)
             continue;
-        size_t len = tensor_bytes(op->data);
+        size_t len = ir_const_bytes(op);
         bool is_lanes = op->data->dtype == DT_LANES;
         uint64_t off = op->out[0]->addr - (is_lanes ? IMAGE_LANES_BASE : IMAGE_RODATA_BASE);
         if (off > (is_lanes ? e->module->lanes_bytes : e->module->rodata_bytes) ||
             len > (is_lanes ? e->module->lanes_bytes : e->module->rodata_bytes) - off)
             bitlet_bug("constant %%%s lies outside its section", op->out[0]->name);
-        if (len > 0)
+        if (op->data->dtype == DT_STR)
+            put_strings(data + off, op->out[0]->addr, op->data);
+        else if (len > 0)
             memcpy((is_lanes ? lanes : data) + off, op->data->data, len);
     }
     if (e->messages_bytes > 0)

@@ -237,6 +237,13 @@ bool select_GATHER(struct emit *e, const struct ir_op *op)
     return true;
 }
 
+static struct emit_view absent_view(void)
+{
+    struct emit_view v = view_at(0, DT_LANES);
+    view_add(&v, 0, 1);
+    return v;
+}
+
 // Results first, then operands, as t0 ..; the bits of double arguments, then integer arguments, as
 // x10 ..., the order in which the signatures of kernels name them.
 bool select_HOST(struct emit *e, const struct ir_op *op)
@@ -246,13 +253,17 @@ bool select_HOST(struct emit *e, const struct ir_op *op)
     const struct ir_attr *fs = ir_attr_find(op, IR_A_floats);
     nf = fs ? fs->n : 0;
     int nt = op->num_out + op->num_in;
-    if (nt > 16 || ni + nf > 16)
+    enum { TENSORS_MAX = 31, SCALARS_MAX = ISA_XREGS - 10 };
+    if (nt > TENSORS_MAX || ni + nf > SCALARS_MAX)
         return diag_report(e->diag, op->loc, DIAG_MACHINE_LACKS,
-                           "a host call takes at most 16 tensors and 16 scalars, here %d and %d",
-                           nt, ni + nf);
+                           "a host call takes at most %d tensors and %d scalars, here %d and %d",
+                           TENSORS_MAX, SCALARS_MAX, nt, ni + nf);
     emit_layer(e, op);
     for (int i = 0; i < nt; i++) {
-        struct emit_view v = view_of(i < op->num_out ? op->out[i] : op->in[i - op->num_out]);
+        const struct ir_value *x = i < op->num_out ? op->out[i] : op->in[i - op->num_out];
+        struct emit_view v = x ? view_of(x) : absent_view();
+        if (x)
+            v.dtype = x->type.dtype;
         emit_view(e, i, &v);
     }
     for (int i = 0; i < nf; i++)

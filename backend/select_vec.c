@@ -6,7 +6,7 @@ enum { T_DST = 0, T_A = 1, T_B = 2, T_C = 3 };
 // The operand's view over the result's extents, broadcast dimensions walked with stride 0.
 static struct emit_view broadcast_view(const struct ir_value *v, const struct ir_type *result)
 {
-    struct emit_view own = view_of(v), out = view_at(v->addr, v->type.dtype);
+    struct emit_view own = view_of(v), out = view_at(v->addr, own.dtype);
     int missing = result->rank - v->type.rank;
     for (int i = 0; i < result->rank; i++) {
         bool walks = i >= missing && v->type.dim[i - missing] != 1;

@@ -5,6 +5,7 @@
 
 #include "bitletc_driver.h"
 #include "cli.h"
+#include "plugin.h"
 
 #define TOOL "bitletc"
 
@@ -38,6 +39,9 @@ static const char help[] =
     "      --time-passes         print the time every pass took\n"
     "      --check-roundtrip     after every pass, check that the IR's text reads back as the same "
     "module\n"
+    "      --plugin LIB.so       operators of one's own (ir/host/bitlet_plugin.h); may be "
+    "repeated, "
+    "bitlet-isa-sim needs the same\n"
     "      --list-ops            ONNX operators that are known\n"
     "      --list-passes         passes, in their default order\n"
     "  -v, --verbose             say what is done and assumed\n"
@@ -65,6 +69,7 @@ enum {
     OPT_DUMP,
     OPT_DUMP_DIR,
     OPT_TIME,
+    OPT_PLUGIN,
     OPT_ROUNDTRIP,
     OPT_LIST_OPS,
     OPT_LIST_PASSES,
@@ -88,6 +93,7 @@ static const struct option long_options[] = {
     {"dump-ir", optional_argument, NULL, OPT_DUMP},
     {"dump-dir", required_argument, NULL, OPT_DUMP_DIR},
     {"time-passes", no_argument, NULL, OPT_TIME},
+    {"plugin", required_argument, NULL, OPT_PLUGIN},
     {"check-roundtrip", no_argument, NULL, OPT_ROUNDTRIP},
     {"list-ops", no_argument, NULL, OPT_LIST_OPS},
     {"list-passes", no_argument, NULL, OPT_LIST_PASSES},
@@ -230,6 +236,7 @@ static int apply_option(struct cli *c, int opt, const char *arg)
     case OPT_STOP: c->opt.run.stop_after = arg; return CLI_OK;
     case OPT_PASSES: c->opt.run.passes = arg; return CLI_OK;
     case OPT_DUMP: c->opt.run.dump = arg ? arg : "all"; return CLI_OK;
+    case OPT_PLUGIN: return plugin_load(arg, c->diag) ? CLI_OK : CLI_INPUT;
     case OPT_DUMP_DIR: c->opt.run.dump_dir = arg; return CLI_OK;
     default: return apply_plain(c, opt);
     }

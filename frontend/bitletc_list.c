@@ -2,6 +2,7 @@
 // give.
 #include "bitletc_driver.h"
 #include "onnx_table.h"
+#include "plugin.h"
 
 static void list_domain(const struct onnx_domain *d)
 {
@@ -19,6 +20,10 @@ void driver_list_ops(void)
 {
     for (size_t i = 0; i < onnx_domain_count; i++)
         list_domain(&onnx_domain[i]);
+    const struct bitlet_operator *op;
+    for (size_t i = 0; (op = plugin_operator(i)); i++)
+        printf("%s.%s  since version %d  %s\n", op->domain, op->name, (int)op->since,
+               op->doc ? op->doc : "");
 }
 
 void driver_list_passes(void)

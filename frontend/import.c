@@ -280,8 +280,11 @@ static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, con
     loc_id loc = interface_loc(imp, "graph input", name);
     const Onnx__TypeProto__Tensor *tt = vi->type ? vi->type->tensor_type : NULL;
     enum dtype dtype;
+    if (importer_list_type(vi->type, t))
+        return true;
     if (!tt)
-        return diag_report(imp->diag, loc, DIAG_ONNX_TYPE, "only tensors can be inputs");
+        return diag_report(imp->diag, loc, DIAG_ONNX_TYPE,
+                           "inputs are tensors, and sequences and optionals of them");
     if (!dtype_by_onnx(tt->elem_type, &dtype))
         return diag_report(imp->diag, loc, DIAG_ONNX_TYPE, "unknown element type %d",
                            tt->elem_type);
@@ -439,6 +442,19 @@ static struct ir_value *open_input(struct importer *imp, const Onnx__ValueInfoPr
     return v;
 }
 
+static bool add_input(struct importer *imp, const Onnx__ValueInfoProto *vi, const char *name,
+                      const struct ir_type *t, const int64_t *least)
+{
+    bool is_tensor = vi->type && vi->type->tensor_type;
+    struct ir_value *v =
+        is_tensor ? open_input(imp, vi, name, t, least) : ir_graph_add_input(imp->graph, name, t);
+    if (!importer_define(imp, name, v))
+        return diag_report(imp->diag, interface_loc(imp, "graph input", name), DIAG_ONNX_VALUE,
+                           "the name is defined twice");
+    importer_list_input(imp, v, vi->type);
+    return true;
+}
+
 static bool import_inputs(struct importer *imp, const Onnx__GraphProto *g)
 {
     bool ok = true;
@@ -454,9 +470,8 @@ static bool import_inputs(struct importer *imp, const Onnx__GraphProto *g)
             ok = fix_input(imp, g->input[i], name, fixed) && ok;
         else if (!input_type(imp, g->input[i], name, &t, least))
             ok = false;
-        else if (!importer_define(imp, name, open_input(imp, g->input[i], name, &t, least)))
-            ok = diag_report(imp->diag, interface_loc(imp, "graph input", name), DIAG_ONNX_VALUE,
-                             "the name is defined twice");
+        else
+            ok = add_input(imp, g->input[i], name, &t, least) && ok;
     }
     return check_options_used(imp) && ok;
 }
@@ -573,8 +588,9 @@ static bool find_domain(struct import_node *n)
     n->domain = onnx_domain_find(domain);
     if (!n->domain)
         return node_error(n, DIAG_ONNX_DOMAIN,
-                          "operators of domain '%s' are not known; replace the node by operators "
-                          "of the default domain, or by a function of the model",
+                          "operators of domain '%s' are not known; load them with --plugin "
+                          "libNAME.so (see tests/plugin), or replace the node by operators of the "
+                          "default domain or by a function of the model",
                           domain);
     int64_t opset = importer_opset(n->imp, domain);
     if (opset < 1 || opset > n->domain->newest)
@@ -602,7 +618,8 @@ static bool find_row(struct import_node *n)
             last, n->opset);
     return node_error(n, DIAG_ONNX_OP_UNKNOWN,
                       "the operator is not known (bitletc --list-ops lists those that are); "
-                      "rewrite the node with operators that are");
+                      "rewrite the node with operators that are, or give it a domain of its own "
+                      "and load it with --plugin libNAME.so (see tests/plugin)");
 }
 
 static bool node_operands(struct import_node *n)
@@ -662,7 +679,9 @@ static bool import_node(struct importer *imp, const Onnx__NodeProto *p, int inde
     n.b = (struct ir_builder){.graph = imp->graph, .loc = n.loc, .diag = imp->diag};
     int errors = diag_errors(imp->diag);
     const Onnx__FunctionProto *f = importer_function(imp, p);
-    bool ok = f ? node_operands(&n) && importer_call(imp, &n, f) : import_row(&n);
+    bool ok = f                         ? node_operands(&n) && importer_call(imp, &n, f)
+              : importer_has_plugin(&n) ? node_operands(&n) && importer_plugin_node(&n)
+                                        : import_row(&n);
     if (ok == (diag_errors(imp->diag) > errors))
         bitlet_bug("node %d (%s) %s", index, p->op_type,
                    ok ? "reported errors and was imported" : "was refused and nothing reported");

@@ -5,6 +5,7 @@
 
 #include "import_extents.h"
 #include "import_runtime.h"
+#include "import_string.h"
 
 static struct ir_value *const_floats(struct import_node *n, const double *v, int count, int rank)
 {
@@ -181,8 +182,15 @@ static bool power_rounding(struct import_node *n, int64_t *out)
 static bool cast(struct import_node *n, enum dtype to)
 {
     int64_t round;
+    struct ir_value *x = n->in[0];
+    if (to == DT_STR)
+        return node_bind(n, 0, x->type.dtype == DT_STR ? x : string_format(n, x));
+    if (x->type.dtype == DT_STR)
+        x = string_parse(n, x, to);
+    if (x && x->type.dtype == to)
+        return node_bind(n, 0, x);
     struct ir_value *v =
-        irb_convert(&n->b, n->in[0], to, node_int(n, "saturate", 1) != 0 && dtype_is_float(to));
+        x ? irb_convert(&n->b, x, to, node_int(n, "saturate", 1) != 0 && dtype_is_float(to)) : NULL;
     if (!v || !power_rounding(n, &round))
         return false;
     if (to == DT_F8E8M0)

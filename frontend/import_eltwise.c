@@ -2,7 +2,7 @@
 // comparisons, logic.
 #include <string.h>
 
-#include "import_util.h"
+#include "import_string.h"
 
 // ---- One operand
 
@@ -84,7 +84,6 @@ BINARY(BitwiseAnd, bitand)
 BINARY(BitwiseOr, bitor)
 BINARY(BitwiseXor, bitxor)
 BINARY(Div, div)
-BINARY(Equal, eq)
 SWAPPED(Greater, lt)
 SWAPPED(GreaterOrEqual, le)
 BINARY(Less, lt)
@@ -155,4 +154,11 @@ bool import_Sum(struct import_node *n)
 bool import_Mean(struct import_node *n)
 {
     return node_bind(n, 0, node_with_scalar(n, BFN_div, chain(n, BFN_add), n->num_in));
+}
+
+bool import_Equal(struct import_node *n)
+{
+    if (n->in[0]->type.dtype == DT_STR)
+        return node_bind(n, 0, string_equal(n));
+    return node_bind(n, 0, irb_binary(&n->b, BFN_eq, n->in[0], n->in[1]));
 }

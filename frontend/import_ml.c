@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "import_host.h"
+
 // ---- Shared
 
 struct ir_value *ml_floats(struct import_node *n, const double *v, const int64_t *dim, int rank,
@@ -106,13 +108,6 @@ struct ir_value *ml_labels(struct import_node *n, struct ir_value *index, const 
     for (int i = 0; i < num; i++)
         ((const char **)t->data)[i] = strings[i];
     return irb_gather(&n->b, irb_const(&n->b, t, NULL), index, 0);
-}
-
-static bool refuse_strings(struct import_node *n, const char *what)
-{
-    return node_error(
-        n, DIAG_ONNX_OP_UNSUPPORTED,
-        "%s are strings, which are not compared; encode them as numbers before the model", what);
 }
 
 // ---- Elements and columns
@@ -243,6 +238,16 @@ bool import_Scaler(struct import_node *n)
 
 // ---- Tables
 
+static struct ir_value *match_strings(struct import_node *n, struct ir_value *x,
+                                      struct ir_value *keys)
+{
+    struct ir_type t =
+        ir_type_make(DT_BOOL, (const int64_t[]){x->type.dim[0], ir_type_elems(&keys->type)}, 2);
+    struct ir_value *in[] = {irb_broadcast(&n->b, x, t.dim, 2),
+                             irb_broadcast(&n->b, keys, t.dim, 2)};
+    return node_host(n, "string_equal", &(struct host_args){.in = in, .num_in = 2}, &t);
+}
+
 // x (any shape) against each of the keys: [elements, keys].
 static struct ir_value *matches(struct import_node *n, struct ir_value *x, struct ir_value *keys)
 {
@@ -250,6 +255,8 @@ static struct ir_value *matches(struct import_node *n, struct ir_value *x, struc
     if (!x || !keys)
         return NULL;
     x = irb_reshape(b, x, (const int64_t[]){ir_type_elems(&x->type), 1}, 2);
+    if (x && x->type.dtype == DT_STR)
+        return match_strings(n, x, keys);
     struct ir_value *same = irb_binary(b, BFN_eq, x, keys);
     if (!x || !dtype_is_float(x->type.dtype))
         return same;
@@ -261,16 +268,19 @@ static struct ir_value *matches(struct import_node *n, struct ir_value *x, struc
 bool import_OneHotEncoder(struct import_node *n)
 {
     int num, dims = n->in[0]->type.rank;
-    const int64_t *cats = node_ints(n, "cats_int64s", &num);
-    if (node_has_attr(n, "cats_strings") || n->in[0]->type.dtype == DT_STR)
-        return refuse_strings(n, "the categories");
+    bool text = n->in[0]->type.dtype == DT_STR;
+    const char *const *words = text ? node_strs(n, "cats_strings", &num) : NULL;
+    const int64_t *cats = text ? NULL : node_ints(n, "cats_int64s", &num);
     if (num == 0)
-        return node_error(n, DIAG_ONNX_ATTR, "cats_int64s is missing or empty");
+        return node_error(n, DIAG_ONNX_ATTR, "the input is %s, and %s is missing or empty",
+                          node_type_text(n, 0), text ? "cats_strings" : "cats_int64s");
     if (!node_check_rank(n, 0, 0, IR_MAX_RANK - 1))
         return false;
     struct ir_type t = n->in[0]->type;
     t.dim[dims] = num;
-    struct ir_value *hit = matches(n, node_convert(n, n->in[0], DT_I64), ml_ints(n, cats, num));
+    struct ir_value *hit =
+        text ? matches(n, n->in[0], node_const_strings(n, words, num))
+             : matches(n, node_convert(n, n->in[0], DT_I64), ml_ints(n, cats, num));
     return node_bind(n, 0, irb_reshape(&n->b, node_convert(n, hit, DT_F32), t.dim, dims + 1));
 }
 
@@ -332,6 +342,14 @@ static struct ir_value *table_default(struct import_node *n, enum dtype t)
     return node_convert(n, ml_ints(n, &i, 1), t);
 }
 
+static bool encode_strings(struct import_node *n, struct ir_value *keys, struct ir_value *values)
+{
+    struct ir_value *in[] = {n->in[0], keys, values, table_default(n, values->type.dtype)};
+    struct ir_type t = ir_type_make(values->type.dtype, n->in[0]->type.dim, n->in[0]->type.rank);
+    return node_bind(n, 0,
+                     node_host(n, "label_encode", &(struct host_args){.in = in, .num_in = 4}, &t));
+}
+
 // The default stands behind the values. Of keys that are repeated the last counts: the table is
 // searched from its end.
 bool import_LabelEncoder(struct import_node *n)
@@ -342,14 +360,14 @@ bool import_LabelEncoder(struct import_node *n)
     if (!keys || !values)
         return false;
     int64_t num = ir_type_elems(&keys->type), from = num - 1, back = -1, axis = 1;
-    if (keys->type.dtype == DT_STR || x->type.dtype == DT_STR)
-        return refuse_strings(n, "the keys");
     if (num < 1 || ir_type_elems(&values->type) != num)
         return node_error(n, DIAG_ONNX_ATTR, "%lld keys for %lld values", (long long)num,
                           (long long)ir_type_elems(&values->type));
     if (keys->type.dtype != x->type.dtype)
         return node_error(n, DIAG_ONNX_TYPE, "the keys are %s, the input is %s",
                           dtype_text(keys->type.dtype), node_type_text(n, 0));
+    if (x->type.dtype == DT_STR)
+        return encode_strings(n, keys, values);
     struct ir_value *hit =
         matches(n, x, irb_slice(b, irb_reshape(b, keys, &num, 1), &from, &num, &back));
     struct ir_value *place =

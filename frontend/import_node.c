@@ -23,6 +23,12 @@ static const Onnx__AttributeProto *find_attr(const struct import_node *n, const 
     return NULL;
 }
 
+int node_attr_kind(const struct import_node *n, const char *name)
+{
+    const Onnx__AttributeProto *a = find_attr(n, name);
+    return a ? (int)a->type : -1;
+}
+
 bool node_has_attr(const struct import_node *n, const char *name)
 {
     return find_attr(n, name) != NULL;

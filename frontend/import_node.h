@@ -42,6 +42,8 @@ const char *node_input_name(const struct import_node *n, int i); // "" when abse
 
 // Attributes, with the default when absent. Kinds are checked against the table before the body
 // runs.
+int node_attr_kind(const struct import_node *n,
+                   const char *name); // enum onnx_attr_kind; -1: absent
 bool node_has_attr(const struct import_node *n, const char *name);
 int64_t node_int(const struct import_node *n, const char *name, int64_t dflt);
 double node_float(const struct import_node *n, const char *name, double dflt);

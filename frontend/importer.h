@@ -27,6 +27,13 @@ struct import_scope {
     const char *const *independent; // tensors that a Gradient node differentiates by or holds
     size_t num_independent;
 };
+// What is known of the elements of a sequence or optional: extents -1, or type.known false, where
+// nothing is. inner: of the elements of its elements.
+struct importer_elem {
+    const struct ir_value *value;
+    struct ir_type type, inner;
+    bool has_inner;
+};
 struct importer {
     struct arena *arena;
     struct diag *diag;
@@ -41,8 +48,27 @@ struct importer {
     size_t inlined; // nodes of functions imported so far, bounded
     struct param *params;
     size_t num_params, cap_params;
+    struct importer_elem *elems;
+    size_t num_elems, cap_elems;
 };
 
+// ---- import_host.c
+// False: no shape, or more dimensions than are handled. Unknown extents are -1.
+bool importer_tensor_type(const Onnx__TypeProto__Tensor *tt, struct ir_type *out);
+// ---- import_sequence.c
+void importer_set_elem(struct importer *imp, const struct ir_value *v, const struct ir_type *t);
+struct ir_type importer_inner(const struct importer *imp, const struct ir_value *v);
+// The IR type of a sequence or optional of tensors or of such; false: p is something else.
+bool importer_list_type(const Onnx__TypeProto *p, struct ir_type *t);
+// Notes the element type of a graph input of that type.
+void importer_list_input(struct importer *imp, const struct ir_value *v, const Onnx__TypeProto *p);
+
+// ---- import_plugin.c
+struct import_node;
+bool importer_has_plugin(const struct import_node *n); // a loaded plugin has the node's operator
+bool importer_plugin_node(struct import_node *n);      // its operands are looked up
+
+// ---- import.c
 // The value of a tensor name, of the graph at hand or one around it, or NULL.
 struct ir_value *importer_find(const struct importer *imp, const char *name);
 // Whether the name is defined; *v is NULL for an operand that the caller of a function left out.

@@ -16,7 +16,8 @@ enum onnx_attr_kind {
     ONNX_GRAPH = 5,
     ONNX_FLOATS = 6,
     ONNX_INTS = 7,
-    ONNX_STRINGS = 8
+    ONNX_STRINGS = 8,
+    ONNX_TYPE = 13
 }; // as AttributeProto.AttributeType
 
 struct import_node;

@@ -419,3 +419,18 @@ const int64_t *ir_ints(const struct ir_op *op, enum ir_attr_id id, int *n)
         *n = a ? a->n : 0;
     return a ? a->is : NULL;
 }
+
+bool ir_is_pure(const struct ir_op *op)
+{
+    return (ir_op_info[op->op].traits & IR_T_PURE) != 0 ||
+           (op->op == IR_OP_HOST && ir_int(op, IR_A_pure, 0) == 1);
+}
+
+size_t ir_const_bytes(const struct ir_op *op)
+{
+    size_t bytes = tensor_bytes(op->data);
+    const char *const *text = op->data->dtype == DT_STR ? op->data->data : NULL;
+    for (int64_t i = 0; text && i < tensor_elems(op->data); i++)
+        bytes += strlen(text[i]) + 1;
+    return bytes;
+}

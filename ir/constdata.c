@@ -9,7 +9,7 @@ bool ir_put_int(struct tensor *t, int64_t i, bool negative, uint64_t magnitude)
     const struct dtype_info *info = &dtype_info[t->dtype];
     if (info->kind == DTK_F || info->kind == DTK_C)
         return ir_put_double(t, i, negative ? -(double)magnitude : (double)magnitude);
-    if (info->kind == DTK_S)
+    if (dtype_is_reference(t->dtype))
         return false;
     bool is_signed = info->kind == DTK_I;
     uint64_t limit = is_signed ? (uint64_t)1 << (info->bits - 1) : UINT64_MAX >> (64 - info->bits);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "eval_op.h"
+#include "tensor_list.h"
 
 typedef bool eval_body(const struct eval_call *c);
 
@@ -120,7 +121,7 @@ static bool eval_static(const struct ir_op *op, const struct tensor *const *in,
         out[i]->name = op->out[i]->name;
     }
     struct arena *scratch = arena_create();
-    struct eval_call c = {op, in, out, o ? o : &default_options, scratch, d};
+    struct eval_call c = {op, in, out, o ? o : &default_options, scratch, a, d};
     bool ok = bodies[op->op](&c);
     arena_destroy(scratch);
     return ok;
@@ -163,16 +164,6 @@ MARKER(LOOP_END)
 MARKER(IF_BEGIN)
 MARKER(ELSE_BEGIN)
 MARKER(IF_END)
-
-bool eval_op_HOST(const struct eval_call *c)
-{
-    if (c->o->host)
-        return c->o->host(c->o->user, c->op, c->in, c->out);
-    const struct ir_attr *name = ir_attr_find(c->op, IR_A_kernel_name);
-    return diag_report(c->diag, c->op->loc, DIAG_ONNX_OP_UNSUPPORTED,
-                       "the evaluator makes no host calls, and host kernel '%s' is needed",
-                       name ? name->s : "");
-}
 
 // ---- Graphs
 
@@ -267,8 +258,9 @@ static bool run_op(struct run *r, const struct ir_op *op)
     struct tensor **out = ARENA_ARRAY(r->book, (size_t)op->num_out + 1, struct tensor *);
     for (int i = 0; i < op->num_in; i++)
         in[i] = op->in[i] ? slot_of(r, op->in[i])->data : NULL;
-    // The results of one op share an arena only when it has one result.
-    bool own = !has_output(op) && op->num_out == 1;
+    // The results of one op share an arena only when it has one result. What references stand for
+    // may outlive the value that made them.
+    bool own = !has_output(op) && op->num_out == 1 && !dtype_is_reference(op->out[0]->type.dtype);
     struct arena *a = own ? arena_create() : r->out;
     if (!ir_eval_op(op, in, r->o, out, a, r->diag)) {
         if (own)
@@ -437,9 +429,7 @@ static bool bind_inputs(struct run *r, const struct ir_graph *g, const struct te
 
 static struct tensor *copy_tensor(const struct tensor *t, struct arena *a)
 {
-    struct tensor *c = tensor_create(a, t->dtype, t->dim, t->rank);
-    if (tensor_bytes(t))
-        memcpy(c->data, t->data, tensor_bytes(t));
+    struct tensor *c = tensor_copy(a, t);
     c->name = t->name;
     return c;
 }
@@ -513,11 +503,12 @@ static const struct tensor *fold_known(struct fold *f, const struct ir_value *v)
 
 static bool foldable(const struct fold *f, const struct ir_op *op)
 {
-    if (!op || !(ir_op_info[op->op].traits & IR_T_PURE))
+    if (!op || !ir_is_pure(op))
         return false;
     for (int i = 0; i < op->num_out; i++)
         if (!op->out[i]->type.known || op->out[i]->type.dtype == DT_LANES ||
             ir_type_is_dynamic(&op->out[i]->type) ||
+            dtype_info[op->out[i]->type.dtype].kind == DTK_H ||
             ir_type_elems(&op->out[i]->type) > f->max_elems)
             return false;
     return true;

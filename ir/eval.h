@@ -9,7 +9,7 @@ struct ir_eval_options {
     // Called with every value as it is computed, in order; for calibration. May be NULL.
     void (*watch)(void *user, const struct ir_value *v, const struct tensor *t);
     // Called for a host op to fill its results, which are zeroed and typed; false ends the run.
-    // NULL: a host op is an error.
+    // NULL: the kernel is called.
     bool (*host)(void *user, const struct ir_op *op, const struct tensor *const *in,
                  struct tensor **out);
     void *user;

@@ -13,6 +13,7 @@ struct eval_call {
     struct tensor **out;
     const struct ir_eval_options *o; // never NULL
     struct arena *scratch;           // emptied after the op
+    struct arena *arena;             // of the results
     struct diag *diag;
 };
 

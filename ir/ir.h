@@ -169,8 +169,13 @@ static inline struct ir_value *ir_operand(const struct ir_op *op, int i)
 {
     return i < op->num_in ? op->in[i] : NULL;
 }
+// No effect beyond its results, which follow from operands and attributes: PURE ops, and host calls
+// that say so.
+bool ir_is_pure(const struct ir_op *op);
 // The data of a value that a const op defines, else NULL.
 const struct tensor *ir_const_data(const struct ir_value *v);
+// Bytes of a const op's data in a binary: elements, and of strings the text behind them.
+size_t ir_const_bytes(const struct ir_op *op);
 static inline bool ir_is_mac(const struct ir_op *op)
 {
     return (ir_op_info[op->op].traits & IR_T_MAC) != 0;

@@ -184,6 +184,7 @@ static void add_element(struct textbuf *t, const struct tensor *x, int64_t i)
                 textbuf_double(t, ((const double *)x->data)[2 * i + part]);
         }
         break;
+    case DTK_H: break; // no constant is a list
     case DTK_X:
         textbuf_printf(t, "0x%llx", (unsigned long long)((const uint64_t *)x->data)[i]);
         break;

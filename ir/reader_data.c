@@ -90,7 +90,7 @@ static bool read_fill(struct ir_reader *r, struct ir_op *op, const struct ir_typ
     if (r->data_count != 1 || item->kind != READER_NUM ||
         (seed && (!item->num.is_int || item->num.negative)))
         return reader_error(r, at, DIAG_IR_DATA, "%s takes one number", r->data_word.s);
-    if (type->dtype == DT_STR || dtype_info[type->dtype].kind == DTK_C)
+    if (dtype_is_reference(type->dtype) || dtype_info[type->dtype].kind == DTK_C)
         return reader_error(r, at, DIAG_IR_DATA, "%s does not make elements of %s", r->data_word.s,
                             dtype_text(type->dtype));
     r->filled_bytes +=
@@ -199,8 +199,8 @@ static bool read_blob(struct ir_reader *r, struct ir_op *op, const struct ir_typ
         !args[1].num.is_int || args[1].num.negative || args[2].kind != READER_NUM ||
         !args[2].num.is_int || args[2].num.negative || args[2].num.magnitude > UINT32_MAX)
         return reader_error(r, at, DIAG_IR_DATA, "a blob is (\"file\", offset, crc)");
-    if (type->dtype == DT_STR)
-        return reader_error(r, at, DIAG_IR_DATA, "strings do not come from a blob");
+    if (dtype_is_reference(type->dtype))
+        return reader_error(r, at, DIAG_IR_DATA, "strings and lists do not come from a blob");
     struct tensor *t = header_only(r, type);
     const void *bytes = blob_bytes(r, t, args[0].text.s, args[1].num.magnitude, at);
     if (!bytes) {

@@ -222,8 +222,14 @@ static void print_functions(const char *title, const struct fn_info *fns, int nu
 static void print_types(FILE *f)
 {
     static const char *const KINDS[] = {
-        [DTK_I] = "two's complement", [DTK_U] = "unsigned", [DTK_F] = "float",  [DTK_B] = "bool",
-        [DTK_S] = "string handle",    [DTK_C] = "complex",  [DTK_X] = "opaque",
+        [DTK_I] = "two's complement",
+        [DTK_U] = "unsigned",
+        [DTK_F] = "float",
+        [DTK_B] = "bool",
+        [DTK_S] = "string handle",
+        [DTK_C] = "complex",
+        [DTK_X] = "opaque",
+        [DTK_H] = "list handle",
     };
     fputs("### Element types\n\n| number | name | bits | bytes of an element | kind "
           "|\n|---|---|---|---|---|\n",

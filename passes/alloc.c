@@ -271,6 +271,7 @@ static void place_constants(struct alloc *s)
         if (op->op != IR_OP_CONST)
             continue;
         struct memory *m = memory_of(s, op->out[0]);
+        m->bytes = ir_const_bytes(op);
         m->addr = op->out[0]->type.dtype == DT_LANES
                       ? IMAGE_LANES_BASE + bump(&s->lanes, m->bytes, LINE)
                       : IMAGE_RODATA_BASE + bump(&s->rodata, m->bytes, LINE);

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "io.h"
 #include "pass.h"
+#include "plugin.h"
 
 #define TOOL "bitlet-opt"
 
@@ -32,6 +33,7 @@ static const char help_text[] =
     "      --dump-ir[=P,..|all]  write the module after these passes (all) to NN-pass.bir\n"
     "      --dump-dir DIR        where (.)\n"
     "      --time-passes         seconds and ops of every pass, on standard error\n"
+    "      --plugin LIB.so       host kernels of one's own, for calibration and folding\n"
     "      --list-passes         the passes, in the order of the default pipeline\n"
     "      --version  --help\n"
     "\n"
@@ -63,6 +65,7 @@ enum {
     OPT_DUMP_DIR,
     OPT_TIME,
     OPT_LIST,
+    OPT_PLUGIN,
     OPT_VERSION,
     OPT_HELP
 };
@@ -80,11 +83,20 @@ static const struct option long_options[] = {
     {"dump-ir", optional_argument, NULL, OPT_DUMP_IR},
     {"dump-dir", required_argument, NULL, OPT_DUMP_DIR},
     {"time-passes", no_argument, NULL, OPT_TIME},
+    {"plugin", required_argument, NULL, OPT_PLUGIN},
     {"list-passes", no_argument, NULL, OPT_LIST},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
+
+static int load_plugin(const char *path)
+{
+    struct arena *a = arena_create();
+    bool ok = plugin_load(path, diag_create(a, NULL));
+    arena_destroy(a);
+    return ok ? -1 : CLI_INPUT;
+}
 
 static int list_passes(void)
 {
@@ -130,6 +142,7 @@ static int take_option(struct options *o, int c, const char *arg)
     case OPT_DUMP_DIR: o->run.dump_dir = arg; return -1;
     case OPT_TIME: o->run.time_passes = true; return -1;
     case OPT_LIST: return list_passes();
+    case OPT_PLUGIN: return load_plugin(arg);
     case OPT_VERSION: return cli_version(TOOL);
     case OPT_HELP: return cli_help(help_text);
     default: return cli_usage_hint(TOOL);

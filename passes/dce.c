@@ -136,11 +136,6 @@ static struct ir_op *find_or_enter(struct op_table *t, struct ir_op *op)
 
 // ---- The pass
 
-static bool is_pure(const struct ir_op *op)
-{
-    return (ir_op_info[op->op].traits & IR_T_PURE) != 0;
-}
-
 // Follows the regions of control flow. What stands in one that has ended serves nobody outside.
 static void follow_regions(struct op_table *t, const struct ir_op *op)
 {
@@ -168,7 +163,7 @@ static void merge_equal(struct pass_ctx *ctx, struct ir_graph *g)
     for (struct ir_op *op = g->first, *next; op != NULL; op = next) {
         next = op->next;
         follow_regions(&t, op);
-        struct ir_op *same = is_pure(op) ? find_or_enter(&t, op) : NULL;
+        struct ir_op *same = ir_is_pure(op) ? find_or_enter(&t, op) : NULL;
         if (same == NULL)
             continue;
         for (int i = 0; i < op->num_out; i++)
@@ -202,7 +197,7 @@ void pass_sweep(struct ir_graph *g)
         mark_extents(op, false);
     for (struct ir_op *op = g->last, *prev; op != NULL; op = prev) {
         prev = op->prev;
-        if (is_pure(op) && is_unused(op))
+        if (ir_is_pure(op) && is_unused(op))
             ir_op_erase(op);
         else
             mark_extents(op, true);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "eval.h"
+#include "host.h"
 #include "index.h"
 #include "pass.h"
 
@@ -52,10 +53,18 @@ static bool grows_too_much(const struct ir_op *op)
     return out > SMALL_BYTES && out / GROWTH_MAX > in;
 }
 
+// What a call makes of references lives as long as the call's own memory; a kernel of a plugin may
+// not be loaded.
+static bool is_known_call(const struct ir_op *op)
+{
+    return !dtype_is_reference(op->out[0]->type.dtype) &&
+           host_kernel_find(ir_attr_find(op, IR_A_kernel_name)->s);
+}
+
 static bool is_foldable(const struct fold *f, const struct ir_op *op)
 {
-    if (op->op == IR_OP_CONST || op->num_out != 1 || !(ir_op_info[op->op].traits & IR_T_PURE) ||
-        op->op == IR_OP_EXTENT || ir_op_is_dynamic(op) || grows_too_much(op))
+    if (op->op == IR_OP_CONST || op->num_out != 1 || !ir_is_pure(op) || op->op == IR_OP_EXTENT ||
+        (op->op == IR_OP_HOST && !is_known_call(op)) || ir_op_is_dynamic(op) || grows_too_much(op))
         return false;
     if (op->out[0]->num_uses == 0 && !op->out[0]->is_output && !op->out[0]->is_extent)
         return false;

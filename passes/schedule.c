@@ -33,11 +33,6 @@ struct sched {
     int num_classes;
 };
 
-static bool is_pure(const struct ir_op *op)
-{
-    return (ir_op_info[op->op].traits & IR_T_PURE) != 0;
-}
-
 // ---- Memory classes: a value and its reshapes share one.
 
 static int class_of(const struct sched *s, const struct ir_value *v)
@@ -113,7 +108,7 @@ static void collect_ops(struct sched *s)
         bool alias = ir_op_is_alias(op);
         for (int i = 0; i < op->num_out && !alias; i++)
             o->out_bytes += ir_type_bytes(&op->out[i]->type);
-        if (!is_pure(op)) {
+        if (!ir_is_pure(op)) {
             if (last_effect >= 0)
                 add_dep(o, last_effect);
             last_effect = s->num;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim_tool.h"
+#include "tensor_list.h"
 
 struct difference {
     int64_t elems, differing, first; // first: index of the first that differs
@@ -23,6 +24,8 @@ static struct tensor real_parts(const struct tensor *t)
 
 static bool equal_exactly(const struct tensor *a, const struct tensor *b, int64_t i)
 {
+    if (a->dtype == DT_STR)
+        return strcmp(((const char *const *)a->data)[i], ((const char *const *)b->data)[i]) == 0;
     if (dtype_is_int(a->dtype))
         return tensor_get_int(a, i) == tensor_get_int(b, i);
     double x = tensor_get_double(a, i), y = tensor_get_double(b, i);
@@ -70,6 +73,8 @@ static const char *index_text(const struct tensor *t, int64_t i, struct arena *a
 
 static const char *value_text(const struct tensor *t, int64_t i, struct arena *a)
 {
+    if (t->dtype == DT_STR)
+        return arena_printf(a, "'%s'", ((const char *const *)t->data)[i]);
     if (dtype_is_int(t->dtype))
         return arena_printf(a, "%" PRId64, tensor_get_int(t, i));
     return arena_printf(a, "%.9g", tensor_get_double(t, i));
@@ -114,14 +119,35 @@ static bool compare_one(size_t k, const struct tensor *t, const struct tensor *e
                        value_text(&b, r.first, scratch));
 }
 
+// Lists element by element.
+static bool compare_value(size_t k, const struct tensor *t, const struct tensor *e, double rtol,
+                          double atol, FILE *summary, struct arena *scratch, struct diag *d)
+{
+    if (!comparable(k, t, e, scratch, d))
+        return false;
+    if (dtype_info[t->dtype].kind != DTK_H)
+        return compare_one(k, t, e, rtol, atol, summary, scratch, d);
+    const struct tensor_list *a = tensor_list_of(t), *b = tensor_list_of(e);
+    if (a->num != b->num)
+        return diag_report(d, LOC_NONE, DIAG_MISMATCH,
+                           "output %zu '%s' has %" PRId64 " elements, %" PRId64 " are expected", k,
+                           t->name ? t->name : "", a->num, b->num);
+    bool ok = true;
+    for (int64_t i = 0; i < a->num; i++) {
+        struct tensor x = *a->item[i];
+        x.name = arena_printf(scratch, "%s[%" PRId64 "]", t->name ? t->name : "", i);
+        ok = compare_value(k, &x, b->item[i], rtol, atol, summary, scratch, d) && ok;
+    }
+    return ok;
+}
+
 bool tool_compare(struct tensor *const *outputs, struct tensor *const *expected, size_t num,
                   double rtol, double atol, FILE *summary, struct diag *d)
 {
     struct arena *scratch = arena_create();
     bool ok = true;
     for (size_t k = 0; k < num; k++)
-        ok = comparable(k, outputs[k], expected[k], scratch, d) &&
-             compare_one(k, outputs[k], expected[k], rtol, atol, summary, scratch, d) && ok;
+        ok = compare_value(k, outputs[k], expected[k], rtol, atol, summary, scratch, d) && ok;
     arena_destroy(scratch);
     return ok;
 }

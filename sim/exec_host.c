@@ -1,33 +1,23 @@
-// hcall: a kernel's signature is turned into a libffi call over the machine's memory.
-#include <ffi.h>
+// hcall: views and registers become the operands of a host kernel, handles the values they stand
+// for.
 #include <string.h>
 
 #include "host.h"
-#include "state.h"
+#include "refs.h"
 #include "timeline.h"
-
-#define MAX_ARGS 64
-
-union argument {
-    void *ptr;
-    int64_t i;
-    double f;
-};
 
 struct call {
     const struct host_kernel *kernel;
-    int64_t tensors, scalars; // passed by the instruction
-    int64_t used_tensors, used_scalars;
-    unsigned num;
-    ffi_type *types[MAX_ARGS];
-    union argument values[MAX_ARGS];
-    void *pointers[MAX_ARGS];
+    struct tensor t[ISA_TREGS];
+    uint8_t *memory[ISA_TREGS];               // of each in the machine
+    struct tensor *results[ISA_TREGS];        // t0 .. in the order of the signature
+    const struct tensor *operands[ISA_TREGS]; // after them
+    int num, num_results;
 };
 
-static bool mismatch(struct sim *s, const struct call *c, const char *what)
+static bool failed(struct sim *s, const struct call *c, const char *what)
 {
-    return sim_fault_at(s, SIM_FAULT_HOST, 0, "kernel '%.60s' (%.60s): %s", c->kernel->name,
-                        c->kernel->signature, what);
+    return sim_fault_at(s, SIM_FAULT_HOST, 0, "kernel '%.60s': %s", c->kernel->name, what);
 }
 
 static bool is_dense(const struct sim_view *v)
@@ -42,89 +32,78 @@ static bool is_dense(const struct sim_view *v)
     return true;
 }
 
-static bool add_tensor(struct sim *s, struct call *c, const char *word, size_t len)
+// The compiler passes an absent operand as a view of type `lanes` at address 0 without elements.
+static bool is_absent(const struct sim_view *v)
 {
-    enum dtype want;
-    if (c->used_tensors == c->tensors)
-        return mismatch(s, c, "takes more tensors than are passed");
-    const struct sim_view *v = &s->t[c->used_tensors++];
-    if (!dtype_by_text(word + 2, len - 2, &want))
-        bitlet_bug("host kernel %s: no type in '%.*s'", c->kernel->name, (int)len, word);
-    if (v->dtype != want)
-        return sim_fault_at(s, SIM_FAULT_TYPE, v->base,
-                            "kernel '%.60s' takes %s as tensor %lld, not %s", c->kernel->name,
-                            dtype_text(want), (long long)c->used_tensors - 1, dtype_text(v->dtype));
-    uint8_t *host;
-    bool write = word[0] == 'w';
-    if (!sim_view_map(s, v, write, &host))
+    return v->base == 0 && v->dtype == DT_LANES;
+}
+
+// A tensor of references holds pointers, in memory of its own.
+static bool load_references(struct sim *s, struct call *c, int i, int64_t n, bool write)
+{
+    struct tensor *t = &c->t[i];
+    const void **value = ARENA_ARRAY(s->arena, (size_t)n + 1, const void *);
+    bool ok = true;
+    for (int64_t k = 0; ok && k < n; k++)
+        ok = sim_ref_get(s, t->dtype, write ? 0 : io_get64(c->memory[i] + 8 * k), &value[k]);
+    t->data = value;
+    return ok;
+}
+
+static void store_references(struct sim *s, struct call *c, int i)
+{
+    const struct tensor *t = &c->t[i];
+    const void *const *value = t->data;
+    int64_t n = tensor_elems(t);
+    for (int64_t k = 0; k < n; k++)
+        io_put64(c->memory[i] + 8 * k, sim_ref_make(s, t->dtype, value[k]));
+}
+
+static bool add_tensor(struct sim *s, struct call *c, int i)
+{
+    const struct sim_view *v = &s->t[i];
+    struct tensor *t = &c->t[i];
+    bool write = i < c->num_results;
+    int64_t n;
+    if (!write && is_absent(v))
+        return true;
+    if (!sim_view_elems(s, v, &n) || !sim_view_map(s, v, write, &c->memory[i]))
         return false;
-    if (!is_dense(v))
-        return mismatch(s, c, "takes dense tensors");
+    if (v->rank > BITLET_MAX_RANK || !is_dense(v))
+        return failed(s, c, "takes dense tensors");
     sim_count_view(s, v, write);
-    c->types[c->num] = &ffi_type_pointer;
-    c->values[c->num++].ptr = host;
-    return true;
-}
-
-static bool add_count(struct sim *s, struct call *c)
-{
-    if (c->used_tensors == 0)
-        bitlet_bug("host kernel %s: a count before the first tensor", c->kernel->name);
-    c->types[c->num] = &ffi_type_sint64;
-    return sim_view_elems(s, &s->t[c->used_tensors - 1], &c->values[c->num++].i);
-}
-
-static bool add_scalar(struct sim *s, struct call *c, bool is_float)
-{
-    if (c->used_scalars == c->scalars)
-        return mismatch(s, c, "takes more scalars than are passed");
-    int64_t bits = s->x[10 + c->used_scalars++];
-    c->types[c->num] = is_float ? &ffi_type_double : &ffi_type_sint64;
-    if (is_float)
-        memcpy(&c->values[c->num].f, &bits, sizeof bits);
+    *t = (struct tensor){.dtype = v->dtype, .rank = v->rank, .data = c->memory[i]};
+    memcpy(t->dim, v->extent, (size_t)v->rank * sizeof *t->dim);
+    if (write)
+        c->results[i] = t;
     else
-        c->values[c->num].i = bits;
-    c->num++;
+        c->operands[i - c->num_results] = t;
+    if (dtype_is_reference(t->dtype))
+        return load_references(s, c, i, n, write);
+    if (write && n > 0)
+        memset(t->data, 0, tensor_bytes(t));
     return true;
 }
 
-static bool add_word(struct sim *s, struct call *c, const char *word, size_t len)
+static bool invoke(struct sim *s, struct call *c, int64_t num_scalars)
 {
-    if (c->num == MAX_ARGS)
-        bitlet_bug("host kernel %s: more than %d parameters", c->kernel->name, MAX_ARGS);
-    switch (word[0]) {
-    case 'r':
-    case 'w': return add_tensor(s, c, word, len);
-    case 'n': return add_count(s, c);
-    case 'i': return add_scalar(s, c, false);
-    case 'f': return add_scalar(s, c, true);
-    default: bitlet_bug("host kernel %s: '%.*s' in its signature", c->kernel->name, (int)len, word);
-    }
-}
-
-static bool gather(struct sim *s, struct call *c)
-{
-    for (const char *p = c->kernel->signature; *p;) {
-        size_t len = strcspn(p, " ");
-        if (!add_word(s, c, p, len))
-            return false;
-        p += len + strspn(p + len, " ");
-    }
-    if (c->used_tensors != c->tensors || c->used_scalars != c->scalars)
-        return mismatch(s, c, "takes fewer operands than are passed");
-    return true;
-}
-
-static bool invoke(struct sim *s, struct call *c)
-{
-    ffi_cif cif;
     const char *why = NULL;
-    for (unsigned i = 0; i < c->num; i++)
-        c->pointers[i] = &c->values[i];
-    if (ffi_prep_cif(&cif, FFI_DEFAULT_ABI, c->num, &ffi_type_pointer, c->types) != FFI_OK)
-        bitlet_bug("host kernel %s: libffi refuses its signature", c->kernel->name);
-    ffi_call(&cif, c->kernel->fn, &why, c->pointers);
-    return !why || mismatch(s, c, why);
+    struct host_call call = {
+        .kernel = c->kernel,
+        .results = c->results,
+        .operands = c->operands,
+        .scalars = &s->x[10],
+        .num_results = c->num_results,
+        .num_operands = c->num - c->num_results,
+        .num_scalars = (int)num_scalars,
+        .arena = s->arena,
+    };
+    if (!host_invoke(&call, &why))
+        return failed(s, c, why);
+    for (int i = 0; i < c->num_results; i++)
+        if (dtype_is_reference(c->t[i].dtype))
+            store_references(s, c, i);
+    return true;
 }
 
 bool sim_exec_HCALL(struct sim *s, const struct isa_args_HCALL *in)
@@ -133,12 +112,19 @@ bool sim_exec_HCALL(struct sim *s, const struct isa_args_HCALL *in)
         return sim_fault_at(s, SIM_FAULT_HOST, 0, "row %lld of a host table of %zu",
                             (long long)in->kernel, s->img->num_host);
     const char *name = s->img->host[in->kernel];
-    struct call c = {.kernel = host_kernel_find(name), .tensors = in->nt, .scalars = in->nx};
+    struct call c = {.kernel = host_kernel_find(name), .num = (int)in->nt};
     if (!c.kernel)
-        return sim_fault_at(s, SIM_FAULT_HOST, 0, "no kernel is called '%.100s'", name);
+        return sim_fault_at(s, SIM_FAULT_HOST, 0,
+                            "no kernel is called '%.100s'; --plugin loads more", name);
     if (in->nx > ISA_XREGS - 10)
         return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "%lld scalars from x10 on", (long long)in->nx);
-    if (!gather(s, &c) || !invoke(s, &c))
+    c.num_results = host_count_results(c.kernel);
+    if (c.num < c.num_results)
+        return failed(s, &c, "gives more results than tensors are passed");
+    for (int i = 0; i < c.num; i++)
+        if (!add_tensor(s, &c, i))
+            return false;
+    if (!invoke(s, &c, in->nx))
         return false;
     s->layer->host_calls++;
     s->cost.cycles =

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim_tool.h"
+#include "tensor_list.h"
 
 struct finder {
     const char *prefix; // "input", "output"
@@ -56,7 +57,7 @@ static bool find_in_folder(struct finder *f, const char *dir)
             path = existing_file(dir, file_stem(f->slots[k].name, f->a), f->a);
         if (!path)
             continue;
-        f->out[k] = tensor_read(path, f->a, f->d);
+        f->out[k] = tensor_read_as(f->slots[k].dtype, path, f->a, f->d);
         ok = f->out[k] && ok;
     }
     return ok;
@@ -94,7 +95,7 @@ static bool take_file(struct finder *f, const char *path)
     if (f->next >= f->num)
         return diag_report(f->d, diag_file(f->d, path), DIAG_TENSOR_MISMATCH,
                            "one file too many: the binary has %zu %ss", f->num, f->prefix);
-    f->out[f->next] = tensor_read(path, f->a, f->d);
+    f->out[f->next] = tensor_read_as(f->slots[f->next].dtype, path, f->a, f->d);
     return f->out[f->next++] != NULL;
 }
 
@@ -148,10 +149,6 @@ static bool inputs_fit(const struct image *img, struct diag *d)
             bytes > img->heap_bytes)
             return diag_report(d, LOC_NONE, DIAG_IMAGE_FORMAT,
                                "input '%s' of the binary is larger than its memory", io->name);
-        if (io->dtype == DT_STR)
-            return diag_report(
-                d, LOC_NONE, DIAG_IMAGE_FORMAT,
-                "input '%s' of the binary holds strings, which the machine has none of", io->name);
     }
     return true;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "sim_tool.h"
+#include "tensor_list.h"
 
 bool tool_write_outputs(const char *dir, struct tensor *const *outputs, size_t num, struct arena *a,
                         struct diag *d)
@@ -11,6 +12,8 @@ bool tool_write_outputs(const char *dir, struct tensor *const *outputs, size_t n
     bool ok = io_make_dir(dir, d);
     for (size_t k = 0; ok && k < num; k++) {
         ok = tensor_write_pb(arena_printf(a, "%s/output_%zu.pb", dir, k), outputs[k], d) && ok;
+        if (dtype_info[outputs[k]->dtype].kind == DTK_H)
+            continue; // NumPy has no lists
         ok = tensor_write_npy(arena_printf(a, "%s/output_%zu.npy", dir, k), outputs[k], d) && ok;
     }
     return ok;
@@ -77,8 +80,7 @@ void tool_print_outputs(struct tensor *const *outputs, size_t num, FILE *f)
     struct arena *scratch = arena_create();
     for (size_t k = 0; k < num; k++) {
         const struct tensor *t = outputs[k];
-        fprintf(f, "output %zu       '%s' %s", k, t->name ? t->name : "",
-                tensor_type_text(t->dtype, t->dim, t->rank, scratch));
+        fprintf(f, "output %zu       '%s' %s", k, t->name ? t->name : "", tensor_text(t, scratch));
         struct summary s = has_order(t->dtype) ? summarise(t) : (struct summary){0};
         if (s.counted)
             fprintf(f, ": min %.6g, max %.6g, mean %.6g", s.min, s.max, s.sum / (double)s.counted);

@@ -6,6 +6,8 @@
 
 #include "exec.h"
 #include "first_use.h"
+#include "refs.h"
+#include "tensor_list.h"
 #include "timeline.h"
 
 const char *const sim_datapath_name[] = {
@@ -90,6 +92,7 @@ struct sim *sim_create(const struct image *img, const struct sim_options *o, str
     s->machine = img->machine;
     s->opt = *o;
     s->arena = a;
+    s->refs = sim_refs_create(a);
     for (int t = 0; t < ISA_TREGS; t++)
         memset(s->t[t].axis, -1, sizeof s->t[t].axis);
     if (!reserve_memory(s)) {
@@ -128,8 +131,7 @@ static bool io_range(struct sim *s, const struct image_io *io, bool write, uint8
 {
     int64_t elems = io->rank > BITLET_MAX_RANK ? -1 : dims_elems(io->dim, io->rank);
     uint64_t size;
-    if (elems < 0 || io->dtype == DT_STR ||
-        !io_mul_ok((uint64_t)elems, dtype_bytes(io->dtype), &size))
+    if (elems < 0 || !io_mul_ok((uint64_t)elems, dtype_bytes(io->dtype), &size))
         return false;
     struct sim_fault kept = s->fault;
     int touches = s->num_touch;
@@ -142,10 +144,9 @@ static bool io_range(struct sim *s, const struct image_io *io, bool write, uint8
 
 static bool bad_io(const struct image_io *io, const char *what, struct diag *d)
 {
-    return diag_report(d, LOC_NONE, DIAG_IMAGE_FORMAT, "%s '%s' of the binary %s", what,
-                       io->name ? io->name : "",
-                       io->dtype == DT_STR ? "holds strings, which the machine has none of"
-                                           : "lies outside the machine's memory");
+    return diag_report(d, LOC_NONE, DIAG_IMAGE_FORMAT,
+                       "%s '%s' of the binary lies outside the machine's memory", what,
+                       io->name ? io->name : "");
 }
 
 // A tensor's extents within those that memory is laid out for; what is known only at run time may
@@ -184,6 +185,20 @@ static void copy_box(const struct tensor *t, const struct image_io *io, uint8_t 
     }
 }
 
+static void put_elements(struct sim *s, const struct image_io *io, uint8_t *host,
+                         const struct tensor *t)
+{
+    if (!dtype_is_reference(t->dtype)) {
+        copy_box(t, io, host, true);
+        return;
+    }
+    const void *const *value = tensor_copy(s->arena, t)->data;
+    struct tensor *handles = tensor_create(s->arena, DT_U64, t->dim, t->rank);
+    for (int64_t i = 0; i < tensor_elems(t); i++)
+        ((uint64_t *)handles->data)[i] = sim_ref_make(s, t->dtype, value[i]);
+    copy_box(handles, io, host, true);
+}
+
 // The word of memory that holds an extent.
 static uint8_t *extent_word(struct sim *s, uint64_t addr, bool write)
 {
@@ -217,8 +232,29 @@ bool sim_set_input(struct sim *s, size_t index, const struct tensor *t, struct d
             memcpy(word, &t->dim[i], sizeof t->dim[i]);
         }
     if (bytes)
-        copy_box(t, io, host, true);
+        put_elements(s, io, host, t);
     return true;
+}
+
+// t holds handles of the machine: they become what they stand for, copied to arena a. False: a
+// handle that stands for nothing.
+static bool get_references(struct sim *s, struct tensor *t, struct arena *a)
+{
+    const void **value = t->data;
+    uint64_t handle;
+    struct tensor one = {.dtype = t->dtype};
+    struct sim_fault kept = s->fault;
+    bool ok = true;
+    s->fault = (struct sim_fault){0};
+    for (int64_t i = 0; ok && i < tensor_elems(t); i++) {
+        memcpy(&handle, &value[i], sizeof handle);
+        ok = sim_ref_get(s, t->dtype, handle, &value[i]);
+        one.data = &value[i];
+        if (ok)
+            value[i] = *(const void *const *)tensor_copy(a, &one)->data;
+    }
+    s->fault = kept;
+    return ok;
 }
 
 struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a)
@@ -243,7 +279,7 @@ struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a)
     t->name = io->name;
     if (bytes)
         copy_box(t, io, host, false);
-    return t;
+    return !dtype_is_reference(t->dtype) || get_references(s, t, a) ? t : NULL;
 }
 
 const struct sim_stats *sim_stats(const struct sim *s)

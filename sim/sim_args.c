@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin.h"
 #include "sim_tool.h"
 
 enum option_arg { ARG_NONE, ARG_ONE, ARG_MAYBE, ARG_LIST };
@@ -80,6 +81,7 @@ static bool apply_value(enum option_id id, const char *v, struct tool_args *out,
     switch (id) {
     case OPT_OUTPUTS: out->outputs = v; return true;
     case OPT_STATS: out->stats = v; return true;
+    case OPT_PLUGIN: return plugin_load(v, d);
     case OPT_RTOL: return parse_tolerance(d, name, v, &out->rtol);
     case OPT_ATOL: return parse_tolerance(d, name, v, &out->atol);
     case OPT_SEED: return parse_uint(d, name, v, UINT64_MAX, &out->seed);

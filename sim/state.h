@@ -56,6 +56,7 @@ struct sim_pack_config {
 struct sim_decoded; // exec.c
 struct sim_timeline;
 struct first_use;
+struct sim_refs;
 
 struct sim {
     const struct image *img;
@@ -81,6 +82,7 @@ struct sim {
     void *bce;                     // working memory of the datapath (bce.h)
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics
+    struct sim_refs *refs;       // values behind the handles of strings and lists
     struct sim_decoded *decoded; // cache of decoded instructions, by pc
     uint8_t *scratch;            // see sim_scratch
     size_t scratch_bytes;

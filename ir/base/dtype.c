@@ -9,14 +9,15 @@ const struct dtype_info dtype_info[DT_NUM] = {
 #include "dtypes.def"
 };
 
-// Rows that share an ONNX number do not compile: they make one case twice.
+// Rows that share a number do not compile: they make one case twice.
 bool dtype_by_onnx(int64_t onnx, enum dtype *out)
 {
+    enum { NO_TENSOR = 254 }; // numbers from here on are no element types of ONNX's
     switch (onnx) {
 #define DTYPE(ENUM, text, number, bits, bytes, kind)                                               \
     case (number):                                                                                 \
         *out = DT_##ENUM;                                                                          \
-        return (number) != 0;
+        return (number) != 0 && (number) < NO_TENSOR;
 #include "dtypes.def"
     default: return false;
     }

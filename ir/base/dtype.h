@@ -12,7 +12,7 @@ enum dtype {
     DT_NUM
 };
 
-enum dtype_kind { DTK_I, DTK_U, DTK_F, DTK_B, DTK_S, DTK_C, DTK_X };
+enum dtype_kind { DTK_I, DTK_U, DTK_F, DTK_B, DTK_S, DTK_C, DTK_X, DTK_H };
 
 struct dtype_info {
     const char *text;
@@ -41,6 +41,11 @@ static inline bool dtype_is_int(enum dtype t)
 {
     return dtype_info[t].kind == DTK_I || dtype_info[t].kind == DTK_U ||
            dtype_info[t].kind == DTK_B;
+}
+// Strings, sequences and optionals: the element refers to a value that lies elsewhere.
+static inline bool dtype_is_reference(enum dtype t)
+{
+    return dtype_info[t].kind == DTK_S || dtype_info[t].kind == DTK_H;
 }
 bool dtype_by_text(const char *text, size_t len, enum dtype *out);
 bool dtype_by_onnx(int64_t onnx, enum dtype *out);

@@ -12,7 +12,9 @@
 #include "io.h"
 #include "proto_alloc.h"
 #include "tensor.pb-c.h"
+#include "tensor_list.h"
 #include "tensor_npy.h"
+#include "tensor_proto.h"
 
 struct source {
     const Onnx__TensorProto *proto;
@@ -477,24 +479,36 @@ static void fill_payload(Onnx__TensorProto *p, const struct tensor *t, struct ar
     p->raw_data.data = is_packed(t->dtype) ? pack_bits(t, (int64_t)n, scratch) : t->data;
 }
 
-bool tensor_write_pb(const char *path, const struct tensor *t, struct diag *d)
+void tensor_fill_proto(struct Onnx__TensorProto *p, const struct tensor *t, struct arena *scratch)
 {
-    struct arena *scratch = arena_create();
-    Onnx__TensorProto p = ONNX__TENSOR_PROTO__INIT;
-    int64_t dims[BITLET_MAX_RANK];
-    memcpy(dims, t->dim, sizeof dims);
-    p.n_dims = (size_t)t->rank;
-    p.dims = dims;
-    p.has_data_type = 1;
-    p.data_type = dtype_info[t->dtype].onnx;
-    p.name = t->name ? arena_strdup(scratch, t->name) : NULL;
-    fill_payload(&p, t, scratch);
+    onnx__tensor_proto__init(p);
+    p->n_dims = (size_t)t->rank;
+    p->dims = arena_memdup(scratch, t->dim, sizeof t->dim);
+    p->has_data_type = 1;
+    p->data_type = dtype_info[t->dtype].onnx;
+    p->name = t->name ? arena_strdup(scratch, t->name) : NULL;
+    fill_payload(p, t, scratch);
+}
+
+bool tensor_write_message(const char *path, const struct ProtobufCMessage *m, struct arena *scratch,
+                          struct diag *d)
+{
     struct io_out *o = io_create(path, scratch, d);
     if (o) {
         struct file_buffer buffer = {.base = {.append = append_to_file}, .file = io_file(o)};
-        onnx__tensor_proto__pack_to_buffer(&p, &buffer.base);
+        protobuf_c_message_pack_to_buffer(m, &buffer.base);
     }
-    bool ok = o && io_commit(o, d);
+    return o && io_commit(o, d);
+}
+
+bool tensor_write_pb(const char *path, const struct tensor *t, struct diag *d)
+{
+    if (dtype_info[t->dtype].kind == DTK_H)
+        return tensor_write_list_pb(path, t, d);
+    struct arena *scratch = arena_create();
+    Onnx__TensorProto p;
+    tensor_fill_proto(&p, t, scratch);
+    bool ok = tensor_write_message(path, &p.base, scratch, d);
     arena_destroy(scratch);
     return ok;
 }

@@ -112,6 +112,7 @@ struct tensor *tensor_random(struct arena *a, enum dtype type, const int64_t *di
         case DTK_I:
         case DTK_U: put_int(t, i, next_int(&s, type)); break;
         case DTK_B: put_int(t, i, (int64_t)(next_bits(&s) >> 63)); break;
+        case DTK_H: break; // an empty list
         case DTK_X: put_int(t, i, (int64_t)next_bits(&s)); break;
         case DTK_S:
             ((const char **)t->data)[i] = arena_printf(a, "s%u", (unsigned)(next_bits(&s) >> 58));

@@ -19,7 +19,7 @@ manifest.txt says what is not expected to pass, one line a case:
     random NAME REASON      element types and extents of the outputs are compared, not the elements
     eval xfail NAME REASON  only with that tool (eval or sim)
 
-A case whose operators (or types of inputs) are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
+A case whose operators are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
 missing are counted. Ends with "N passed, N failed[, N skipped]"; skipped are expected failures and unsupported cases.
 """
 import argparse
@@ -125,7 +125,6 @@ class Case:
         initializers = {text(t, 8) for t in children(graph, 5)}
         inputs = [i for i in children(graph, 11) if text(i, 1) not in initializers]
         self.inputs = [text(i, 1) for i in inputs]
-        self.only_tensors = all(children(t, 1) for i in inputs + children(graph, 12) for t in children(i, 2))
 
     def model(self):
         return os.path.join(self.folder, "model.onnx")
@@ -152,9 +151,9 @@ class Case:
         return None if fits else "%s-%d" % (operator, opset)
 
     def missing(self, table):
-        """What keeps the case from being tried: operators without a row, or inputs that are no tensors."""
+        """What keeps the case from being tried: operators without a row."""
         found = [lack for lack in (self.lacks(o, table) for o in self.operators) if lack]
-        return sorted(found) or ([] if self.only_tensors else ["(sequences and optionals)"])
+        return sorted(found)
 
     def input_file(self, name):
         return os.path.join(self.data, "input_%d.pb" % self.inputs.index(name))

@@ -6,16 +6,17 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PARTS = ("ir/base", "ir", "isa", "sim", "frontend", "passes", "backend")
+PARTS = ("ir/base", "ir/host", "ir", "isa", "sim", "frontend", "passes", "backend")
 
 # Whose headers a part may include, besides its own. A main sits on top: it may include what its line allows too.
 MAY_INCLUDE = {
     "ir/base": (),
     "isa": ("ir/base",),
-    "sim": ("ir/base", "isa"),
-    "ir": ("ir/base",),
-    "frontend": ("ir/base", "ir"),
-    "passes": ("ir/base", "ir"),
+    "ir/host": ("ir/base",),
+    "sim": ("ir/base", "ir/host", "isa"),
+    "ir": ("ir/base", "ir/host"),
+    "frontend": ("ir/base", "ir/host", "ir"),
+    "passes": ("ir/base", "ir/host", "ir"),
     "backend": ("ir/base", "ir", "isa"),
 }
 SINGLE_HEADERS = {"passes": ("machine.h", "machine.def", "image.h")}  # of isa, the numbers and not the instructions

@@ -171,7 +171,7 @@ static void host_kernels(void)
     case_end(&c);
 
     CHECK(!case_start(&c, random_program("random_normal_f64", "f32")));
-    CHECK_INT(case_fault(&c), SIM_FAULT_TYPE);
+    CHECK_INT(case_fault(&c), SIM_FAULT_HOST);
     case_end(&c);
 }
 

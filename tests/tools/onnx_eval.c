@@ -10,6 +10,8 @@
 #include "cli.h"
 #include "eval.h"
 #include "import.h"
+#include "plugin.h"
+#include "tensor_list.h"
 
 #define TOOL "onnx-eval"
 
@@ -27,6 +29,7 @@ static const char help[] =
     "      --fix NAME=FILE       makes the input NAME a constant\n"
     "      --bitlet-float        sums of float products as the machine forms them, over groups of "
     "--group N (default 64)\n"
+    "      --plugin LIB.so       operators of one's own\n"
     "      --print-ir            print the imported module instead of running it\n"
     "      --help, --version\n"
     "\n"
@@ -42,6 +45,7 @@ enum {
     OPT_FLOAT,
     OPT_GROUP,
     OPT_PRINT,
+    OPT_PLUGIN,
     OPT_VERSION,
     OPT_HELP
 };
@@ -58,6 +62,7 @@ static const struct option long_options[] = {
     {"group", required_argument, NULL, OPT_GROUP},
     {"print-ir", no_argument, NULL, OPT_PRINT},
     {"version", no_argument, NULL, OPT_VERSION},
+    {"plugin", required_argument, NULL, OPT_PLUGIN},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -120,6 +125,7 @@ static int apply_option(struct run *r, int opt, const char *arg)
             return cli_usage(TOOL, "--group %s", arg);
         r->eval.group = (int)v;
         return CLI_OK;
+    case OPT_PLUGIN: return plugin_load(arg, r->diag) ? CLI_OK : CLI_INPUT;
     case OPT_PRINT: r->print = true; return CLI_OK;
     default: return cli_usage_hint(TOOL);
     }
@@ -149,13 +155,14 @@ static int parse(struct run *r, int argc, char **argv)
 
 // ---- Tensors
 
-static struct tensor *read_numbered(struct run *r, const char *dir, const char *prefix, int k)
+static struct tensor *read_numbered(struct run *r, const char *dir, const char *prefix, int k,
+                                    enum dtype t)
 {
     static const char *const kinds[] = {"pb", "npy"};
     for (int i = 0; i < 2; i++) {
         const char *path = arena_printf(r->arena, "%s/%s_%d.%s", dir, prefix, k, kinds[i]);
         if (io_exists(path))
-            return tensor_read(path, r->arena, r->diag);
+            return tensor_read_as(t, path, r->arena, r->diag);
     }
     diag_report(r->diag, LOC_NONE, DIAG_IO_READ, "%s: there is no %s_%d.pb or .npy", dir, prefix,
                 k);
@@ -170,9 +177,9 @@ static bool load_inputs(struct run *r, const struct ir_graph *g, const struct te
         if (r->num_inputs == 0)
             in[k] = tensor_random(r->arena, t->dtype, t->dim, t->rank, (uint64_t)k);
         else if (io_is_dir(r->inputs[0]))
-            in[k] = read_numbered(r, r->inputs[0], "input", k);
+            in[k] = read_numbered(r, r->inputs[0], "input", k, t->dtype);
         else if (next < r->num_inputs)
-            in[k] = tensor_read(r->inputs[next++], r->arena, r->diag);
+            in[k] = tensor_read_as(t->dtype, r->inputs[next++], r->arena, r->diag);
         else
             return diag_report(r->diag, LOC_NONE, DIAG_TENSOR_MISMATCH,
                                "%zu inputs are given, the model takes %d", r->num_inputs,
@@ -268,18 +275,38 @@ static bool compare(const struct run *r, int k, const struct tensor *out,
                        element_text(r, &a, diff.first), element_text(r, &b, diff.first));
 }
 
+// Lists element by element.
+static bool compare_value(const struct run *r, int k, const struct tensor *out,
+                          const struct tensor *expected)
+{
+    if (dtype_info[out->dtype].kind != DTK_H || out->dtype != expected->dtype)
+        return compare(r, k, out, expected);
+    const struct tensor_list *a = tensor_list_of(out), *b = tensor_list_of(expected);
+    if (a->num != b->num)
+        return diag_report(r->diag, LOC_NONE, DIAG_MISMATCH,
+                           "output %d '%s' has %" PRId64 " elements, %" PRId64 " are expected", k,
+                           out->name, a->num, b->num);
+    bool ok = true;
+    for (int64_t i = 0; i < a->num; i++) {
+        struct tensor x = *a->item[i];
+        x.name = out->name;
+        ok = compare_value(r, k, &x, b->item[i]) && ok;
+    }
+    return ok;
+}
+
 static bool compare_all(struct run *r, struct tensor *const *out, int num)
 {
     bool ok = true;
     for (int k = 0; k < num; k++) {
-        const struct tensor *expected = r->expect ? read_numbered(r, r->expect, "output", k) : NULL;
+        const struct tensor *expected =
+            r->expect ? read_numbered(r, r->expect, "output", k, out[k]->dtype) : NULL;
         if (expected)
-            ok = compare(r, k, out[k], expected) && ok;
+            ok = compare_value(r, k, out[k], expected) && ok;
         else if (r->expect)
             ok = false;
         else
-            printf("output %d '%s' %s\n", k, out[k]->name,
-                   tensor_type_text(out[k]->dtype, out[k]->dim, out[k]->rank, r->arena));
+            printf("output %d '%s' %s\n", k, out[k]->name, tensor_text(out[k], r->arena));
     }
     return ok;
 }

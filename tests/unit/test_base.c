@@ -67,7 +67,8 @@ static void tables_are_found_by_name_and_number(void)
     CHECK(!dtype_by_onnx(99, &t));
     for (int i = 0; i < DT_NUM; i++) {
         CHECK(dtype_by_text(dtype_info[i].text, strlen(dtype_info[i].text), &t) && (int)t == i);
-        CHECK(dtype_info[i].onnx == 0 || (dtype_by_onnx(dtype_info[i].onnx, &t) && (int)t == i));
+        CHECK(dtype_info[i].onnx == 0 || dtype_info[i].kind == DTK_H ||
+              (dtype_by_onnx(dtype_info[i].onnx, &t) && (int)t == i));
     }
     CHECK_INT(fn_by_name(unary_fn_info, UFN_NUM, "tanh", 4), UFN_tanh);
     CHECK_INT(fn_by_name(binary_fn_info, BFN_NUM, "atan2", 5), BFN_atan2);

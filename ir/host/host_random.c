@@ -1,24 +1,7 @@
-// The kernels of host.def.
-#include "host.h"
-
+// Random numbers: splitmix64, one stream a seed, the same on every platform.
 #include <math.h>
-#include <string.h>
 
-static const struct host_kernel kernels[] = {
-#define HOST_KERNEL(name, signature, doc) {#name, signature, doc, (host_fn *)host_##name},
-#include "host.def"
-};
-
-const struct host_kernel *host_kernel_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
-        if (strcmp(kernels[i].name, name) == 0)
-            return &kernels[i];
-    return NULL;
-}
-
-// ---- Random numbers: splitmix64, one stream a seed
-// ---------------------------------------------------
+#include "host_kernels.h"
 
 static uint64_t next_bits(uint64_t *state)
 {

@@ -1,0 +1,501 @@
+// Sequences and optionals.
+//
+// Every sequence is a value of the IR, a handle at run time. One whose elements are known when
+// compiling is the result of sequence_extend calls on nothing, and looking at those gives the
+// elements back: then SequenceAt and the like are no calls but the elements themselves, and the
+// calls vanish when nothing else uses the handle. Optionals alike, with optional_make.
+#include <string.h>
+
+#include "import_sequence.h"
+
+#include "importer.h"
+
+enum { ITEMS_PER_CALL = 24, ITEMS_MAX = 1 << 16 };
+
+static const struct ir_type seq_type = {.known = true, .dtype = DT_SEQ};
+static const struct ir_type opt_type = {.known = true, .dtype = DT_OPT};
+
+static bool is_call(const struct ir_value *v, const char *kernel)
+{
+    const struct ir_attr *name =
+        v->def && v->def->op == IR_OP_HOST ? ir_attr_find(v->def, IR_A_kernel_name) : NULL;
+    return name && strcmp(name->s, kernel) == 0;
+}
+
+static bool need_type(struct import_node *n, int input, enum dtype t, const char *what)
+{
+    return n->in[input]->type.dtype == t ||
+           node_error(n, DIAG_ONNX_TYPE, "input %d '%s' is %s, %s is needed", input,
+                      node_input_name(n, input), node_type_text(n, input), what);
+}
+
+// ---- Types of elements
+
+void importer_set_elem(struct importer *imp, const struct ir_value *v, const struct ir_type *t)
+{
+    imp->elems = arena_grow(imp->arena, imp->elems, imp->num_elems, imp->num_elems + 1,
+                            sizeof(*imp->elems), &imp->cap_elems);
+    imp->elems[imp->num_elems++] = (struct importer_elem){.value = v, .type = *t};
+}
+
+// The type of the elements of a sequence or optional, as far as it is known: extents in which they
+// differ are -1, and t.known is false when the rank is unknown or differs.
+static struct ir_type elem_of(const struct import_node *n, const struct ir_value *v)
+{
+    for (size_t i = 0; i < n->imp->num_elems; i++)
+        if (n->imp->elems[i].value == v)
+            return n->imp->elems[i].type;
+    return (struct ir_type){0};
+}
+
+static struct ir_type join(const struct ir_type *a, const struct ir_type *b)
+{
+    struct ir_type t = *a;
+    t.known = a->known && b->known && a->rank == b->rank && a->dtype == b->dtype;
+    for (int d = 0; t.known && d < t.rank; d++)
+        if (a->dim[d] != b->dim[d])
+            t.dim[d] = -1;
+    return t;
+}
+
+static struct ir_value *with_elem(struct import_node *n, struct ir_value *v,
+                                  const struct ir_type *elem)
+{
+    if (v)
+        importer_set_elem(n->imp, v, elem);
+    return v;
+}
+
+// ---- Sequences known when compiling
+
+struct items {
+    struct ir_value **v;
+    int num;
+};
+
+static bool known_items(const struct import_node *n, const struct ir_value *v, struct items *out)
+{
+    const struct ir_value *calls = v;
+    int num = 0;
+    for (; calls; calls = calls->def->in[0]) {
+        if (!is_call(calls, "sequence_extend"))
+            return false;
+        num += calls->def->num_in - 1;
+    }
+    out->v = ARENA_ARRAY(n->arena, (size_t)num + 1, struct ir_value *);
+    out->num = num;
+    for (; v; v = v->def->in[0])
+        for (int i = v->def->num_in - 1; i > 0; i--)
+            out->v[--num] = v->def->in[i];
+    return true;
+}
+
+struct ir_value *sequence_of(struct import_node *n, struct ir_value *const *item, int num)
+{
+    struct ir_value *seq = NULL;
+    struct ir_type elem = num > 0 ? item[0]->type : (struct ir_type){0};
+    for (int i = 1; i < num; i++)
+        elem = join(&elem, &item[i]->type);
+    for (int at = 0; at < num || !seq; at += ITEMS_PER_CALL) {
+        struct ir_value *in[ITEMS_PER_CALL + 1] = {seq};
+        int count = num - at < ITEMS_PER_CALL ? num - at : ITEMS_PER_CALL;
+        for (int i = 0; i < count; i++)
+            in[i + 1] = item[at + i];
+        seq = node_host(n, "sequence_extend",
+                        &(struct host_args){.in = in, .num_in = count + 1, .optional = true},
+                        &seq_type);
+        if (!seq)
+            return NULL;
+    }
+    return with_elem(n, seq, &elem);
+}
+
+// A position that is a constant, from the front; *known false: only the program knows it. `ends`: 1
+// when the position behind the last element counts too.
+static bool position(struct import_node *n, int input, int num, int ends, bool *known, int *out)
+{
+    struct ir_value *v = node_in(n, input);
+    const struct tensor *t = v ? ir_fold_value(v, 1, n->arena, n->diag) : NULL;
+    *known = !v || t;
+    if (v && (!dtype_is_int(v->type.dtype) || ir_type_elems(&v->type) != 1))
+        return node_error(n, DIAG_ONNX_TYPE, "the position is %s, one integer is needed",
+                          node_type_text(n, input));
+    int64_t at = t ? tensor_get_int(t, 0) : num - 1 + ends;
+    if (!*known)
+        return true;
+    if (at < -num || at >= num + ends)
+        return node_error(n, DIAG_ONNX_SHAPE, "position %lld of a sequence of %d", (long long)at,
+                          num);
+    *out = (int)(at < 0 ? at + num : at);
+    return true;
+}
+
+static struct ir_value *position_value(struct import_node *n, int input)
+{
+    struct ir_value *v = node_in(n, input);
+    return v ? irb_reshape(&n->b, node_const_like_i64(n, v), NULL, 0) : NULL;
+}
+
+// ---- Making sequences
+
+bool import_SequenceEmpty(struct import_node *n)
+{
+    enum dtype t = DT_F32;
+    if (node_has_attr(n, "dtype") && !dtype_by_onnx(node_int(n, "dtype", 1), &t))
+        return node_error(n, DIAG_ONNX_ATTR, "%lld is no element type",
+                          (long long)node_int(n, "dtype", 1));
+    return node_bind(n, 0, sequence_of(n, NULL, 0));
+}
+
+bool import_SequenceConstruct(struct import_node *n)
+{
+    for (int i = 1; i < n->num_in; i++)
+        if (n->in[i]->type.dtype != n->in[0]->type.dtype)
+            return node_error(n, DIAG_ONNX_TYPE, "input %d is %s, and input 0 %s", i,
+                              node_type_text(n, i), node_type_text(n, 0));
+    return node_bind(n, 0, sequence_of(n, n->in, n->num_in));
+}
+
+bool import_SequenceInsert(struct import_node *n)
+{
+    struct items s = {0};
+    bool known = false;
+    int at = 0;
+    if (!need_type(n, 0, DT_SEQ, "a sequence"))
+        return false;
+    bool is_static = known_items(n, n->in[0], &s);
+    if (is_static && !position(n, 2, s.num, 1, &known, &at))
+        return false;
+    if (is_static && known) {
+        struct ir_value **v = ARENA_ARRAY(n->arena, (size_t)s.num + 1, struct ir_value *);
+        for (int i = 0; i <= s.num; i++)
+            v[i] = i < at ? s.v[i] : i == at ? n->in[1] : s.v[i - 1];
+        return node_bind(n, 0, sequence_of(n, v, s.num + 1));
+    }
+    struct ir_type elem = elem_of(n, n->in[0]);
+    elem = is_static && s.num == 0 ? n->in[1]->type : join(&elem, &n->in[1]->type);
+    struct ir_value *in[] = {n->in[0], n->in[1], position_value(n, 2)};
+    struct ir_value *v =
+        node_host(n, "sequence_insert",
+                  &(struct host_args){.in = in, .num_in = 3, .optional = true}, &seq_type);
+    return node_bind(n, 0, with_elem(n, v, &elem));
+}
+
+bool import_SequenceErase(struct import_node *n)
+{
+    struct items s = {0};
+    bool known = false;
+    int at = 0;
+    if (!need_type(n, 0, DT_SEQ, "a sequence"))
+        return false;
+    bool is_static = known_items(n, n->in[0], &s);
+    if (is_static && !position(n, 1, s.num, 0, &known, &at))
+        return false;
+    if (is_static && known) {
+        for (int i = at; i + 1 < s.num; i++)
+            s.v[i] = s.v[i + 1];
+        return node_bind(n, 0, sequence_of(n, s.v, s.num - 1));
+    }
+    struct ir_type elem = elem_of(n, n->in[0]);
+    struct ir_value *in[] = {n->in[0], position_value(n, 1)};
+    struct ir_value *v =
+        node_host(n, "sequence_erase", &(struct host_args){.in = in, .num_in = 2, .optional = true},
+                  &seq_type);
+    return node_bind(n, 0, with_elem(n, v, &elem));
+}
+
+// ---- Splitting
+
+// Lengths of the parts; false: an error was reported. *known false: they are data.
+static bool part_lengths(struct import_node *n, int64_t extent, bool *known, int64_t **lengths,
+                         int *num)
+{
+    const struct ir_value *split = node_in(n, 1);
+    const struct tensor *t = split ? ir_fold_value(n->in[1], ITEMS_MAX, n->arena, n->diag) : NULL;
+    *known = !split || t;
+    if (split && (!dtype_is_int(split->type.dtype) || split->type.rank > 1))
+        return node_error(n, DIAG_ONNX_TYPE, "split is %s, integers are needed",
+                          node_type_text(n, 1));
+    if (!*known)
+        return true;
+    bool by_length = !split || split->type.rank == 0;
+    int64_t chunk = !split ? 1 : by_length ? tensor_get_int(t, 0) : 0, sum = 0;
+    if ((by_length && chunk < 1) || extent > ITEMS_MAX)
+        return node_error(n, DIAG_ONNX_SHAPE, "parts of %lld out of %lld", (long long)chunk,
+                          (long long)extent);
+    *num = (int)(by_length ? (extent + chunk - 1) / chunk : split->type.dim[0]);
+    *lengths = ARENA_ARRAY(n->arena, (size_t)*num + 1, int64_t);
+    for (int i = 0; i < *num; i++) {
+        int64_t left = extent - sum;
+        (*lengths)[i] = !by_length ? tensor_get_int(t, i) : left < chunk ? left : chunk;
+        if ((*lengths)[i] < 0 || (*lengths)[i] > left)
+            return node_error(n, DIAG_ONNX_SHAPE, "the lengths in split exceed the extent %lld",
+                              (long long)extent);
+        sum += (*lengths)[i];
+    }
+    return sum == extent ||
+           node_error(n, DIAG_ONNX_SHAPE, "the lengths in split sum to %lld, not %lld",
+                      (long long)sum, (long long)extent);
+}
+
+static struct ir_value *part(struct import_node *n, int64_t axis, int64_t from, int64_t len,
+                             bool keep)
+{
+    struct ir_value *x = n->in[0];
+    int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK], dim[IR_MAX_RANK];
+    int rank = 0;
+    for (int d = 0; d < x->type.rank; d++) {
+        sizes[d] = d == axis ? len : x->type.dim[d];
+        steps[d] = 1;
+        if (d != axis)
+            dim[rank++] = x->type.dim[d];
+    }
+    starts[axis] = from;
+    struct ir_value *y = irb_slice(&n->b, x, starts, sizes, steps);
+    return keep ? y : irb_reshape(&n->b, y, dim, rank);
+}
+
+static struct ir_value *split_by_data(struct import_node *n, int64_t axis)
+{
+    struct ir_value *lengths = node_const_like_i64(n, n->in[1]), *in[] = {n->in[0], lengths};
+    int64_t ints[3] = {n->in[1]->type.rank == 0 ? -1 : 0, axis, 1};
+    struct ir_type elem = n->in[0]->type;
+    elem.dim[axis] = -1;
+    struct ir_value *v = node_host(
+        n, "sequence_split",
+        &(struct host_args){.in = in, .num_in = 2, .ints = ints, .num_ints = 3}, &seq_type);
+    return with_elem(n, v, &elem);
+}
+
+bool import_SplitToSequence(struct import_node *n)
+{
+    int64_t axis, *lengths = NULL, at = 0;
+    bool known, keep = node_in(n, 1) || node_int(n, "keepdims", 1) != 0;
+    int num = 0;
+    const struct ir_type *x = &n->in[0]->type;
+    if (!node_axis(n, node_int(n, "axis", 0), x->rank, &axis) ||
+        !part_lengths(n, x->dim[axis], &known, &lengths, &num))
+        return false;
+    if (!known)
+        return node_bind(n, 0, split_by_data(n, axis));
+    struct ir_value **item = ARENA_ARRAY(n->arena, (size_t)num + 1, struct ir_value *);
+    for (int i = 0; i < num; at += lengths[i++])
+        if (!(item[i] = part(n, axis, at, lengths[i], keep)))
+            return false;
+    return node_bind(n, 0, sequence_of(n, item, num));
+}
+
+// ---- Using sequences
+
+bool import_SequenceLength(struct import_node *n)
+{
+    struct items s;
+    if (!need_type(n, 0, DT_SEQ, "a sequence"))
+        return false;
+    if (known_items(n, n->in[0], &s)) {
+        int64_t num = s.num;
+        return node_bind(n, 0, irb_reshape(&n->b, irb_const_i64s(&n->b, &num, 1), NULL, 0));
+    }
+    struct ir_type t = ir_type_make(DT_I64, NULL, 0);
+    return node_bind(
+        n, 0, node_host(n, "sequence_length", &(struct host_args){.in = n->in, .num_in = 1}, &t));
+}
+
+// The type of an element that only the program knows: the sequence's, else the declared one.
+static bool element_type(struct import_node *n, struct ir_type *t)
+{
+    *t = elem_of(n, n->in[0]);
+    struct ir_type declared;
+    if (!t->known && node_declared_result(n, 0, &declared))
+        *t = declared;
+    if (!t->known)
+        return node_error(n, DIAG_ONNX_DYNAMIC,
+                          "the shape of the elements of '%s' is not known; declare that of the "
+                          "output in the model (value_info or graph outputs)",
+                          node_input_name(n, 0));
+    return node_resolve(n, 0, t);
+}
+
+bool import_SequenceAt(struct import_node *n)
+{
+    struct items s = {0};
+    bool known = false;
+    int at = 0;
+    if (!need_type(n, 0, DT_SEQ, "a sequence"))
+        return false;
+    bool is_static = known_items(n, n->in[0], &s);
+    if (is_static && !position(n, 1, s.num, 0, &known, &at))
+        return false;
+    if (is_static && known)
+        return node_bind(n, 0, s.v[at]);
+    struct ir_type t;
+    if (!element_type(n, &t))
+        return false;
+    struct ir_value *in[] = {n->in[0], position_value(n, 1)};
+    struct ir_value *v =
+        node_host(n, "sequence_at", &(struct host_args){.in = in, .num_in = 2}, &t);
+    return node_bind(n, 0, v);
+}
+
+static struct ir_value *unsqueezed(struct import_node *n, struct ir_value *x, int64_t axis)
+{
+    int64_t dim[IR_MAX_RANK + 1];
+    int rank = 0;
+    for (int d = 0; d <= x->type.rank; d++) {
+        if (d == axis)
+            dim[rank++] = 1;
+        if (d < x->type.rank)
+            dim[rank++] = x->type.dim[d];
+    }
+    return irb_reshape(&n->b, x, dim, rank);
+}
+
+static bool concat_known(struct import_node *n, struct items *s, bool new_axis)
+{
+    int64_t axis;
+    if (s->num == 0)
+        return node_error(n, DIAG_ONNX_SHAPE, "there is nothing to concatenate");
+    int rank = s->v[0]->type.rank + new_axis;
+    if (rank > IR_MAX_RANK)
+        return node_error(n, DIAG_LIMIT, "rank %d, at most %d is supported", rank, IR_MAX_RANK);
+    if (!node_axis(n, node_int(n, "axis", 0), rank, &axis))
+        return false;
+    for (int i = 0; new_axis && i < s->num; i++)
+        if (!(s->v[i] = unsqueezed(n, s->v[i], axis)))
+            return false;
+    return node_bind(n, 0, irb_concat(&n->b, s->v, s->num, axis));
+}
+
+bool import_ConcatFromSequence(struct import_node *n)
+{
+    struct items s;
+    bool new_axis = node_int(n, "new_axis", 0) != 0;
+    struct ir_type elem = elem_of(n, n->in[0]), t;
+    if (!need_type(n, 0, DT_SEQ, "a sequence"))
+        return false;
+    if (known_items(n, n->in[0], &s))
+        return concat_known(n, &s, new_axis);
+    int64_t ints[2] = {0, new_axis};
+    if (!elem.known && !node_declared_result(n, 0, &elem))
+        return node_error(n, DIAG_ONNX_DYNAMIC, "the shape of the result is not known; declare it");
+    t = elem;
+    if (elem_of(n, n->in[0]).known) {
+        t.rank += new_axis;
+        if (t.rank > IR_MAX_RANK || !node_axis(n, node_int(n, "axis", 0), t.rank, &ints[0]))
+            return t.rank > IR_MAX_RANK ? node_error(n, DIAG_LIMIT, "too many dimensions") : false;
+        for (int d = t.rank - 1; new_axis && d > ints[0]; d--)
+            t.dim[d] = elem.dim[d - 1];
+        t.dim[ints[0]] = -1;
+    } else if (!node_axis(n, node_int(n, "axis", 0), t.rank, &ints[0])) {
+        return false;
+    }
+    return node_resolve(n, 0, &t) &&
+           node_bind(
+               n, 0,
+               node_host(n, "sequence_concat",
+                         &(struct host_args){.in = n->in, .num_in = 1, .ints = ints, .num_ints = 2},
+                         &t));
+}
+
+// ---- Optionals
+
+bool import_Optional(struct import_node *n)
+{
+    struct ir_value *x = node_in(n, 0);
+    if (!x && !node_has_attr(n, "type"))
+        return node_error(n, DIAG_ONNX_ATTR, "an empty optional needs the attribute type");
+    struct ir_value *v = node_host(
+        n, "optional_make", &(struct host_args){.in = n->in, .num_in = x ? 1 : 0}, &opt_type);
+    return node_bind(n, 0, x ? with_elem(n, v, &x->type) : v);
+}
+
+static bool const_bool(struct import_node *n, bool v)
+{
+    return node_bind(n, 0, irb_const_like(&n->b, DT_BOOL, v));
+}
+
+bool import_OptionalHasElement(struct import_node *n)
+{
+    struct ir_value *x = node_in(n, 0);
+    if (!x)
+        return const_bool(n, false);
+    if (x->type.dtype != DT_OPT)
+        return const_bool(n, true);
+    if (is_call(x, "optional_make"))
+        return const_bool(n, x->def->num_in > 0);
+    struct ir_type t = ir_type_make(DT_BOOL, NULL, 0);
+    return node_bind(n, 0,
+                     node_host(n, "optional_has", &(struct host_args){.in = &x, .num_in = 1}, &t));
+}
+
+bool import_OptionalGetElement(struct import_node *n)
+{
+    struct ir_value *x = n->in[0];
+    struct ir_type t, elem;
+    if (x->type.dtype != DT_OPT)
+        return node_bind(n, 0, x);
+    if (is_call(x, "optional_make"))
+        return x->def->num_in > 0
+                   ? node_bind(n, 0, x->def->in[0])
+                   : node_error(n, DIAG_ONNX_VALUE, "the optional is known to be empty");
+    t = elem = elem_of(n, x);
+    if (!t.known || (t.dtype != DT_SEQ && t.dtype != DT_OPT)) {
+        if (!element_type(n, &t))
+            return false;
+    }
+    struct ir_value *v =
+        node_host(n, "optional_get", &(struct host_args){.in = &x, .num_in = 1}, &t);
+    if (v && t.dtype == DT_SEQ) { // what was known of its elements is kept beside the optional's
+        struct ir_type inner = importer_inner(n->imp, x);
+        importer_set_elem(n->imp, v, &inner);
+    }
+    return node_bind(n, 0, v);
+}
+
+// ---- Graph inputs
+
+static bool value_type(const Onnx__TypeProto *p, struct ir_type *t)
+{
+    if (p && (p->sequence_type || p->optional_type)) {
+        *t = p->sequence_type ? seq_type : opt_type;
+        return true;
+    }
+    bool known = p && importer_tensor_type(p->tensor_type, t);
+    if (!known)
+        t->known = false;
+    return p && p->tensor_type;
+}
+
+static const Onnx__TypeProto *elem_proto(const Onnx__TypeProto *p)
+{
+    return p && p->sequence_type   ? p->sequence_type->elem_type
+           : p && p->optional_type ? p->optional_type->elem_type
+                                   : NULL;
+}
+
+bool importer_list_type(const Onnx__TypeProto *p, struct ir_type *t)
+{
+    struct ir_type elem;
+    return p && (p->sequence_type || p->optional_type) && value_type(p, t) &&
+           value_type(elem_proto(p), &elem);
+}
+
+void importer_list_input(struct importer *imp, const struct ir_value *v, const Onnx__TypeProto *p)
+{
+    struct ir_type elem;
+    if (!value_type(elem_proto(p), &elem))
+        return;
+    importer_set_elem(imp, v, &elem);
+    if (elem.dtype != DT_SEQ)
+        return;
+    imp->elems[imp->num_elems - 1].has_inner =
+        value_type(elem_proto(elem_proto(p)), &imp->elems[imp->num_elems - 1].inner);
+}
+
+struct ir_type importer_inner(const struct importer *imp, const struct ir_value *v)
+{
+    for (size_t i = 0; i < imp->num_elems; i++)
+        if (imp->elems[i].value == v && imp->elems[i].has_inner)
+            return imp->elems[i].inner;
+    return (struct ir_type){0};
+}
