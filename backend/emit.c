@@ -60,6 +60,20 @@ void view_same_extent(struct emit_view *v, const struct ir_type *t, int d)
     v->sym[v->rank - 1] = t->sym[d];
 }
 
+void view_part_of(struct emit_view *v, const struct ir_value *sym, int64_t first)
+{
+    int d = v->rank - 1;
+    v->sym[d] = sym;
+    v->part[d] = sym != NULL;
+    v->first[d] = sym ? first : 0;
+}
+
+void view_limit(struct emit_view *v, int axis, const struct ir_type *t, int d)
+{
+    v->limit_sym[axis] = t->sym[d];
+    v->grain[axis] = 1;
+}
+
 void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step)
 {
     view_add(v, extent, stride);
@@ -107,6 +121,8 @@ void views_merge(struct emit_view *v, int n)
             continue;
         for (int k = 0; k < n; k++) {
             v[k].sym[rank] = v[k].sym[i];
+            v[k].part[rank] = v[k].part[i];
+            v[k].first[rank] = v[k].first[i];
             v[k].extent[rank] = v[k].extent[i];
             v[k].stride[rank] = v[k].stride[i];
         }
@@ -124,6 +140,7 @@ void views_merge(struct emit_view *v, int n)
             v[k].extent[0] = 1;
             v[k].stride[0] = 1;
             v[k].sym[0] = NULL;
+            v[k].part[0] = false;
         }
         v[k].rank = rank == 0 ? 1 : rank;
     }
@@ -136,10 +153,12 @@ static bool same_shape(const struct emit_view *a, const struct emit_view *b)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->extent[i] != b->extent[i] || a->stride[i] != b->stride[i] ||
-            a->sym[i] != b->sym[i] || a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
+            a->sym[i] != b->sym[i] || a->part[i] != b->part[i] || a->first[i] != b->first[i] || a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
             return false;
     for (int i = 0; i < a->num_axes; i++)
-        if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i])
+        if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i] ||
+            a->limit_sym[i] != b->limit_sym[i] || a->coord[i] != b->coord[i] ||
+            a->grain[i] != b->grain[i])
             return false;
     return true;
 }
@@ -151,14 +170,11 @@ static bool same_but_axes(const struct emit_view *a, const struct emit_view *b)
     for (int i = 0; i < ISA_MAX_AXES; i++) {
         c.origin[i] = b->origin[i];
         c.limit[i] = b->limit[i];
+        c.limit_sym[i] = b->limit_sym[i];
+        c.coord[i] = b->coord[i];
+        c.grain[i] = b->grain[i];
     }
     return same_shape(&c, b);
-}
-
-static void emit_axes(struct emit *e, int t, const struct emit_view *v)
-{
-    for (int i = 0; i < v->num_axes; i++)
-        EMIT(e, TAXIS, TAXIS, .td = t, .axis = i, .origin = v->origin[i], .limit = v->limit[i]);
 }
 
 enum { X_EXTENT = 3, X_STRIDE = 4 }; // registers of this file alone
@@ -168,6 +184,33 @@ static void load_extent(struct emit *e, int xreg, const struct ir_value *sym, in
     EMIT(e, LI, LI, .rd = xreg, .imm = sym ? (int64_t)sym->addr : extent);
     if (sym)
         EMIT(e, LD, MEM, .rd = xreg, .ra = xreg, .type = DT_I64);
+}
+
+// x[X_EXTENT] = how many there are of n things, `step` apart, when what is counted ends at the symbol
+// and they begin at `first`.
+static void emit_count(struct emit *e, const struct ir_value *sym, int64_t first, int64_t step,
+                       int64_t n)
+{
+    load_extent(e, X_EXTENT, sym, n);
+    if (first != step - 1)
+        EMIT(e, SUB, ALU, .rd = X_EXTENT, .ra = X_EXTENT, .rb = 0, .imm = first - (step - 1));
+    if (step > 1)
+        EMIT(e, DIV, ALU, .rd = X_EXTENT, .ra = X_EXTENT, .rb = 0, .imm = step);
+    EMIT(e, MAX, ALU, .rd = X_EXTENT, .ra = X_EXTENT, .rb = 0, .imm = 0);
+    EMIT(e, MIN, ALU, .rd = X_EXTENT, .ra = X_EXTENT, .rb = 0, .imm = n);
+}
+
+static void emit_axes(struct emit *e, int t, const struct emit_view *v)
+{
+    for (int i = 0; i < v->num_axes; i++) {
+        if (!v->limit_sym[i]) {
+            EMIT(e, TAXIS, TAXIS, .td = t, .axis = i, .origin = v->origin[i], .limit = v->limit[i]);
+            continue;
+        }
+        emit_count(e, v->limit_sym[i], v->coord[i], v->grain[i], v->limit[i]);
+        EMIT(e, LI, LI, .rd = X_STRIDE, .imm = v->origin[i]);
+        EMIT(e, TAXISX, TAXISX, .td = t, .axis = i, .ra = X_STRIDE, .rb = X_EXTENT);
+    }
 }
 
 void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d)
@@ -181,7 +224,10 @@ static void emit_dim(struct emit *e, int t, const struct emit_view *v, int i)
         EMIT(e, TDIM, TDIM, .td = t, .dim = i, .extent = v->extent[i], .stride = v->stride[i]);
         return;
     }
-    load_extent(e, X_EXTENT, v->sym[i], v->extent[i]);
+    if (v->part[i])
+        emit_count(e, v->sym[i], v->first[i], 1, v->extent[i]);
+    else
+        load_extent(e, X_EXTENT, v->sym[i], v->extent[i]);
     EMIT(e, LI, LI, .rd = X_STRIDE, .imm = v->stride[i]);
     EMIT(e, TDIMX, TDIMX, .td = t, .dim = i, .ra = X_EXTENT, .rb = X_STRIDE);
 }

@@ -16,9 +16,14 @@ struct emit_view {
     int rank;
     int64_t extent[ISA_MAX_RANK], stride[ISA_MAX_RANK]; // elements
     const struct ir_value *sym[ISA_MAX_RANK]; // NULL, or where the extent lies at run time
+    bool part[ISA_MAX_RANK];     // with a symbol: of those indices the view has at most `extent`,
+    int64_t first[ISA_MAX_RANK]; // from this one on
     int axis[ISA_MAX_RANK];                   // -1: none
     int64_t step[ISA_MAX_RANK];
     int64_t origin[ISA_MAX_AXES], limit[ISA_MAX_AXES];
+    // NULL, or a limit at run time: of the coordinates grain apart from `coord` on, at most `limit`
+    const struct ir_value *limit_sym[ISA_MAX_AXES];
+    int64_t coord[ISA_MAX_AXES], grain[ISA_MAX_AXES];
     int num_axes;
     uint64_t fill;
 };
@@ -59,8 +64,12 @@ struct emit_view view_at(uint64_t base, enum dtype t);
 void view_add(struct emit_view *v, int64_t extent, int64_t stride);
 // The extent of the dimension added last is that of dimension d of the type.
 void view_same_extent(struct emit_view *v, const struct ir_type *t, int d);
+// The dimension added last has those of the indices first .. first + its extent - 1 that are there.
+void view_part_of(struct emit_view *v, const struct ir_value *sym, int64_t first);
 void view_add_axis(struct emit_view *v, int64_t extent, int64_t stride, int axis, int64_t step);
 void view_set_axis(struct emit_view *v, int axis, int64_t origin, int64_t limit);
+// The limit of an axis is the extent d of the type.
+void view_limit(struct emit_view *v, int axis, const struct ir_type *t, int d);
 // The dense view of a value's memory in its own shape.
 struct emit_view view_of(const struct ir_value *v);
 // Views of equal extents: drops dimensions of extent 1 and joins neighbours that all n views walk

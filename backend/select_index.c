@@ -4,14 +4,21 @@
 
 enum { T_DST = 0, T_A = 1, T_B = 2, X_TMP = 5 };
 
+static void add_own(struct emit_view *out, const struct ir_value *v, const struct emit_view *own,
+                    int d)
+{
+    view_add(out, own->extent[d], own->stride[d]);
+    view_same_extent(out, &v->type, d);
+}
+
 // The dense view of a value with dimension `axis` moved to the end.
 static struct emit_view axis_last(const struct ir_value *v, int axis)
 {
     struct emit_view own = view_of(v), out = view_at(own.base, own.dtype);
     for (int i = 0; i < own.rank; i++)
         if (i != axis)
-            view_add(&out, own.extent[i], own.stride[i]);
-    view_add(&out, own.extent[axis], own.stride[axis]);
+            add_own(&out, v, &own, i);
+    add_own(&out, v, &own, axis);
     return out;
 }
 
@@ -45,14 +52,17 @@ bool select_SORT(struct emit *e, const struct ir_op *op)
 static struct emit_view walked(const struct ir_value *v, const struct ir_type *extents, int axis)
 {
     struct emit_view own = view_of(v), out = view_at(own.base, own.dtype);
-    for (int i = 0; i < extents->rank; i++)
-        view_add(&out, extents->dim[i], i == axis || own.extent[i] == 1 ? 0 : own.stride[i]);
+    for (int i = 0; i < extents->rank; i++) {
+        bool still = i == axis || (own.extent[i] == 1 && !own.sym[i]);
+        view_add(&out, extents->dim[i], still ? 0 : own.stride[i]);
+        view_same_extent(&out, extents, i);
+    }
     return out;
 }
 
 static void emit_step(struct emit *e, const struct ir_value *moved, int axis)
 {
-    EMIT(e, LI, LI, .rd = X_TMP, .imm = moved->type.dim[axis]);
+    emit_extent(e, X_TMP, &moved->type, axis);
     EMIT(e, LI, LI, .rd = X_TMP + 1, .imm = view_of(moved).stride[axis]);
 }
 

@@ -24,6 +24,7 @@ struct mac_job {
     int lanes;
     bool map; // lane maps follow the weights
     bool keeps_x;
+    bool dynamic; // some extent is known only at run time
     int64_t y_at, raw_at; // bytes in the activation buffer; x begins at 0
     // What was loaded last, so that a step loads only what changed.
     int64_t x_problem, x_tile, x_chunk, w_problem, w_oc, w_chunk;
@@ -192,8 +193,17 @@ static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot)
     }
     emit_dma(j->e, ISA_LDA, to, from);
     struct emit_view packed = view_at(raw, w->type.dtype);
-    view_add(&packed, extent[0], dense[0]);
+    if (p->noc_sym) { // a channel that is not there has no weights
+        view_add_axis(&packed, extent[0], dense[0], 0, 1);
+        view_set_axis(&packed, 0, 0, extent[0]);
+        packed.limit_sym[0] = p->noc_sym;
+        packed.coord[0] = s->oc * j->demand.pes;
+        packed.grain[0] = 1;
+    } else {
+        view_add(&packed, extent[0], dense[0]);
+    }
     view_add(&packed, dense[0], 1);
+    view_part_of(&packed, p->k[0].sym, t.k0);
     emit_view(j->e, T_RAW, &packed);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
          .wbuf = (int64_t)wbuf_half(j, slot));
@@ -242,8 +252,13 @@ static void run_bce(struct mac_job *j, const struct mac_step *s, int64_t psum)
     for (int i = 0; i < box.nk + box.np; i++) {
         const struct mac_box_dim *d = i < box.nk ? &box.k[i] : &box.p[i - box.nk];
         view_add_axis(&v, d->extent, d->stride, d->axis, d->step);
-        if (d->axis >= 0)
-            view_set_axis(&v, d->axis, box.origin[d->axis], box.limit[d->axis]);
+        view_part_of(&v, d->sym, d->first);
+        if (d->axis < 0)
+            continue;
+        view_set_axis(&v, d->axis, box.origin[d->axis], box.limit[d->axis]);
+        v.limit_sym[d->axis] = box.limit_sym[d->axis];
+        v.coord[d->axis] = box.coord[d->axis];
+        v.grain[d->axis] = box.grain[d->axis];
     }
     emit_view(j->e, T_X, &v);
     EMIT(j->e, BCE, BCE, .ta = T_X, .nk = box.nk, .mode = (int64_t)j->mode, .lanes = j->lanes,
@@ -284,6 +299,20 @@ static void emit_channel_view(struct mac_job *j, const struct mac_step *s, int t
     emit_view(j->e, treg, &view);
 }
 
+// The positions of a tile: of the results (`to`), or one after the other.
+static void add_positions(struct emit_view *v, const struct mac_problem *p,
+                          const struct mac_tile *t, const struct mac_problem *to)
+{
+    int64_t run = 1;
+    for (int i = 0; i < p->np; i++)
+        run *= t->extent[i];
+    for (int i = 0; i < p->np; i++) {
+        run /= t->extent[i];
+        view_add(v, t->extent[i], to ? to->p[i].ostride : run);
+        view_part_of(v, p->p[i].sym, t->start[i]);
+    }
+}
+
 static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psum)
 {
     const struct mac_problem *p = problem_of(j, s);
@@ -300,7 +329,10 @@ static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t 
         view_at(IMAGE_ABUF_BASE + (uint64_t)(j->y_at + j->e->oslot * j->space.y), out->type.dtype);
     struct emit_view from = y, to = view_at(element_addr(out, obase), out->type.dtype);
     view_add(&y, pes, positions);
-    view_add(&y, positions, 1);
+    if (j->dynamic)
+        add_positions(&y, p, &t, NULL);
+    else
+        view_add(&y, positions, 1);
     bool raw = j->mode == IR_MODE_FIXED && !scale;
     if (bias)
         emit_channel_view(j, s, T_BIAS, bias);
@@ -311,11 +343,10 @@ static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t 
          .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .psum = psum);
     view_add(&from, pes, positions);
     view_add(&to, pes, p->o_oc);
-    for (int i = 0, run = (int)positions; i < p->np; i++) {
-        run /= (int)t.extent[i];
-        view_add(&from, t.extent[i], run);
-        view_add(&to, t.extent[i], p->p[i].ostride);
-    }
+    view_part_of(&from, p->noc_sym, s->oc * j->demand.pes);
+    view_part_of(&to, p->noc_sym, s->oc * j->demand.pes);
+    add_positions(&from, p, &t, NULL);
+    add_positions(&to, p, &t, p);
     emit_dma(j->e, ISA_STA, to, from);
 }
 
@@ -332,40 +363,56 @@ static void run_step(struct mac_job *j, const struct mac_step *s)
 
 // ---- Extents known only at run time
 
-// Jumps over what computes a step whose positions lie outside the result; gives the places of the
-// jumps. Tiles are cut by the bounds, so a dimension is outside when the tile's first index is.
+// A jump that leaves the step unless index `first` of the extent is there.
+static void jump_outside(struct mac_job *j, const struct ir_value *sym, int64_t first,
+                         size_t *jumps, int *n)
+{
+    if (!sym)
+        return;
+    EMIT(j->e, LI, LI, .rd = X_EXTENT, .imm = (int64_t)sym->addr);
+    EMIT(j->e, LD, MEM, .rd = X_EXTENT, .ra = X_EXTENT, .type = DT_I64);
+    EMIT(j->e, LI, LI, .rd = X_FIRST, .imm = first);
+    jumps[(*n)++] = j->e->text_bytes;
+    EMIT(j->e, BGE, BR, .ra = X_FIRST, .rb = X_EXTENT, .off = ISA_WORD_BYTES);
+}
+
+enum { JUMPS_MAX = IR_MAX_RANK + MAC_MAX_DIMS + 1 };
+
+// Jumps over a step of which no position or no channel is there; gives their places.
 static int guard_step(struct mac_job *j, const struct mac_step *s, size_t *jumps)
 {
     const struct mac_problem *p = problem_of(j, s);
     const struct ir_type *y = &j->op->out[0]->type;
     struct mac_tile t = step_tile(j, s, false);
-    int64_t at = p->obase, stride = 1;
     int n = 0;
-    if (!ir_type_is_dynamic(y))
-        return 0;
+    int64_t batch = p->batch;
     for (int i = 0; i < p->np; i++)
-        at += t.start[i] * p->p[i].ostride;
-    for (int d = y->rank - 1; d >= 0; stride *= y->dim[d--]) {
-        int64_t first = at / stride % y->dim[d];
-        if (!y->sym[d])
-            continue;
-        emit_extent(j->e, X_EXTENT, y, d);
-        EMIT(j->e, LI, LI, .rd = X_FIRST, .imm = first);
-        jumps[n++] = j->e->text_bytes;
-        EMIT(j->e, BGE, BR, .ra = X_FIRST, .rb = X_EXTENT, .off = ISA_WORD_BYTES);
-    }
+        jump_outside(j, p->p[i].sym, t.start[i], jumps, &n);
+    jump_outside(j, p->noc_sym, s->oc * j->demand.pes, jumps, &n);
+    if (j->op->op == IR_OP_MATMUL && j->plan.num_problems > 1)
+        for (int d = y->rank - 3; d >= 0; batch /= y->dim[d--])
+            jump_outside(j, y->sym[d], batch % y->dim[d], jumps, &n);
     return n;
 }
 
-static void run_step_inside(struct mac_job *j, const struct mac_step *s)
+// Every step loads what it needs, behind the jumps. What an earlier step has loaded is there: the
+// first tile of a problem and the first of its channels are skipped only with all others, and what
+// is kept from one step to the next depends on positions alone.
+static void run_guarded(struct mac_job *j)
 {
-    size_t jumps[IR_MAX_RANK];
-    int n = guard_step(j, s, jumps);
-    run_step(j, s);
-    for (int i = 0; i < n; i++)
-        emit_patch(j->e, jumps[i], emit_label(j->e));
-    if (n > 0)
+    struct mac_step s = {0};
+    do {
+        size_t jumps[JUMPS_MAX];
+        int n = guard_step(j, &s, jumps);
         configure_pack(j->e, j->op);
+        load_x(j, &s);
+        load_w(j, &s);
+        run_step(j, &s);
+        for (int i = 0; i < n; i++)
+            emit_patch(j->e, jumps[i], emit_label(j->e));
+        if (n > 0) // the packagers are set in a step that may be skipped
+            j->e->has_pcfg = false;
+    } while (next_step(j, &s));
 }
 
 // ---- The op
@@ -381,6 +428,7 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
                            "%s %%%s has no tile; run the pass tile", ir_op_info[op->op].text,
                            op->out[0]->name);
     j->mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
+    j->dynamic = ir_op_is_dynamic(op);
     j->lanes = mac_lanes(j->mode, (int)ir_int(op, IR_A_wbits, 8));
     j->map = ir_int(op, IR_A_map, 0) != 0;
     size_t tile_bytes = machine_lane_tile_bytes(m, j->lanes, j->mode != IR_MODE_FIXED);
@@ -426,6 +474,10 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
     if (!job_begin(&j, e, op))
         return false;
     emit_layer(e, op);
+    if (j.dynamic) {
+        run_guarded(&j);
+        return true;
+    }
     configure_pack(e, op);
     struct mac_step now = {0}, then;
     load_x(&j, &now);
@@ -437,7 +489,7 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
             load_x(&j, &then);
             load_w(&j, &then);
         }
-        run_step_inside(&j, &now);
+        run_step(&j, &now);
     }
     return true;
 }

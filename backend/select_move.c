@@ -71,6 +71,55 @@ bool select_EXTENT(struct emit *e, const struct ir_op *op)
     return true;
 }
 
+// A view that reads its fill everywhere: the one axis has no inside.
+static struct emit_view filled_view(const struct ir_value *like, uint64_t base, uint64_t fill)
+{
+    struct emit_view v = view_at(base, like->type.dtype);
+    view_add_axis(&v, ir_type_elems(&like->type), 0, 0, 0);
+    view_set_axis(&v, 0, 0, 0);
+    v.fill = fill;
+    return v;
+}
+
+// Elements behind x's extents are outside the axes of its view. What needs more axes than there are
+// is zero first and then copied over.
+bool select_FIT(struct emit *e, const struct ir_op *op)
+{
+    const struct ir_type *xt = &op->in[0]->type, *yt = &op->out[0]->type;
+    struct emit_view x = view_of(op->in[0]), y = view_of(op->out[0]),
+                     src = view_at(x.base, x.dtype);
+    int open = 0;
+    for (int i = 0; i < xt->rank; i++)
+        open += xt->sym[i] || xt->dim[i] != yt->dim[i];
+    emit_layer(e, op);
+    if (open > ISA_MAX_AXES || ir_type_elems(xt) == 0) {
+        struct emit_view all = view_at(y.base, y.dtype), part = x;
+        view_add(&all, ir_type_elems(yt), 1);
+        emit_move(e, all, filled_view(op->out[0], y.base, 0));
+        part.base = y.base;
+        memcpy(part.stride, y.stride, sizeof(part.stride));
+        for (int i = 0; i < x.rank; i++) {
+            part.extent[i] = x.extent[i] = xt->dim[i] < yt->dim[i] ? xt->dim[i] : yt->dim[i];
+            part.part[i] = x.part[i] = x.sym[i] != NULL;
+        }
+        if (ir_type_elems(xt) > 0)
+            emit_move(e, part, x);
+        return true;
+    }
+    for (int i = 0; i < xt->rank; i++) {
+        if (!xt->sym[i] && xt->dim[i] == yt->dim[i]) {
+            view_add(&src, yt->dim[i], x.stride[i]);
+            continue;
+        }
+        int axis = src.num_axes;
+        view_add_axis(&src, yt->dim[i], x.stride[i], axis, 1);
+        view_set_axis(&src, axis, 0, xt->dim[i]);
+        view_limit(&src, axis, xt, i);
+    }
+    emit_move(e, y, src);
+    return true;
+}
+
 bool select_INPUT_EXTENT(struct emit *e, const struct ir_op *op)
 {
     (void)e;
@@ -137,16 +186,6 @@ static uint64_t element_bits(enum dtype t, double value)
         return minifloat_encode(t, value);
     uint64_t whole = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
     return whole & (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
-}
-
-// A view that reads its fill everywhere: the one axis has no inside.
-static struct emit_view filled_view(const struct ir_value *like, uint64_t base, uint64_t fill)
-{
-    struct emit_view v = view_at(base, like->type.dtype);
-    view_add_axis(&v, ir_type_elems(&like->type), 0, 0, 0);
-    view_set_axis(&v, 0, 0, 0);
-    v.fill = fill;
-    return v;
 }
 
 bool select_PAD(struct emit *e, const struct ir_op *op)

@@ -163,12 +163,15 @@ bool select_POOL(struct emit *e, const struct ir_op *op)
     }
     for (int i = 0; i < sp; i++) {
         view_add_axis(&src, yt->dim[2 + i], strides[i] * x.stride[2 + i], i, strides[i]);
+        view_same_extent(&src, yt, 2 + i);
         view_add(&dst, yt->dim[2 + i], y.stride[2 + i]);
+        view_same_extent(&dst, yt, 2 + i);
     }
     for (int i = 0; i < sp; i++) {
         view_add_axis(&src, kernel[i], dil[i] * x.stride[2 + i], i, dil[i]);
         view_add(&dst, 1, 0);
         view_set_axis(&src, i, -pads[i], xt->dim[2 + i]);
+        view_limit(&src, i, xt, 2 + i);
         base -= pads[i] * x.stride[2 + i];
     }
     src.base = (uint64_t)((int64_t)src.base + base * (int64_t)dtype_bytes(src.dtype));

@@ -723,6 +723,7 @@ bool importer_body(struct importer *imp, const Onnx__GraphProto *g, struct ir_va
     inner.slots = NULL;
     inner.num_slots = inner.num_names = 0;
     inner.outer = outer;
+    inner.graph = g;
     imp->scope = &inner;
     bool ok = body_names(imp, g, in) && importer_nodes(imp, g->node, g->n_node, -1);
     for (size_t i = 0; ok && i < g->n_output; i++) {
@@ -795,6 +796,7 @@ struct ir_module *onnx_import(const char *path, const struct onnx_import_options
                            .scope = &scope};
     if (!load_model(&imp, map))
         return NULL;
+    scope.graph = imp.model->graph;
     scope.opsets = imp.model->opset_import;
     scope.num_opsets = imp.model->n_opset_import;
     if (!check_versions(&imp))

@@ -1,7 +1,7 @@
 // Conv and ConvTranspose.
 #include <string.h>
 
-#include "import_util.h"
+#include "import_extents.h"
 #include "import_window.h"
 
 // x and w, operand `weights`, of equal rank with 1 to 3 spatial dimensions.
@@ -27,11 +27,58 @@ bool window_of_conv(struct import_node *n, int weights, struct window *w)
            window_place(n, w, n->in[0]->type.dim + 2, false);
 }
 
+// x with the pads that auto_pad asks for where they depend on an extent known only at run time; the
+// window then has none there.
+static struct ir_value *pad_open(struct import_node *n, struct ir_value *x, struct window *w, int i)
+{
+    struct ir_builder *b = &n->b;
+    int64_t reach = (w->kernel[i] - 1) * w->dilations[i] + 1, s = w->strides[i];
+    struct ir_value *in = x->type.sym[2 + i], *zero = node_i64(n, 0);
+    struct ir_value *out = irb_binary(b, BFN_div, node_plus(n, in, s - 1), node_i64(n, s));
+    struct ir_value *last = irb_binary(b, BFN_mul, node_plus(n, out, -1), node_i64(n, s));
+    struct ir_value *total = irb_binary(b, BFN_sub, node_plus(n, last, reach), in);
+    total = irb_binary(b, BFN_max, total, zero);
+    struct ir_value *less = irb_binary(b, BFN_div, total, node_i64(n, 2));
+    struct ir_value *begin = w->upper ? less : irb_binary(b, BFN_sub, total, less);
+    struct ir_value *at =
+        node_iota_to(n, irb_binary(b, BFN_add, in, total), x->type.dim[2 + i] + reach);
+    w->pads[i] = w->pads[w->spatial + i] = 0;
+    return node_pick(n, x, 2 + i, irb_binary(b, BFN_sub, at, begin),
+                     irb_const_like(b, x->type.dtype, 0));
+}
+
+// The number of windows along a spatial dimension whose extent is known only at run time.
+static struct ir_value *count_windows(struct import_node *n, struct ir_value *x,
+                                      const struct window *w, int i)
+{
+    int64_t reach = (w->kernel[i] - 1) * w->dilations[i] + 1, s = w->strides[i];
+    struct ir_value *span =
+        node_plus(n, x->type.sym[2 + i], w->pads[i] + w->pads[w->spatial + i] - reach + s);
+    return irb_binary(&n->b, BFN_div, irb_binary(&n->b, BFN_max, span, node_i64(n, 0)),
+                      node_i64(n, s));
+}
+
+static bool conv_open(struct import_node *n, struct window *w)
+{
+    struct ir_value *x = n->in[0], *extent[WINDOW_DIMS_MAX] = {NULL};
+    for (int i = 0; x && i < w->spatial; i++)
+        if (x->type.sym[2 + i] && w->same && w->strides[i] > 1)
+            x = pad_open(n, x, w, i);
+    for (int i = 0; x && i < w->spatial; i++)
+        if (x->type.sym[2 + i] && !(extent[i] = count_windows(n, x, w, i)))
+            return false;
+    return node_bind(n, 0,
+                     irb_conv_to(&n->b, x, n->in[1], node_in(n, 2), w->spatial, w->strides,
+                                 w->dilations, w->pads, node_int(n, "group", 1), extent));
+}
+
 bool import_Conv(struct import_node *n)
 {
     struct window w;
     if (!window_of_conv(n, 1, &w))
         return false;
+    if (ir_type_is_dynamic(&n->in[0]->type))
+        return conv_open(n, &w);
     return node_bind(n, 0,
                      irb_conv(&n->b, n->in[0], n->in[1], node_in(n, 2), w.spatial, w.strides,
                               w.dilations, w.pads, node_int(n, "group", 1)));

@@ -29,9 +29,12 @@ static const char *const any_dimension[] = {
     "Celu",
     "Clip",
     "Concat",
+    "ConcatFromSequence",
     "ConstantOfShape",
+    "Conv",
     "Cos",
     "Cosh",
+    "CumSum",
     "Div",
     "Elu",
     "Equal",
@@ -39,6 +42,7 @@ static const char *const any_dimension[] = {
     "Exp",
     "Expand",
     "Floor",
+    "GRU",
     "Gather",
     "Gelu",
     "Gemm",
@@ -47,14 +51,17 @@ static const char *const any_dimension[] = {
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "If",
     "IsInf",
     "IsNaN",
+    "LSTM",
     "LayerNormalization",
     "LeakyRelu",
     "Less",
     "LessOrEqual",
     "Log",
     "LogSoftmax",
+    "Loop",
     "MatMul",
     "Max",
     "Min",
@@ -63,10 +70,15 @@ static const char *const any_dimension[] = {
     "Mul",
     "Neg",
     "Not",
+    "Optional",
+    "OptionalGetElement",
+    "OptionalHasElement",
     "Or",
     "PRelu",
+    "Pad",
     "Pow",
     "RMSNormalization",
+    "RNN",
     "Range",
     "Reciprocal",
     "ReduceL1",
@@ -82,7 +94,15 @@ static const char *const any_dimension[] = {
     "Relu",
     "Reshape",
     "Round",
+    "Scan",
     "Selu",
+    "SequenceAt",
+    "SequenceConstruct",
+    "SequenceEmpty",
+    "SequenceErase",
+    "SequenceInsert",
+    "SequenceLength",
+    "SequenceMap",
     "Shape",
     "Shrink",
     "Sigmoid",
@@ -90,10 +110,12 @@ static const char *const any_dimension[] = {
     "Sin",
     "Sinh",
     "Size",
+    "Slice",
     "Softmax",
     "Softplus",
     "Softsign",
     "Split",
+    "SplitToSequence",
     "Sqrt",
     "Squeeze",
     "Sub",
@@ -104,13 +126,12 @@ static const char *const any_dimension[] = {
     "ThresholdedRelu",
     "Transpose",
     "Unsqueeze",
-    "Slice",
     "Where",
     "Xor",
 };
 // Operators that look at the extents of all dimensions but the first.
 static const char *const batch_alone[] = {
-    "AveragePool",       "BatchNormalization", "Conv",    "Flatten",
+    "AveragePool",       "BatchNormalization", "Flatten",
     "GlobalAveragePool", "GlobalMaxPool",      "MaxPool",
 };
 
@@ -291,6 +312,39 @@ bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_t
             return false;
     }
     return true;
+}
+
+struct ir_value *node_plus(struct import_node *n, struct ir_value *v, int64_t c)
+{
+    return c ? irb_binary(&n->b, BFN_add, v, node_i64(n, c)) : v;
+}
+
+struct ir_value *node_host_within(struct import_node *n, const char *kernel,
+                                  const struct host_args *args, struct ir_type t)
+{
+    struct ir_type declared, result[2];
+    bool assumed[IR_MAX_RANK] = {false}, open[IR_MAX_RANK] = {false};
+    bool given = node_declared_result(n, 0, &declared) && declared.rank == t.rank;
+    for (int d = 0; d < t.rank; d++) {
+        open[d] = t.dim[d] < 0;
+        if (open[d] && given)
+            t.dim[d] = declared.dim[d];
+        assumed[d] = t.dim[d] < 0;
+    }
+    node_assume_bounds(n, &t, assumed);
+    result[0] = t;
+    result[1] = ir_type_make(DT_I64, &(int64_t){t.rank}, 1);
+    struct ir_op *op = node_host_op(n, kernel, args, result, 2);
+    struct ir_value *y = op ? op->out[0] : NULL;
+    for (int d = 0; y && d < t.rank; d++) {
+        struct ir_value *extent = node_element(n, op->out[1], d);
+        if (open[d])
+            y = irb_extent(&n->b, y, extent, d);
+        else if (!extent || !irb_check(&n->b, irb_binary(&n->b, BFN_eq, extent, node_i64(n, t.dim[d])),
+                                       "an element has another extent than all have"))
+            y = NULL;
+    }
+    return y;
 }
 
 // ---- Reshape

@@ -3,6 +3,7 @@
 #ifndef BITLET_IMPORT_EXTENTS_H
 #define BITLET_IMPORT_EXTENTS_H
 
+#include "import_host.h"
 #include "import_operand.h"
 
 // Whether the body of the node's operator takes operands of such extents; reports onnx-dynamic.
@@ -19,6 +20,12 @@ bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_t
 int64_t node_assumed_bound(const struct import_node *n);
 // Sets the extents that are assumed to bounds: --max-dim, less where the whole would be very large.
 void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed);
+// A host call that gives result 0 in the room of `t`, whose extents of -1 are known only at run time
+// (bounds: declared, else assumed), and its extents; the value with those extents.
+struct ir_value *node_host_within(struct import_node *n, const char *kernel,
+                                  const struct host_args *args, struct ir_type t);
+// v, an i64 scalar, plus a constant.
+struct ir_value *node_plus(struct import_node *n, struct ir_value *v, int64_t c);
 // Reshape, where the operand or the result has such an extent.
 bool extents_reshape(struct import_node *n);
 // Extents as i64 vector; from and to are dimensions.

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "import_extents.h"
 #include "importer.h"
 
 static const Onnx__GraphProto *graph_attr(const struct import_node *n, const char *name)
@@ -71,12 +72,152 @@ static bool bind_all(struct import_node *n, struct ir_value *const *v)
     return true;
 }
 
+// What both branches give, as far as it can be one type: extents that differ are known at run time.
+struct branches {
+    struct ir_type *type; // with bounds where an extent is open
+    uint32_t *open;       // bit mask of dimensions
+    int num, extra;       // results, and extents among them
+};
+
+// Whether v is defined after `begin`, a marker of the graph's last region.
+static bool is_inside(const struct ir_op *begin, const struct ir_value *v)
+{
+    for (const struct ir_op *op = begin; op; op = op->next)
+        if (v && v->def == op && op->op != IR_OP_CONST)
+            return true;
+    return false;
+}
+
+// Joins b into *t; the dimensions in which they differ are added to *open, their bounds are the
+// larger ones. False: rank or element type differ.
+static bool join_types(struct ir_type *t, const struct ir_type *b, const struct ir_op *begin,
+                       uint32_t *open)
+{
+    if (t->dtype != b->dtype || t->rank != b->rank)
+        return false;
+    for (int d = 0; d < t->rank; d++) {
+        bool same = t->sym[d] == b->sym[d] && (t->sym[d] || t->dim[d] == b->dim[d]);
+        if (!same || is_inside(begin, t->sym[d]) || is_inside(begin, b->sym[d]))
+            *open |= 1u << d;
+        t->dim[d] = t->dim[d] > b->dim[d] ? t->dim[d] : b->dim[d];
+    }
+    return true;
+}
+
+static void forget_open(struct ir_type *t, uint32_t open)
+{
+    for (int d = 0; d < t->rank; d++)
+        if (open >> d & 1)
+            t->sym[d] = NULL;
+}
+
+// v in the room of type t, with its open extents behind it in out; gives how many values that are,
+// 0 when an error was reported.
+static int with_extents(struct import_node *n, struct ir_value *v, const struct ir_type *t,
+                        uint32_t open, struct ir_value **out)
+{
+    int num = 1;
+    for (int d = 0; d < t->rank; d++)
+        if ((open >> d & 1) && !(out[num++] = irb_extent_of(&n->b, v, d)))
+            return 0;
+    if (open && ir_type_is_dynamic(t)) { // those that are not open stay
+        struct ir_type room = *t;
+        for (int d = 0; d < t->rank; d++)
+            if (t->sym[d])
+                room.dim[d] = v->type.dim[d];
+        v = irb_fit(&n->b, v, room.dim);
+        for (int d = 0; d < t->rank; d++)
+            if (t->sym[d])
+                v = irb_extent(&n->b, v, t->sym[d], d);
+    } else if (open) {
+        v = irb_fit(&n->b, v, t->dim);
+    }
+    out[0] = v;
+    return v ? num : 0;
+}
+
+// The value whose extents follow it in v; *used: how many values those are.
+static struct ir_value *take_extents(struct import_node *n, struct ir_value *const *v,
+                                     uint32_t open, int *used)
+{
+    struct ir_value *y = v[0];
+    int rank = y->type.rank;
+    *used = 1;
+    for (int d = 0; d < rank; d++)
+        if (open >> d & 1)
+            y = irb_extent(&n->b, y, v[(*used)++], d);
+    return y;
+}
+
+static void erase_after(struct import_node *n, const struct ir_op *last)
+{
+    while (n->imp->graph->last != last)
+        ir_op_erase(n->imp->graph->last);
+}
+
+static bool branches_join(struct import_node *n, struct ir_value *const *t,
+                          struct ir_value *const *e, const struct ir_op *begin, struct branches *b)
+{
+    for (int i = 0; i < b->num; i++) {
+        b->type[i] = t[i]->type;
+        if (!join_types(&b->type[i], &e[i]->type, begin, &b->open[i]))
+            return same_types(n, t[i], e[i], "output", i);
+        forget_open(&b->type[i], b->open[i]);
+        b->extra += __builtin_popcount(b->open[i]);
+    }
+    return true;
+}
+
+// One branch; its results with their open extents.
+static bool branch(struct import_node *n, const char *attr, const struct branches *b,
+                   struct ir_value **v, struct ir_value **out)
+{
+    int at = 0;
+    if (!import_body(n, attr, NULL, 0, v, b->num))
+        return false;
+    for (int i = 0; i < b->num; i++) {
+        int used = with_extents(n, v[i], &b->type[i], b->open[i], out + at);
+        if (!used)
+            return false;
+        at += used;
+    }
+    return true;
+}
+
+static bool if_markers(struct import_node *n, struct ir_value *cond, const struct branches *b,
+                       struct ir_value **t, struct ir_value **e)
+{
+    int all = b->num + b->extra, at = 0;
+    struct ir_value **from_t = ARENA_ARRAY(n->arena, (size_t)all + 1, struct ir_value *),
+                    **from_e = ARENA_ARRAY(n->arena, (size_t)all + 1, struct ir_value *);
+    if (!irb_if_begin(&n->b, cond) || !branch(n, "then_branch", b, t, from_t) ||
+        !irb_else_begin(&n->b, from_t, all) || !branch(n, "else_branch", b, e, from_e))
+        return false;
+    struct ir_op *end = irb_if_end(&n->b, from_e, all);
+    for (int i = 0; end && i < b->num; i++) {
+        int used;
+        struct ir_value *y = take_extents(n, end->out + at, b->open[i], &used);
+        if (y && dtype_info[y->type.dtype].kind == DTK_H) {
+            struct ir_type elem = importer_join_elems(n->imp, t[i], e[i]);
+            importer_set_elem(n->imp, y, &elem);
+        }
+        if (!node_bind(n, i, y))
+            return false;
+        at += used;
+    }
+    return end != NULL;
+}
+
 bool import_If(struct import_node *n)
 {
     int64_t taken;
     struct ir_value *cond = as_scalar(n, n->in[0], "the condition");
-    struct ir_value **t = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_value *),
-                    **e = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_value *);
+    size_t num = (size_t)n->num_out + 1;
+    struct ir_value **t = ARENA_ARRAY(n->arena, num, struct ir_value *),
+                    **e = ARENA_ARRAY(n->arena, num, struct ir_value *);
+    struct branches b = {.type = ARENA_ARRAY(n->arena, num, struct ir_type),
+                         .open = ARENA_ARRAY(n->arena, num, uint32_t),
+                         .num = n->num_out};
     if (!cond)
         return false;
     if (cond->type.dtype != DT_BOOL)
@@ -85,15 +226,14 @@ bool import_If(struct import_node *n)
     if (known_scalar(n, cond, &taken))
         return import_body(n, taken ? "then_branch" : "else_branch", NULL, 0, t, n->num_out) &&
                bind_all(n, t);
-    if (!irb_if_begin(&n->b, cond) || !import_body(n, "then_branch", NULL, 0, t, n->num_out) ||
-        !irb_else_begin(&n->b, t, n->num_out) ||
-        !import_body(n, "else_branch", NULL, 0, e, n->num_out))
+    // The branches are tried on a graph that is thrown away, for what they have in common.
+    struct ir_op *last = n->imp->graph->last, *begin = irb_if_begin(&n->b, cond);
+    if (!begin || !import_body(n, "then_branch", NULL, 0, t, n->num_out) ||
+        !irb_else_begin(&n->b, NULL, 0) || !import_body(n, "else_branch", NULL, 0, e, n->num_out) ||
+        !branches_join(n, t, e, begin, &b))
         return false;
-    for (int i = 0; i < n->num_out; i++)
-        if (!same_types(n, t[i], e[i], "output", i))
-            return false;
-    struct ir_op *end = irb_if_end(&n->b, e, n->num_out);
-    return end && bind_all(n, end->out);
+    erase_after(n, last);
+    return if_markers(n, cond, &b, t, e);
 }
 
 // ---- Loop
@@ -185,55 +325,279 @@ static bool unroll(struct loop *l, struct ir_value **values, struct ir_value **s
     return true;
 }
 
-enum { UNROLL_MAX = 256 };
+enum { UNROLL_MAX = 256, ROUNDS_MAX = 2 * IR_MAX_RANK };
 
-// Whether the body keeps the types of what it carries: tried on a graph that is thrown away.
-static bool keeps_types(struct loop *l, bool *keeps, bool *ends)
+// Types that hold in every iteration.
+struct loop_types {
+    struct ir_type *type;  // of carried values, then of elements, with bounds
+    uint32_t *open;        // extents known only at run time, which differ between iterations
+    struct ir_type *items; // of the elements of carried sequences
+    int extra;             // extents that are carried for them
+    bool changes;          // some carried value changes its type
+    bool ends;             // by a condition of the body
+};
+
+static bool is_sequence(const struct ir_value *v)
+{
+    return dtype_info[v->type.dtype].kind == DTK_H;
+}
+
+// Bounds of the extents that the loop opens: declared for the result, or assumed.
+static void open_bounds(struct loop *l, int i, struct ir_type *t, uint32_t opened)
+{
+    struct ir_type declared;
+    bool assumed[IR_MAX_RANK] = {false};
+    bool given = i < l->n->num_out && node_declared_result(l->n, i, &declared) &&
+                 declared.rank == t->rank;
+    for (int d = 0; d < t->rank; d++) {
+        if (!(opened >> d & 1))
+            continue;
+        assumed[d] = !given || declared.dim[d] < t->dim[d];
+        if (!assumed[d])
+            t->dim[d] = declared.dim[d];
+    }
+    struct ir_type larger = *t;
+    node_assume_bounds(l->n, &larger, assumed);
+    for (int d = 0; d < t->rank; d++)
+        t->dim[d] = larger.dim[d] > t->dim[d] ? larger.dim[d] : t->dim[d];
+}
+
+// The carried values at the start of an iteration, out of the marker's results.
+static bool begin_values(struct loop *l, const struct loop_types *t, struct ir_value *const *out,
+                         struct ir_value **values)
+{
+    int at = 0;
+    for (int i = 0; i < l->carried; i++) {
+        int used;
+        if (!(values[i] = take_extents(l->n, out + at, t->open[i], &used)))
+            return false;
+        at += used;
+        if (is_sequence(values[i]))
+            importer_set_elem(l->n->imp, values[i], &t->items[i]);
+    }
+    return true;
+}
+
+// What a loop starts with: carried values and their open extents, extents of elements, a counter.
+static int loop_init(struct loop *l, const struct loop_types *t, bool counts,
+                     struct ir_value **init)
+{
+    struct import_node *n = l->n;
+    int at = 0;
+    for (int i = 0; i < l->carried; i++) {
+        int used = with_extents(n, n->in[2 + i], &t->type[i], t->open[i], init + at);
+        if (!used)
+            return -1;
+        at += used;
+    }
+    for (int i = 0; i < l->elems; i++)
+        for (int k = __builtin_popcount(t->open[l->carried + i]); k > 0; k--)
+            init[at++] = node_i64(n, 0);
+    if (counts)
+        init[at++] = node_i64(n, 0);
+    return at;
+}
+
+// Tries an iteration on a graph that is thrown away, and widens the types by what it gives. *stable:
+// there was nothing to widen.
+static bool try_types(struct loop *l, struct loop_types *t, struct ir_value **scratch, bool *stable)
 {
     struct import_node *n = l->n;
     struct ir_op *last = n->imp->graph->last;
     int64_t v;
-    struct ir_value *number = irb_const_like(&n->b, DT_I64, 0);
-    struct ir_op *begin = irb_loop_begin(&n->b, NULL, NULL, n->in + 2, l->carried);
-    (void)number;
-    if (!begin || !loop_body(l, begin->out[0], begin->out + 1))
+    int num = loop_init(l, t, false, scratch);
+    struct ir_op *begin = num < 0 ? NULL : irb_loop_begin(&n->b, NULL, NULL, scratch, num);
+    struct ir_value **values = ARENA_ARRAY(n->arena, (size_t)l->carried + 1, struct ir_value *);
+    *stable = true;
+    if (!begin || !begin_values(l, t, begin->out + 1, values) ||
+        !loop_body(l, begin->out[0], values))
         return false;
-    *keeps = true;
-    for (int i = 0; i < l->carried; i++)
-        *keeps = *keeps && ir_type_equal(&n->in[2 + i]->type, &l->out[1 + i]->type);
-    *ends = !known_scalar(n, l->out[0], &v) || !v;
-    while (n->imp->graph->last != last)
-        ir_op_erase(n->imp->graph->last);
+    for (int i = 0; i < l->carried + l->elems; i++) {
+        const struct ir_value *out = l->out[1 + i];
+        bool elem = i >= l->carried;
+        if (elem)
+            t->type[i] = out->type;
+        uint32_t open = t->open[i];
+        struct ir_type now = t->type[i];
+        if (!join_types(&now, &out->type, begin, &open)) {
+            t->changes = true; // of rank or element type
+            continue;
+        }
+        t->changes |= !elem && open != t->open[i];
+        *stable = *stable && (elem || open == t->open[i]);
+        if (!elem && open != t->open[i]) {
+            now = t->type[i];
+            open_bounds(l, i, &now, open & ~t->open[i]);
+        }
+        forget_open(&now, open);
+        t->type[i] = now;
+        t->open[i] = open;
+        if (!elem && is_sequence(out)) {
+            struct ir_type items = importer_join_elems(n->imp, values[i], out);
+            if (t->items[i].known && !items.known)
+                *stable = false;
+            for (int d = 0; d < items.rank && items.known && t->items[i].known; d++)
+                *stable = *stable && items.dim[d] == t->items[i].dim[d];
+            if (!t->items[i].known && !importer_elem(n->imp, n->in[2 + i]).known) {
+                items = importer_join_elems(n->imp, n->in[2 + i], out);
+                *stable = *stable && !items.known;
+            }
+            t->items[i] = items;
+        }
+    }
+    t->ends = !known_scalar(n, l->out[0], &v) || !v;
+    erase_after(n, last);
     return true;
 }
 
-static bool loop_markers(struct loop *l, bool ends)
+static void start_types(struct loop *l, struct loop_types *t)
+{
+    size_t num = (size_t)(l->carried + l->elems) + 1;
+    t->type = ARENA_ARRAY(l->n->arena, num, struct ir_type);
+    t->open = ARENA_ARRAY(l->n->arena, num, uint32_t);
+    t->items = ARENA_ARRAY(l->n->arena, num, struct ir_type);
+    for (int i = 0; i < l->carried; i++) {
+        t->type[i] = l->n->in[2 + i]->type;
+        t->items[i] = importer_elem(l->n->imp, l->n->in[2 + i]);
+    }
+}
+
+// The most elements that the loop stacks: its iterations when they are known, what is declared for a
+// result, or what is assumed.
+static int64_t stack_bound(struct loop *l, const struct loop_types *t, bool *exact)
+{
+    struct ir_type declared, whole = {.known = true, .rank = 1};
+    *exact = l->trips >= 0 && !l->cond && !t->ends;
+    if (l->trips >= 0)
+        return l->trips;
+    for (int i = l->carried; i < l->n->num_out; i++)
+        if (node_declared_result(l->n, i, &declared) && declared.rank > 0 && declared.dim[0] >= 0)
+            return declared.dim[0];
+    int64_t bound = INT64_MAX;
+    for (int i = 0; i < l->elems; i++) {
+        const struct ir_type *e = &t->type[l->carried + i];
+        bool assumed[IR_MAX_RANK] = {true};
+        whole.dim[1] = dims_elems(e->dim, e->rank);
+        whole.rank = 2;
+        node_assume_bounds(l->n, &whole, assumed);
+        bound = whole.dim[0] < bound ? whole.dim[0] : bound;
+    }
+    return bound;
+}
+
+// The next iteration's values, in the order of loop_init. number: of the iteration.
+static bool loop_next(struct loop *l, const struct loop_types *t, bool counts,
+                      struct ir_value *const *state, struct ir_value *number,
+                      struct ir_value **next, int *num)
 {
     struct import_node *n = l->n;
-    if (l->elems > 0 && (l->trips < 0 || l->cond || ends))
-        return node_error(n, DIAG_ONNX_DYNAMIC,
-                          "the loop stacks %d outputs, so the number of its iterations must be "
-                          "known when compiling; make the number and the condition constants",
-                          l->elems);
-    struct ir_op *begin = irb_loop_begin(&n->b, l->trip, l->cond, n->in + 2, l->carried);
-    if (!begin || !loop_body(l, begin->out[0], begin->out + 1))
-        return false;
-    for (int i = 0; i < l->carried; i++)
-        if (!same_types(n, n->in[2 + i], l->out[1 + i], "carried value", i))
+    struct ir_builder *b = &n->b;
+    int at = 0;
+    for (int i = 0; i < l->carried; i++) {
+        struct ir_value *v = l->out[1 + i];
+        if (!t->open[i] && !same_types(n, n->in[2 + i], v, "carried value", i))
             return false;
-    struct ir_value *next = ends ? as_scalar(n, l->out[0], "the next condition") : NULL;
-    if (ends && !next)
+        for (int d = 0; d < t->type[i].rank; d++)
+            if ((t->open[i] >> d & 1) && (v->type.sym[d] || v->type.dim[d] > t->type[i].dim[d]) &&
+                !irb_check(b,
+                           irb_binary(b, BFN_le, irb_extent_of(b, v, d),
+                                      node_i64(n, t->type[i].dim[d])),
+                           arena_printf(n->arena,
+                                        "carried value %d of the loop '%s' grows past %lld in "
+                                        "dimension %d, which --max-dim sets",
+                                        i, n->proto->name ? n->proto->name : "",
+                                        (long long)t->type[i].dim[d], d)))
+                return false;
+        int used = with_extents(n, v, &t->type[i], t->open[i], next + at);
+        if (!used)
+            return false;
+        at += used;
+    }
+    for (int i = l->carried; i < l->carried + l->elems; i++) {
+        struct ir_value *part[IR_MAX_RANK + 1], *first;
+        int used = with_extents(n, l->out[1 + i], &t->type[i], t->open[i], part);
+        if (!used)
+            return false;
+        l->out[1 + i] = part[0];
+        first = used > 1 ? irb_binary(b, BFN_eq, number, node_i64(n, 0)) : NULL;
+        for (int k = 1; k < used; k++, at++) {
+            struct ir_value *same = irb_binary(b, BFN_eq, part[k], state[at]);
+            if (!irb_check(b, irb_binary(b, BFN_or, first, same),
+                           "the elements that a loop stacks differ in their extents"))
+                return false;
+            next[at] = part[k];
+        }
+    }
+    if (counts)
+        next[at++] = node_plus(n, number, 1);
+    for (int i = 0; i < l->elems; i++)
+        next[at + i] = l->out[1 + l->carried + i];
+    *num = at;
+    return true;
+}
+
+static bool loop_bind(struct loop *l, const struct loop_types *t, bool counts, const struct ir_op *end,
+                      int num)
+{
+    struct import_node *n = l->n;
+    int at = 0;
+    for (int i = 0; i < l->carried; i++) {
+        int used;
+        struct ir_value *y = take_extents(n, end->out + at, t->open[i], &used);
+        if (y && is_sequence(y)) {
+            struct ir_type items = importer_join_elems(n->imp, n->in[2 + i], l->out[1 + i]);
+            importer_set_elem(n->imp, y, &items);
+        }
+        if (!y || (i < n->num_out && !node_bind(n, i, y)))
+            return false;
+        at += used;
+    }
+    for (int i = l->carried; i < l->carried + l->elems; i++) {
+        struct ir_value *y = end->out[num + i - l->carried];
+        if (counts)
+            y = irb_extent(&n->b, y, end->out[num - 1], 0);
+        for (int d = 0; y && d < t->type[i].rank; d++)
+            if (t->open[i] >> d & 1)
+                y = irb_extent(&n->b, y, end->out[at++], d + 1);
+        if (!y || (i < n->num_out && !node_bind(n, i, y)))
+            return false;
+    }
+    return true;
+}
+
+static bool loop_markers(struct loop *l, struct loop_types *t, struct ir_value **scratch,
+                         struct ir_value **next)
+{
+    struct import_node *n = l->n;
+    bool exact = true;
+    int64_t bound = l->elems > 0 ? stack_bound(l, t, &exact) : -1;
+    int num = loop_init(l, t, !exact, scratch), given;
+    struct ir_value **values = ARENA_ARRAY(n->arena, (size_t)l->carried + 1, struct ir_value *);
+    struct ir_op *begin = num < 0 ? NULL : irb_loop_begin(&n->b, l->trip, l->cond, scratch, num);
+    if (!begin || !begin_values(l, t, begin->out + 1, values))
         return false;
-    struct ir_op *end = irb_loop_end(&n->b, next, l->out + 1, l->carried + l->elems, l->carried,
-                                     l->elems ? l->trips : -1);
-    return end && bind_all(n, end->out);
+    if (!exact && l->trips < 0 &&
+        !irb_check(&n->b, irb_binary(&n->b, BFN_lt, begin->out[0], node_i64(n, bound)),
+                   arena_printf(n->arena,
+                                "the loop '%s' has more than %lld iterations, which --max-dim sets",
+                                n->proto->name ? n->proto->name : "", (long long)bound)))
+        return false;
+    if (!loop_body(l, begin->out[0], values))
+        return false;
+    struct ir_value *cond = t->ends ? as_scalar(n, l->out[0], "the next condition") : NULL;
+    if ((t->ends && !cond) ||
+        !loop_next(l, t, !exact, begin->out + 1, begin->out[0], next, &given) || given != num)
+        return false;
+    struct ir_op *end = irb_loop_end(&n->b, cond, next, num + l->elems, num, bound);
+    return end && loop_bind(l, t, !exact, end, num);
 }
 
 bool import_Loop(struct import_node *n)
 {
     struct loop l = {.n = n, .carried = n->num_in > 2 ? n->num_in - 2 : 0};
     const Onnx__GraphProto *g = graph_attr(n, "body");
-    bool keeps, ends;
+    struct loop_types types = {0};
+    bool stable = false;
     if (!g)
         return node_error(n, DIAG_ONNX_ATTR, "attribute 'body' holds no graph");
     l.elems = (int)g->n_output - 1 - l.carried;
@@ -246,15 +610,23 @@ bool import_Loop(struct import_node *n)
     for (int i = 0; i < l.carried; i++)
         if (!n->in[2 + i])
             return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", 2 + i);
-    if (!loop_inputs(&l) || !keeps_types(&l, &keeps, &ends))
+    size_t most = g->n_output * (IR_MAX_RANK + 1) + 2;
+    struct ir_value **scratch = ARENA_ARRAY(n->arena, most, struct ir_value *),
+                    **next = ARENA_ARRAY(n->arena, most, struct ir_value *);
+    start_types(&l, &types);
+    if (!loop_inputs(&l) || !try_types(&l, &types, scratch, &stable))
         return false;
     bool known = l.trips >= 0 && l.trips <= UNROLL_MAX && !l.cond;
-    if (!known || (keeps && (!ends || l.elems == 0)))
-        return loop_markers(&l, ends);
-    struct ir_value **v =
-        ARENA_ARRAY(n->arena, (size_t)(l.carried + l.elems) + 1, struct ir_value *);
-    memcpy(v, n->in + 2, (size_t)l.carried * sizeof(*v));
-    return unroll(&l, v, v + l.carried) && bind_all(n, v);
+    if (known && (types.changes || (types.ends && l.elems > 0))) {
+        struct ir_value **v =
+            ARENA_ARRAY(n->arena, (size_t)(l.carried + l.elems) + 1, struct ir_value *);
+        memcpy(v, n->in + 2, (size_t)l.carried * sizeof(*v));
+        return unroll(&l, v, v + l.carried) && bind_all(n, v);
+    }
+    for (int round = 0; !stable && round < ROUNDS_MAX; round++)
+        if (!try_types(&l, &types, scratch, &stable))
+            return false;
+    return loop_markers(&l, &types, scratch, next);
 }
 
 // ---- Scan

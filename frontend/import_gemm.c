@@ -84,21 +84,23 @@ struct ir_value *node_as_matrix(struct import_node *n, struct ir_value *x, bool 
 {
     if (!x || x->type.rank > 1)
         return x;
-    int64_t extent = x->type.dim[0];
-    return irb_reshape(&n->b, x,
-                       first ? (const int64_t[]){1, extent} : (const int64_t[]){extent, 1}, 2);
+    struct ir_type t = {.known = true, .dtype = x->type.dtype, .rank = 2, .dim = {1, 1}};
+    t.dim[first] = x->type.dim[0];
+    t.sym[first] = x->type.sym[0];
+    return irb_reshape_to(&n->b, x, &t);
 }
 
 struct ir_value *node_from_matrix(struct import_node *n, struct ir_value *y, bool row, bool col)
 {
     if (!y || (!row && !col))
         return y;
-    int64_t dim[IR_MAX_RANK];
-    int rank = 0;
+    struct ir_type t = {.known = true, .dtype = y->type.dtype};
     for (int i = 0; i < y->type.rank; i++)
-        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1))
-            dim[rank++] = y->type.dim[i];
-    return irb_reshape(&n->b, y, dim, rank);
+        if (!(row && i == y->type.rank - 2) && !(col && i == y->type.rank - 1)) {
+            t.sym[t.rank] = y->type.sym[i];
+            t.dim[t.rank++] = y->type.dim[i];
+        }
+    return irb_reshape_to(&n->b, y, &t);
 }
 
 bool import_MatMul(struct import_node *n)

@@ -95,8 +95,8 @@ bool importer_tensor_type(const Onnx__TypeProto__Tensor *tt, struct ir_type *out
 
 bool node_declared_result(const struct import_node *n, int i, struct ir_type *out)
 {
-    const Onnx__GraphProto *g = n->imp->model->graph;
-    if (!node_has_output(n, i))
+    const Onnx__GraphProto *g = n->imp->scope->graph;
+    if (!node_has_output(n, i) || !g)
         return false;
     const char *name = n->proto->output[i];
     const Onnx__ValueInfoProto *info = find_info(g->output, g->n_output, name);

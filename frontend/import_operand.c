@@ -44,11 +44,11 @@ static int64_t param_extent(const struct importer *imp, const char *param)
 static const Onnx__TensorShapeProto *declared_shape(const struct importer *imp, const char *name)
 {
     const Onnx__FunctionProto *f = imp->scope->function;
-    const Onnx__GraphProto *g = imp->model->graph;
-    const Onnx__ValueInfoProto *v = f ? NULL : find_info(g->output, g->n_output, name);
+    const Onnx__GraphProto *g = imp->scope->graph;
+    const Onnx__ValueInfoProto *v = g ? find_info(g->output, g->n_output, name) : NULL;
     return shape_of(v   ? v
-                    : f ? find_info(f->value_info, f->n_value_info, name)
-                        : find_info(g->value_info, g->n_value_info, name));
+                    : g ? find_info(g->value_info, g->n_value_info, name)
+                        : find_info(f->value_info, f->n_value_info, name));
 }
 
 static bool is_scalar(const struct importer *imp, const char *name)
@@ -113,9 +113,9 @@ static const char *name_at_caller(const struct importer *imp, const char *name)
 static const Onnx__TensorShapeProto *find_shape(const struct importer *imp, const char *name)
 {
     const Onnx__FunctionProto *f = imp->scope->function;
-    const Onnx__GraphProto *g = imp->model->graph;
-    Onnx__NodeProto *const *nodes = f ? f->node : g->node;
-    size_t num = f ? f->n_node : g->n_node;
+    const Onnx__GraphProto *g = imp->scope->graph; // NULL: the nodes are the function's own
+    Onnx__NodeProto *const *nodes = g ? g->node : f->node;
+    size_t num = g ? g->n_node : f->n_node;
     const Onnx__TensorShapeProto *found = *name ? declared_shape(imp, name) : NULL;
     struct alike s = {{name}, 1};
     for (size_t i = 0; *name && !found && i < num && s.num < ALIKE_MAX; i++)
@@ -123,7 +123,7 @@ static const Onnx__TensorShapeProto *find_shape(const struct importer *imp, cons
             s.name[s.num++] = nodes[i]->output[0];
             found = declared_shape(imp, nodes[i]->output[0]);
         }
-    if (found || !f)
+    if (found || !f || g)
         return found;
     struct import_scope caller = *imp->scope->caller;
     struct importer above = *imp;

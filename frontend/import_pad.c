@@ -136,6 +136,22 @@ static bool pad_with(struct import_node *n, struct ir_value *x, const struct pad
         n, 0, irb_select(&n->b, mask, irb_pad(&n->b, x, p->before, p->after, 0), pad_value(n)));
 }
 
+// Dimension by dimension where some extents are known only at run time.
+static bool pad_dynamic(struct import_node *n, const struct pad_args *p)
+{
+    static const char *const modes[] = {[PAD_CONSTANT] = "constant",
+                                        [PAD_REFLECT] = "reflect",
+                                        [PAD_EDGE] = "edge",
+                                        [PAD_WRAP] = "wrap"};
+    struct ir_value *x = n->in[0], *fill = pad_value(n);
+    if (n->row->in_max == 1)
+        fill = irb_const_like(&n->b, x->type.dtype, p->value);
+    for (int i = 0; x && i < n->in[0]->type.rank; i++)
+        if (p->before[i] || p->after[i])
+            x = runtime_pad_by(n, x, i, p->before[i], p->after[i], modes[p->mode], fill);
+    return node_bind(n, 0, x);
+}
+
 bool import_Pad(struct import_node *n)
 {
     struct pad_args p;
@@ -143,6 +159,8 @@ bool import_Pad(struct import_node *n)
         return read_mode(n, &p.mode) && runtime_pad(n, pad_value(n));
     if (!read_pad(n, &p))
         return false;
+    if (ir_type_is_dynamic(&n->in[0]->type))
+        return pad_dynamic(n, &p);
     struct ir_value *x = cut(n, n->in[0], &p);
     if (x && p.mode == PAD_CONSTANT && !node_is_known(n, 2))
         return pad_with(n, x, &p);

@@ -1,7 +1,7 @@
 // RNN, GRU and LSTM. The products with the inputs are one matrix product for all time steps; the
 // recurrence is a loop whose body multiplies the state and applies the gates. Where sequences end
 // early the state stands still, so a reversed sequence begins at its own end.
-#include "import_util.h"
+#include "import_extents.h"
 
 #include <string.h>
 
@@ -15,7 +15,8 @@ enum { ACT_MAX = 3 };
 struct rnn {
     struct import_node *n;
     int gates, acts; // of one direction
-    int64_t dirs, steps, batch, hidden;
+    int64_t dirs, steps, batch, hidden; // steps and batch: at most
+    struct ir_value *steps_sym, *batch_sym; // NULL, or how many at run time
     bool batch_first; // layout 1
     double clip;      // 0: none
     bool linear_before_reset, input_forget;
@@ -170,7 +171,12 @@ static struct ir_value *entry(struct import_node *n, struct ir_value *x, int64_t
     }
     start[0] = at;
     size[0] = 1;
-    return irb_reshape(&n->b, irb_slice(&n->b, x, start, size, step), size + 1, x->type.rank - 1);
+    struct ir_type t = {.known = true, .dtype = x->type.dtype, .rank = x->type.rank - 1};
+    for (int i = 0; i < t.rank; i++) {
+        t.dim[i] = x->type.dim[i + 1];
+        t.sym[i] = x->type.sym[i + 1];
+    }
+    return irb_reshape_to(&n->b, irb_slice(&n->b, x, start, size, step), &t);
 }
 
 static bool check_operand(const struct rnn *r, int i, int rank, int64_t a, int64_t b, int64_t c)
@@ -179,7 +185,8 @@ static bool check_operand(const struct rnn *r, int i, int rank, int64_t a, int64
     const int64_t need[] = {a, b, c};
     bool fits = !v || v->type.rank == rank;
     for (int k = 0; v && fits && k < rank; k++)
-        fits = v->type.dim[k] == need[k];
+        fits = v->type.dim[k] == need[k] || v->type.sym[k] ||
+               ir_type_is_dynamic(&r->n->in[0]->type);
     return fits || node_error(r->n, DIAG_ONNX_SHAPE,
                               "input %d '%s' is %s; %lld x %lld x %lld is needed (rank %d)", i,
                               node_input_name(r->n, i), node_type_text(r->n, i), (long long)a,
@@ -199,6 +206,33 @@ static bool read_direction(struct rnn *r)
 static struct ir_value *swap_first(struct import_node *n, struct ir_value *v)
 {
     return v ? irb_transpose(&n->b, v, (const int64_t[]){1, 0, 2}) : NULL;
+}
+
+static struct ir_value *steps_value(struct rnn *r)
+{
+    return r->steps_sym ? r->steps_sym : node_i64(r->n, r->steps);
+}
+
+static struct ir_value *batch_value(struct rnn *r)
+{
+    return r->batch_sym ? r->batch_sym : node_i64(r->n, r->batch);
+}
+
+// An operand whose dimension d is the batch: checked where that is known only at run time.
+static struct ir_value *with_batch(struct rnn *r, struct ir_value *v, int d)
+{
+    struct ir_builder *b = &r->n->b;
+    if (!v || v->type.sym[d] == r->batch_sym)
+        return v;
+    if (!irb_check(b, irb_binary(b, BFN_eq, irb_extent_of(b, v, d), batch_value(r)),
+                   "the batch of an operand is not that of the sequences"))
+        return NULL;
+    if (r->batch_sym)
+        return irb_extent(b, v, r->batch_sym, d);
+    struct ir_type whole = v->type;
+    whole.sym[d] = NULL;
+    whole.dim[d] = r->batch;
+    return ir_type_is_dynamic(&whole) ? NULL : irb_fit(b, v, whole.dim);
 }
 
 static bool read_operands(struct rnn *r)
@@ -225,11 +259,19 @@ static bool read_operands(struct rnn *r)
         if (!(r->batch_first ? check_operand(r, i, 3, r->batch, r->dirs, r->hidden)
                              : check_operand(r, i, 3, r->dirs, r->batch, r->hidden)))
             return false;
+    r->steps_sym = n->in[0]->type.sym[r->batch_first];
+    r->batch_sym = n->in[0]->type.sym[!r->batch_first];
     struct ir_value *seq = r->batch_first ? swap_first(n, n->in[0]) : n->in[0];
-    r->x = irb_reshape(&n->b, seq, (const int64_t[]){r->steps * r->batch, x[2]}, 2);
-    if (node_in(n, 4))
-        r->lengths = irb_reshape(&n->b, node_convert(n, n->in[4], DT_I64),
-                                 (const int64_t[]){r->batch, 1}, 2);
+    struct ir_type flat = {.known = true, .rank = 2, .dim = {r->steps * r->batch, x[2]}};
+    if (r->steps_sym || r->batch_sym)
+        flat.sym[0] = irb_binary(&n->b, BFN_mul, steps_value(r), batch_value(r));
+    r->x = irb_reshape_to(&n->b, seq, &flat);
+    if (node_in(n, 4)) {
+        struct ir_type column = {
+            .known = true, .rank = 2, .dim = {r->batch, 1}, .sym = {r->batch_sym}};
+        struct ir_value *given = node_convert(n, n->in[4], DT_I64);
+        r->lengths = irb_reshape_to(&n->b, with_batch(r, given, 0), &column);
+    }
     return r->x && (!node_in(n, 4) || r->lengths);
 }
 
@@ -237,11 +279,12 @@ static bool read_operands(struct rnn *r)
 static struct ir_value *initial(struct rnn *r, int input, int64_t dir)
 {
     struct import_node *n = r->n;
-    int64_t dim[] = {r->batch, r->hidden};
+    struct ir_type t = {
+        .known = true, .rank = 2, .dim = {r->batch, r->hidden}, .sym = {r->batch_sym}};
     struct ir_value *v = node_in(n, input);
     if (!v)
-        return irb_broadcast(&n->b, irb_const_like(&n->b, n->in[0]->type.dtype, 0), dim, 2);
-    return entry(n, r->batch_first ? swap_first(n, v) : v, dir);
+        return irb_broadcast_to(&n->b, irb_const_like(&n->b, n->in[0]->type.dtype, 0), &t);
+    return entry(n, with_batch(r, r->batch_first ? swap_first(n, v) : v, 1), dir);
 }
 
 // The inputs' share of every gate, [steps, batch, gates * hidden], biases included.
@@ -249,7 +292,11 @@ static struct ir_value *project(struct rnn *r, int64_t dir)
 {
     struct import_node *n = r->n;
     struct ir_builder *b = &n->b;
-    int64_t rows = r->gates * r->hidden, swap[] = {1, 0}, dim[] = {r->steps, r->batch, rows};
+    int64_t rows = r->gates * r->hidden, swap[] = {1, 0};
+    struct ir_type all = {.known = true,
+                          .rank = 3,
+                          .dim = {r->steps, r->batch, rows},
+                          .sym = {r->steps_sym, r->batch_sym}};
     struct ir_value *w = irb_transpose(b, entry(n, n->in[1], dir), swap), *bias = NULL;
     r->r = irb_transpose(b, entry(n, n->in[2], dir), swap);
     r->rb = NULL;
@@ -266,7 +313,7 @@ static struct ir_value *project(struct rnn *r, int64_t dir)
     struct ir_value *y = irb_matmul(b, r->x, w, NULL);
     if (bias)
         y = irb_binary(b, BFN_add, y, bias);
-    return irb_reshape(b, y, dim, 3);
+    return irb_reshape_to(b, y, &all);
 }
 
 // ---- Cells: from the inputs' share and the states to the next states; s[0] is the output
@@ -364,6 +411,11 @@ static bool mask_states(struct rnn *r, struct ir_value *step, struct ir_value *c
     return *out != NULL;
 }
 
+static struct ir_value *last_step(struct rnn *r)
+{
+    return node_plus(r->n, steps_value(r), -1);
+}
+
 // results: the last states, then the outputs of all steps in the order of time.
 static bool run_direction(struct rnn *r, int64_t dir, int states, cell_fn *cell,
                           struct ir_value **results)
@@ -377,13 +429,13 @@ static bool run_direction(struct rnn *r, int64_t dir, int states, cell_fn *cell,
     for (int i = 0; i < 3; i++)
         r->peephole[i] = states == 2 && node_in(n, 7) ? gate(r, entry(n, n->in[7], dir), i) : NULL;
     struct ir_op *begin =
-        x ? irb_loop_begin(b, irb_const_like(b, DT_I64, (double)r->steps), NULL, init, states)
+        x ? irb_loop_begin(b, steps_value(r), NULL, init, states)
           : NULL;
     if (!begin)
         return false;
     struct ir_value *step = begin->out[0];
     if (r->reversed)
-        step = node_scalar_with(n, BFN_sub, (double)r->steps - 1, step);
+        step = irb_binary(b, BFN_sub, last_step(r), step);
     struct ir_value *now = irb_gather(b, x, step, 0);
     if (!now || !cell(r, now, begin->out + 1, next) ||
         !mask_states(r, step, begin->out + 1, next, states, &out))
@@ -393,7 +445,13 @@ static bool run_direction(struct rnn *r, int64_t dir, int states, cell_fn *cell,
     if (!end)
         return false;
     memcpy(results, end->out, ((size_t)states + 1) * sizeof(*results));
-    if (r->reversed && r->steps > 0) {
+    if (r->steps_sym)
+        results[states] = irb_extent(b, results[states], r->steps_sym, 0);
+    if (r->reversed && r->steps_sym) {
+        struct ir_value *at = node_iota_to(n, r->steps_sym, r->steps);
+        results[states] =
+            irb_gather(b, results[states], irb_binary(b, BFN_sub, last_step(r), at), 0);
+    } else if (r->reversed && r->steps > 0) {
         const int64_t start[] = {r->steps - 1, 0, 0}, stride[] = {-1, 1, 1};
         results[states] = irb_slice(b, results[states], start, results[states]->type.dim, stride);
     }
@@ -408,9 +466,16 @@ static struct ir_value *join(struct rnn *r, struct ir_value *const *v, bool all_
 {
     struct ir_builder *b = &r->n->b;
     struct ir_value *part[2];
-    const int64_t dim[] = {r->steps, 1, r->batch, r->hidden};
+    const struct ir_type all = {.known = true,
+                                .rank = 4,
+                                .dim = {r->steps, 1, r->batch, r->hidden},
+                                .sym = {r->steps_sym, NULL, r->batch_sym}},
+                         last = {.known = true,
+                                 .rank = 3,
+                                 .dim = {1, r->batch, r->hidden},
+                                 .sym = {NULL, r->batch_sym}};
     for (int64_t d = 0; d < r->dirs; d++)
-        if (!(part[d] = irb_reshape(b, v[d], all_steps ? dim : dim + 1, all_steps ? 4 : 3)))
+        if (!(part[d] = irb_reshape_to(b, v[d], all_steps ? &all : &last)))
             return NULL;
     struct ir_value *y =
         r->dirs == 1 ? part[0] : irb_concat(b, part, (int)r->dirs, all_steps ? 1 : 0);

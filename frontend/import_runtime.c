@@ -447,6 +447,16 @@ static struct ir_value *pad_axis(struct import_node *n, struct ir_value *x, int 
     return node_pick(n, x, axis, index, NULL);
 }
 
+struct ir_value *runtime_pad_by(struct import_node *n, struct ir_value *x, int axis, int64_t before,
+                                int64_t after, const char *mode, struct ir_value *fill)
+{
+    struct pad_job job = {mode, fill, x->type, false};
+    job.result.dim[axis] += before + after;
+    if (job.result.dim[axis] < 0)
+        job.result.dim[axis] = 0;
+    return pad_axis(n, x, axis, (struct pad_dim){node_i64(n, before), node_i64(n, after)}, &job);
+}
+
 bool runtime_pad(struct import_node *n, struct ir_value *value)
 {
     const struct ir_type *x = &n->in[0]->type;

@@ -12,6 +12,9 @@ bool runtime_unsqueeze(struct import_node *n);
 bool runtime_expand(struct import_node *n);
 bool runtime_tile(struct import_node *n);
 bool runtime_slice(struct import_node *n);
+// x with constant pads along an axis whose extent is known only at run time; `fill` as in runtime_pad.
+struct ir_value *runtime_pad_by(struct import_node *n, struct ir_value *x, int axis, int64_t before,
+                                int64_t after, const char *mode, struct ir_value *fill);
 bool runtime_range(struct import_node *n);
 // Extents of the parts of a Split along axis.
 const int64_t *runtime_split_sizes(struct import_node *n, int64_t axis, int *count);

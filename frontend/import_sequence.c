@@ -6,6 +6,7 @@
 // calls vanish when nothing else uses the handle. Optionals alike, with optional_make.
 #include <string.h>
 
+#include "import_extents.h"
 #include "import_sequence.h"
 
 #include "importer.h"
@@ -35,17 +36,28 @@ void importer_set_elem(struct importer *imp, const struct ir_value *v, const str
 {
     imp->elems = arena_grow(imp->arena, imp->elems, imp->num_elems, imp->num_elems + 1,
                             sizeof(*imp->elems), &imp->cap_elems);
-    imp->elems[imp->num_elems++] = (struct importer_elem){.value = v, .type = *t};
+    struct importer_elem *e = &imp->elems[imp->num_elems++];
+    *e = (struct importer_elem){.value = v, .type = *t};
+    for (int d = 0; t->known && d < t->rank; d++)
+        if (t->sym[d]) {
+            e->type.dim[d] = -1;
+            e->type.sym[d] = NULL;
+        }
 }
 
 // The type of the elements of a sequence or optional, as far as it is known: extents in which they
 // differ are -1, and t.known is false when the rank is unknown or differs.
+struct ir_type importer_elem(const struct importer *imp, const struct ir_value *v)
+{
+    for (size_t i = 0; i < imp->num_elems; i++)
+        if (imp->elems[i].value == v)
+            return imp->elems[i].type;
+    return (struct ir_type){0};
+}
+
 static struct ir_type elem_of(const struct import_node *n, const struct ir_value *v)
 {
-    for (size_t i = 0; i < n->imp->num_elems; i++)
-        if (n->imp->elems[i].value == v)
-            return n->imp->elems[i].type;
-    return (struct ir_type){0};
+    return importer_elem(n->imp, v);
 }
 
 static struct ir_type join(const struct ir_type *a, const struct ir_type *b)
@@ -53,8 +65,10 @@ static struct ir_type join(const struct ir_type *a, const struct ir_type *b)
     struct ir_type t = *a;
     t.known = a->known && b->known && a->rank == b->rank && a->dtype == b->dtype;
     for (int d = 0; t.known && d < t.rank; d++)
-        if (a->dim[d] != b->dim[d])
+        if (a->dim[d] != b->dim[d] || a->sym[d] || b->sym[d]) {
             t.dim[d] = -1;
+            t.sym[d] = NULL;
+        }
     return t;
 }
 
@@ -88,6 +102,18 @@ static bool known_items(const struct import_node *n, const struct ir_value *v, s
         for (int i = v->def->num_in - 1; i > 0; i--)
             out->v[--num] = v->def->in[i];
     return true;
+}
+
+static bool is_known_empty(const struct ir_value *v)
+{
+    return is_call(v, "sequence_extend") && !v->def->in[0] && v->def->num_in == 1;
+}
+
+struct ir_type importer_join_elems(const struct importer *imp, const struct ir_value *a,
+                                   const struct ir_value *b)
+{
+    struct ir_type x = importer_elem(imp, a), y = importer_elem(imp, b);
+    return is_known_empty(a) ? y : is_known_empty(b) ? x : join(&x, &y);
 }
 
 struct ir_value *sequence_of(struct import_node *n, struct ir_value *const *item, int num)
@@ -267,14 +293,39 @@ static struct ir_value *split_by_data(struct import_node *n, int64_t axis)
     return with_elem(n, v, &elem);
 }
 
+// A tensor whose extent along the axis only the program knows.
+static struct ir_value *split_open(struct import_node *n, int64_t axis, bool keep)
+{
+    struct ir_value *in[] = {n->in[0], node_in(n, 1) ? node_const_like_i64(n, n->in[1])
+                                                     : irb_const_i64s(&n->b, NULL, 0)};
+    int64_t ints[3] = {!node_in(n, 1) ? 1 : n->in[1]->type.rank == 0 ? -1 : 0, axis, keep};
+    struct ir_type elem = n->in[0]->type;
+    elem.dim[axis] = !node_in(n, 1) ? 1 : -1;
+    elem.sym[axis] = NULL;
+    if (!keep) {
+        for (int d = (int)axis; d + 1 < elem.rank; d++) {
+            elem.dim[d] = elem.dim[d + 1];
+            elem.sym[d] = elem.sym[d + 1];
+        }
+        elem.rank--;
+    }
+    struct ir_value *v = node_host(
+        n, "sequence_split",
+        &(struct host_args){.in = in, .num_in = 2, .ints = ints, .num_ints = 3}, &seq_type);
+    return with_elem(n, v, &elem);
+}
+
 bool import_SplitToSequence(struct import_node *n)
 {
     int64_t axis, *lengths = NULL, at = 0;
     bool known, keep = node_in(n, 1) || node_int(n, "keepdims", 1) != 0;
     int num = 0;
     const struct ir_type *x = &n->in[0]->type;
-    if (!node_axis(n, node_int(n, "axis", 0), x->rank, &axis) ||
-        !part_lengths(n, x->dim[axis], &known, &lengths, &num))
+    if (!node_axis(n, node_int(n, "axis", 0), x->rank, &axis))
+        return false;
+    if (x->sym[axis])
+        return node_bind(n, 0, split_open(n, axis, keep));
+    if (!part_lengths(n, x->dim[axis], &known, &lengths, &num))
         return false;
     if (!known)
         return node_bind(n, 0, split_by_data(n, axis));
@@ -313,7 +364,22 @@ static bool element_type(struct import_node *n, struct ir_type *t)
                           "the shape of the elements of '%s' is not known; declare that of the "
                           "output in the model (value_info or graph outputs)",
                           node_input_name(n, 0));
-    return node_resolve(n, 0, t);
+    return true;
+}
+
+static bool is_open(const struct ir_type *t)
+{
+    for (int d = 0; d < t->rank; d++)
+        if (t->dim[d] < 0)
+            return true;
+    return false;
+}
+
+// The call that gives an element, of extents known or not.
+static struct ir_value *element(struct import_node *n, const char *kernel, const char *within,
+                                const struct host_args *args, const struct ir_type *t)
+{
+    return is_open(t) ? node_host_within(n, within, args, *t) : node_host(n, kernel, args, t);
 }
 
 bool import_SequenceAt(struct import_node *n)
@@ -332,9 +398,9 @@ bool import_SequenceAt(struct import_node *n)
     if (!element_type(n, &t))
         return false;
     struct ir_value *in[] = {n->in[0], position_value(n, 1)};
-    struct ir_value *v =
-        node_host(n, "sequence_at", &(struct host_args){.in = in, .num_in = 2}, &t);
-    return node_bind(n, 0, v);
+    return node_bind(n, 0,
+                     element(n, "sequence_at", "sequence_at_within",
+                             &(struct host_args){.in = in, .num_in = 2}, &t));
 }
 
 static struct ir_value *unsqueezed(struct import_node *n, struct ir_value *x, int64_t axis)
@@ -389,12 +455,10 @@ bool import_ConcatFromSequence(struct import_node *n)
     } else if (!node_axis(n, node_int(n, "axis", 0), t.rank, &ints[0])) {
         return false;
     }
-    return node_resolve(n, 0, &t) &&
-           node_bind(
-               n, 0,
-               node_host(n, "sequence_concat",
-                         &(struct host_args){.in = n->in, .num_in = 1, .ints = ints, .num_ints = 2},
-                         &t));
+    return node_bind(
+        n, 0,
+        element(n, "sequence_concat", "sequence_concat_within",
+                &(struct host_args){.in = n->in, .num_in = 1, .ints = ints, .num_ints = 2}, &t));
 }
 
 // ---- Optionals
@@ -443,8 +507,8 @@ bool import_OptionalGetElement(struct import_node *n)
         if (!element_type(n, &t))
             return false;
     }
-    struct ir_value *v =
-        node_host(n, "optional_get", &(struct host_args){.in = &x, .num_in = 1}, &t);
+    struct ir_value *v = element(n, "optional_get", "optional_get_within",
+                                 &(struct host_args){.in = &x, .num_in = 1}, &t);
     if (v && t.dtype == DT_SEQ) { // what was known of its elements is kept beside the optional's
         struct ir_type inner = importer_inner(n->imp, x);
         importer_set_elem(n->imp, v, &inner);

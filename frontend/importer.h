@@ -19,6 +19,7 @@ struct import_scope {
     struct name_slot *slots; // open addressing, a power of two
     size_t num_slots, num_names;
     const struct import_scope *outer; // of the graph around a body
+    const Onnx__GraphProto *graph;    // whose value_info holds; NULL: a function's body
     Onnx__OperatorSetIdProto **opsets;
     size_t num_opsets;
     const Onnx__FunctionProto *function; // NULL: the main graph
@@ -57,6 +58,11 @@ struct importer {
 bool importer_tensor_type(const Onnx__TypeProto__Tensor *tt, struct ir_type *out);
 // ---- import_sequence.c
 void importer_set_elem(struct importer *imp, const struct ir_value *v, const struct ir_type *t);
+struct ir_type importer_elem(const struct importer *imp, const struct ir_value *v);
+// What is known of elements that are of one of two sequences (known when compiling to be empty: of
+// the other).
+struct ir_type importer_join_elems(const struct importer *imp, const struct ir_value *a,
+                                   const struct ir_value *b);
 struct ir_type importer_inner(const struct importer *imp, const struct ir_value *v);
 // The IR type of a sequence or optional of tensors or of such; false: p is something else.
 bool importer_list_type(const Onnx__TypeProto *p, struct ir_type *t);

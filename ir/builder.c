@@ -124,6 +124,15 @@ struct ir_value *irb_extent(struct ir_builder *b, struct ir_value *x, struct ir_
     return finish(b, op);
 }
 
+struct ir_value *irb_fit(struct ir_builder *b, struct ir_value *x, const int64_t *dim)
+{
+    struct ir_op *op = start1(b, IR_OP_FIT, x);
+    if (!op)
+        return NULL;
+    ir_set_ints(op, IR_A_shape, dim, x->type.rank);
+    return finish(b, op);
+}
+
 struct ir_value *irb_input_extent(struct ir_builder *b, struct ir_value *x, int64_t axis)
 {
     struct ir_op *op = start1(b, IR_OP_INPUT_EXTENT, x);
@@ -189,23 +198,30 @@ struct ir_value *irb_reshape_to(struct ir_builder *b, struct ir_value *x, const 
     return shaped(b, IR_OP_RESHAPE, x, t);
 }
 
+// Dimension dy of y has the extent of dimension dx of x; a check where this is not known.
+static void agree_dims(struct ir_builder *b, struct ir_value *x, int dx, struct ir_value **y,
+                       int dy)
+{
+    if (x->type.sym[dx] == (*y)->type.sym[dy])
+        return;
+    struct ir_value *nx = irb_extent_of(b, x, dx), *ny = irb_extent_of(b, *y, dy);
+    if (!nx || !ny ||
+        !irb_check(b, irb_binary(b, BFN_eq, nx, ny), "extents that must be equal differ"))
+        *y = NULL;
+    else
+        *y = irb_extent(b, *y, nx, dy);
+}
+
 // Where it cannot be known when compiling that two extents are equal, a check says so and y takes
 // the extent of x. but: a dimension left out, counted from the end, from 1.
 static void agree_but(struct ir_builder *b, struct ir_value *x, struct ir_value **y, int but)
 {
     for (int i = 1; x && *y && i <= x->type.rank && i <= (*y)->type.rank; i++) {
-        if (i == but)
-            continue;
         int dx = x->type.rank - i, dy = (*y)->type.rank - i;
-        struct ir_value *sx = x->type.sym[dx], *sy = (*y)->type.sym[dy];
-        if (sx == sy || (!sx && x->type.dim[dx] == 1) || (!sy && (*y)->type.dim[dy] == 1))
-            continue;
-        struct ir_value *nx = irb_extent_of(b, x, dx), *ny = irb_extent_of(b, *y, dy);
-        if (!nx || !ny ||
-            !irb_check(b, irb_binary(b, BFN_eq, nx, ny), "extents that must be equal differ"))
-            *y = NULL;
-        else
-            *y = irb_extent(b, *y, nx, dy);
+        bool one = (!x->type.sym[dx] && x->type.dim[dx] == 1) ||
+                   (!(*y)->type.sym[dy] && (*y)->type.dim[dy] == 1);
+        if (i != but && !one)
+            agree_dims(b, x, dx, y, dy);
     }
 }
 
@@ -257,9 +273,25 @@ static void set_windows(struct ir_op *op, int spatial, const int64_t *strides,
     ir_set_ints(op, IR_A_pads, pads, 2 * spatial);
 }
 
-struct ir_value *irb_pool(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int spatial,
-                          const int64_t *kernel, const int64_t *strides, const int64_t *dilations,
-                          const int64_t *pads)
+// The extents of spatial dimensions as operands from `first` on.
+static void add_extents(struct ir_op *op, int first, int spatial, struct ir_value *const *extent)
+{
+    int64_t at[IR_MAX_RANK];
+    int n = 0;
+    for (int i = 0; extent && i < spatial; i++)
+        if (extent[i]) {
+            at[n] = 2 + i;
+            ir_op_add_operands(op, first + ++n);
+            ir_op_set_operand(op, first + n - 1, extent[i]);
+        }
+    if (n > 0)
+        ir_set_ints(op, IR_A_extents, at, n);
+}
+
+struct ir_value *irb_pool_to(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,
+                             int spatial, const int64_t *kernel, const int64_t *strides,
+                             const int64_t *dilations, const int64_t *pads,
+                             struct ir_value *const *extent)
 {
     struct ir_op *op = start1(b, IR_OP_POOL, x);
     if (!op)
@@ -267,7 +299,15 @@ struct ir_value *irb_pool(struct ir_builder *b, enum reduce_fn fn, struct ir_val
     ir_set_int(op, IR_A_fn_reduce, fn);
     ir_set_ints(op, IR_A_kernel, kernel, spatial);
     set_windows(op, spatial, strides, dilations, pads);
+    add_extents(op, 1, spatial, extent);
     return finish(b, op);
+}
+
+struct ir_value *irb_pool(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x, int spatial,
+                          const int64_t *kernel, const int64_t *strides, const int64_t *dilations,
+                          const int64_t *pads)
+{
+    return irb_pool_to(b, fn, x, spatial, kernel, strides, dilations, pads, NULL);
 }
 
 // ---- Movement ----------------------------------------------------------------------------------
@@ -445,11 +485,20 @@ struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_va
                           struct ir_value *bias, int spatial, const int64_t *strides,
                           const int64_t *dilations, const int64_t *pads, int64_t group)
 {
+    return irb_conv_to(b, x, w, bias, spatial, strides, dilations, pads, group, NULL);
+}
+
+struct ir_value *irb_conv_to(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
+                             struct ir_value *bias, int spatial, const int64_t *strides,
+                             const int64_t *dilations, const int64_t *pads, int64_t group,
+                             struct ir_value *const *extent)
+{
     struct ir_op *op = start_mac(b, IR_OP_CONV, x, w, bias);
     if (!op)
         return NULL;
     set_windows(op, spatial, strides, dilations, pads);
     ir_set_int(op, IR_A_group, group);
+    add_extents(op, 4, spatial, extent);
     return finish(b, op);
 }
 
@@ -467,9 +516,34 @@ struct ir_value *irb_conv_transpose(struct ir_builder *b, struct ir_value *x, st
     return finish(b, op);
 }
 
+// The columns of x and the rows of y agree, and so do the extents of the batches.
+static bool agree_factors(struct ir_builder *b, struct ir_value **x, struct ir_value **y)
+{
+    if (!*x || !*y)
+        return false;
+    if ((*x)->type.rank < 2 || (*y)->type.rank < 2 ||
+        (!ir_type_is_dynamic(&(*x)->type) && !ir_type_is_dynamic(&(*y)->type)))
+        return true;
+    agree_dims(b, *x, (*x)->type.rank - 1, y, (*y)->type.rank - 2);
+    if (*y)
+        agree_dims(b, *y, (*y)->type.rank - 2, x, (*x)->type.rank - 1);
+    for (int i = 3; *x && *y && i <= (*x)->type.rank && i <= (*y)->type.rank; i++) {
+        int dx = (*x)->type.rank - i, dy = (*y)->type.rank - i;
+        if ((!(*x)->type.sym[dx] && (*x)->type.dim[dx] == 1) ||
+            (!(*y)->type.sym[dy] && (*y)->type.dim[dy] == 1))
+            continue;
+        agree_dims(b, *x, dx, y, dy);
+        if (*y)
+            agree_dims(b, *y, dy, x, dx);
+    }
+    return *x && *y;
+}
+
 struct ir_value *irb_matmul(struct ir_builder *b, struct ir_value *x, struct ir_value *y,
                             struct ir_value *bias)
 {
+    if (!agree_factors(b, &x, &y))
+        return NULL;
     struct ir_op *op = start_mac(b, IR_OP_MATMUL, x, y, bias);
     return op ? finish(b, op) : NULL;
 }

@@ -180,7 +180,8 @@ struct run {
     struct diag *diag;
     struct slot *slots; // open addressing on the value's address
     size_t mask;
-    int depth; // regions that are open
+    int depth;   // regions that are open
+    bool failed; // a marker reported an error
     struct loop {
         const struct ir_op *begin, *end;
         int64_t i;
@@ -243,7 +244,7 @@ static void use_operands(struct run *r, const struct ir_op *op)
     for (int i = 0; i < op->num_in; i++) {
         struct slot *s = op->in[i] ? slot_of(r, op->in[i]) : NULL;
         // What is used in a loop is needed again in the next iteration.
-        if (s && s->depth == r->depth && --s->uses_left == 0 && s->arena)
+        if (s && s->depth == r->depth && --s->uses_left == 0 && s->arena && !op->in[i]->is_extent)
             release(s);
     }
 }
@@ -269,7 +270,7 @@ static bool run_op(struct run *r, const struct ir_op *op)
     }
     for (int i = 0; i < op->num_out; i++) {
         define(r, op->out[i], out[i], own ? a : NULL);
-        if (own && op->out[i]->num_uses == 0)
+        if (own && op->out[i]->num_uses == 0 && !op->out[i]->is_extent)
             release(slot_of(r, op->out[i]));
     }
     use_operands(r, op);
@@ -343,7 +344,10 @@ static const struct ir_op *begin_loop(struct run *r, const struct ir_op *op)
     l->stacked = ARENA_ARRAY(r->book, (size_t)elems + 1, struct tensor *);
     for (int i = 0; i < elems; i++) {
         const struct ir_type *t = &l->end->out[carried + i]->type;
-        l->stacked[i] = tensor_create(r->out, t->dtype, t->dim, t->rank);
+        int64_t dim[IR_MAX_RANK];
+        for (int k = 0; k < t->rank; k++)
+            dim[k] = t->sym[k] ? *(const int64_t *)slot_of(r, t->sym[k])->data->data : t->dim[k];
+        l->stacked[i] = tensor_create(r->out, t->dtype, dim, t->rank);
     }
     r->loop = l;
     r->depth++;
@@ -352,10 +356,17 @@ static const struct ir_op *begin_loop(struct run *r, const struct ir_op *op)
     return goes_on(r, l, op->in[1]) ? op->next : finish_loop(r);
 }
 
+// NULL: an iteration too many (reported).
 static const struct ir_op *end_loop(struct run *r, const struct ir_op *op)
 {
     struct loop *l = r->loop;
     int carried = l->begin->num_in - 2;
+    if (carried < op->num_out && l->i >= ir_int(op, IR_A_trips, 0)) {
+        r->failed = true;
+        diag_report(r->diag, op->loc, DIAG_ONNX_VALUE, "more than %lld iterations stack elements",
+                    (long long)l->i);
+        return NULL;
+    }
     for (int i = carried; i < op->num_out; i++) {
         const struct tensor *e = slot_of(r, op->in[i + 1])->data;
         if (tensor_bytes(e))
@@ -369,6 +380,7 @@ static const struct ir_op *end_loop(struct run *r, const struct ir_op *op)
     return cond && goes_on(r, l, NULL) ? l->begin->next : finish_loop(r);
 }
 
+// NULL: an error was reported.
 static const struct ir_op *run_marker(struct run *r, const struct ir_op *op)
 {
     switch (op->op) {
@@ -399,6 +411,8 @@ static bool run_graph(struct run *r, const struct ir_graph *g)
     for (const struct ir_op *op = g->first; op;) {
         if (ir_is_marker(op)) {
             op = run_marker(r, op);
+            if (r->failed)
+                return false;
             continue;
         }
         if (!run_op(r, op))
@@ -460,6 +474,7 @@ bool ir_eval(const struct ir_module *m, const struct tensor *const *inputs,
                     ARENA_ARRAY(book, size, struct slot),
                     size - 1,
                     0,
+                    false,
                     NULL};
     bool ok = bind_inputs(&r, g, inputs);
     ok = ok && run_graph(&r, g);
@@ -569,7 +584,7 @@ const struct tensor *ir_fold_value(struct ir_value *v, int64_t max_elems, struct
         return v->def->data;
     struct arena *book = arena_create();
     struct fold f = {
-        .r = {&default_options, a, book, d, ARENA_ARRAY(book, 16, struct slot), 15, 0, NULL},
+        .r = {&default_options, a, book, d, ARENA_ARRAY(book, 16, struct slot), 15, 0, false, NULL},
         .max_elems = max_elems};
     const struct tensor *result = NULL;
     bool ok = foldable(&f, v->def);

@@ -114,6 +114,17 @@ bool eval_op_EXTENT(const struct eval_call *c)
     return true;
 }
 
+bool eval_op_FIT(const struct eval_call *c)
+{
+    struct box b = box_of(c->in[0]);
+    for (int d = 0; d < b.rank; d++)
+        b.dim[d] = c->out[0]->dim[d] < b.dim[d] ? c->out[0]->dim[d] : b.dim[d];
+    eval_strides(c->out[0]->dim, b.rank, b.to);
+    eval_strides(c->in[0]->dim, b.rank, b.from);
+    copy_box(b, c->out[0]->data, c->in[0]->data);
+    return true;
+}
+
 bool eval_op_TRANSPOSE(const struct eval_call *c)
 {
     int n;

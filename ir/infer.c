@@ -130,6 +130,17 @@ static bool handles_symbols(enum ir_opcode op)
     case IR_OP_PAD:
     case IR_OP_BROADCAST:
     case IR_OP_GATHER:
+    case IR_OP_GATHER_ELEMENTS:
+    case IR_OP_SCATTER:
+    case IR_OP_SCAN:
+    case IR_OP_SORT:
+    case IR_OP_BITCAST:
+    case IR_OP_FIT:
+    case IR_OP_HOST:
+    case IR_OP_LOOP_BEGIN:
+    case IR_OP_LOOP_END:
+    case IR_OP_ELSE_BEGIN:
+    case IR_OP_IF_END:
     case IR_OP_EXTENT: return true;
     default: return false;
     }
@@ -243,7 +254,8 @@ bool ir_infer_HOST(struct infer *in)
         const struct ir_type *t = &in->op->out[i]->type;
         if (!t->known)
             return infer_bad_type(in, "result %d needs a type", i);
-        if (!infer_set(in, i, t->dtype, t->dim, t->rank))
+        struct ir_type own = *t;
+        if (!infer_set_like(in, i, own.dtype, &own))
             return false;
     }
     return true;
@@ -506,6 +518,7 @@ bool ir_infer_POOL(struct infer *in)
         return false;
     const int64_t *kernel = infer_ints(in, IR_A_kernel, spatial, 1, INFER_STEP_MAX);
     struct ir_type y = {.rank = x->rank, .dim = {x->dim[0], x->dim[1]}, .sym = {x->sym[0]}};
-    return kernel && infer_static(in, 0, ~1u) &&
-           infer_window_dims(in, spatial, &w, kernel, y.dim + 2) && set_like(in, t, &y);
+    return kernel && infer_static(in, 0, 2u) &&
+           infer_window_dims(in, spatial, &w, kernel, y.dim + 2) && infer_extents(in, 1, &y) &&
+           set_like(in, t, &y);
 }

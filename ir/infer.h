@@ -39,6 +39,8 @@ bool infer_set(const struct infer *in, int i, enum dtype t, const int64_t *dim, 
 bool infer_set_like(const struct infer *in, int i, enum dtype t, const struct ir_type *like);
 // Reports a dimension of operand i whose extent is known only at run time, and must be known;
 // true when all of mask's dimensions are.
+// Sets the symbols of t that attribute `extents` and the operands from `first` on name.
+bool infer_extents(const struct infer *in, int first, struct ir_type *t);
 bool infer_static(const struct infer *in, int i, uint32_t mask);
 
 // The element type that attribute fn gives of operand 0; false: reported.

@@ -13,7 +13,7 @@ static bool check_scalar(const struct infer *in, int i, enum dtype t, const char
 static bool set_copy(const struct infer *in, int result, int operand)
 {
     const struct ir_type *t = infer_type(in, operand);
-    return infer_set(in, result, t->dtype, t->dim, t->rank);
+    return infer_set_like(in, result, t->dtype, t);
 }
 
 static bool check_results(const struct infer *in, int needed)
@@ -46,7 +46,11 @@ static bool set_stacked(const struct infer *in, int result, int operand, int64_t
     int64_t dim[IR_MAX_RANK + 1] = {trips};
     for (int i = 0; i < t->rank; i++)
         dim[i + 1] = t->dim[i];
-    return infer_set(in, result, t->dtype, dim, t->rank + 1);
+    if (!infer_set(in, result, t->dtype, dim, t->rank + 1))
+        return false;
+    for (int i = 0; i < t->rank; i++)
+        in->out[result].sym[i + 1] = t->sym[i];
+    return true;
 }
 
 bool ir_infer_LOOP_END(struct infer *in)

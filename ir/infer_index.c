@@ -21,7 +21,7 @@ static bool check_inside(const struct infer *in, int i, int64_t axis)
     const struct ir_type *x = infer_type(in, 0), *t = infer_type(in, i);
     bool fits = t->rank == x->rank;
     for (int d = 0; fits && d < x->rank; d++)
-        fits = d == axis || t->dim[d] <= x->dim[d];
+        fits = d == axis || (t->dim[d] <= x->dim[d] && (!x->sym[d] || t->sym[d] == x->sym[d]));
     if (!fits)
         return infer_bad_shape(in, "%s does not lie inside %s but along axis %lld",
                                infer_text(in, i), infer_text(in, 0), (long long)axis);
@@ -35,7 +35,7 @@ bool ir_infer_GATHER_ELEMENTS(struct infer *in)
     const struct ir_type *x = infer_type(in, 0), *idx = infer_type(in, 1);
     int64_t axis = infer_axis(in, x->rank);
     return axis >= 0 && check_index_type(in, 1) && check_inside(in, 1, axis) &&
-           infer_set(in, 0, x->dtype, idx->dim, idx->rank);
+           infer_set_like(in, 0, x->dtype, idx);
 }
 
 bool ir_infer_SCATTER(struct infer *in)
@@ -50,14 +50,15 @@ bool ir_infer_SCATTER(struct infer *in)
                               infer_text(in, 0));
     bool fits = idx->rank == u->rank;
     for (int d = 0; fits && d < u->rank; d++)
-        fits = idx->dim[d] == u->dim[d] || idx->dim[d] == 1;
+        fits = (idx->dim[d] == u->dim[d] && idx->sym[d] == u->sym[d]) ||
+               (idx->dim[d] == 1 && !idx->sym[d]);
     if (!fits)
         return infer_bad_shape(in, "indices %s do not broadcast to %s", infer_text(in, 1),
                                infer_text(in, 2));
     if (fn == RFN_argmax || fn == RFN_argmin)
         return infer_bad_attr(in, "%s does not combine elements", reduce_fn_info[fn].name);
     return (!ir_has_attr(in->op, IR_A_fn_reduce) || infer_reduce(in, &t)) &&
-           infer_set(in, 0, x->dtype, x->dim, x->rank);
+           infer_set_like(in, 0, x->dtype, x);
 }
 
 bool ir_infer_SCAN(struct infer *in)
@@ -70,7 +71,7 @@ bool ir_infer_SCAN(struct infer *in)
     int64_t fn = ir_int(in->op, IR_A_fn_reduce, -1);
     if (fn == RFN_argmax || fn == RFN_argmin)
         return infer_bad_attr(in, "%s has no running value", reduce_fn_info[fn].name);
-    return infer_set(in, 0, t, x->dim, x->rank);
+    return infer_set_like(in, 0, t, x);
 }
 
 bool ir_infer_SORT(struct infer *in)
@@ -80,5 +81,5 @@ bool ir_infer_SORT(struct infer *in)
         return false;
     if (!dtype_is_float(x->dtype) && !dtype_is_int(x->dtype))
         return infer_bad_type(in, "there is no order on %s", infer_text(in, 0));
-    return infer_set(in, 0, x->dtype, x->dim, x->rank) && infer_set(in, 1, DT_I64, x->dim, x->rank);
+    return infer_set_like(in, 0, x->dtype, x) && infer_set_like(in, 1, DT_I64, x);
 }

@@ -173,7 +173,7 @@ bool ir_infer_CONV(struct infer *in)
     int spatial;
     int64_t group;
     struct ir_type y = {.rank = x->rank};
-    if (!infer_static(in, 0, ~1u) || !infer_static(in, 1, UINT32_MAX) ||
+    if (!infer_static(in, 0, 2u) || !infer_static(in, 1, UINT32_MAX) ||
         !conv_operands(in, &w, &spatial, &group) || !infer_window_attrs(in, spatial, &win))
         return false;
     struct arena *a = in->op->graph->module->arena;
@@ -189,7 +189,7 @@ bool ir_infer_CONV(struct infer *in)
     y.sym[0] = x->sym[0];
     y.dim[1] = w.dim[0];
     return infer_window_dims(in, spatial, &win, w.dim + 2, y.dim + 2) &&
-           mac_result(in, &y, w.dim[0]);
+           infer_extents(in, 4, &y) && mac_result(in, &y, w.dim[0]);
 }
 
 bool ir_infer_CONV_TRANSPOSE(struct infer *in)
@@ -240,14 +240,13 @@ bool ir_infer_MATMUL(struct infer *in)
         return infer_bad_shape(in, "operands are %s and %s, matrices are needed", infer_text(in, 0),
                                infer_text(in, 1));
     int64_t rows = a.dim[a.rank - 2], inner = a.dim[a.rank - 1], cols = b.dim[b.rank - 1];
-    if (inner != b.dim[b.rank - 2])
+    if (a.sym[a.rank - 1] ? !b.sym[b.rank - 2] : inner != b.dim[b.rank - 2])
         return infer_bad_shape(in, "%s has %lld columns, %s has %lld rows", infer_text(in, 0),
                                (long long)inner, infer_text(in, 1), (long long)b.dim[b.rank - 2]);
-    if (a.dtype != DT_LANES && !infer_static(in, 0, 1u << (a.rank - 1)))
-        return false;
-    if (!infer_static(in, 1, 3u << (b.rank - 2)))
-        return false;
-    struct ir_value *row_extent = a.sym[a.rank - 2];
+    if (a.sym[a.rank - 1] != b.sym[b.rank - 2])
+        return infer_bad_shape(in, "%s and %s: the columns of one are not the rows of the other",
+                               infer_text(in, 0), infer_text(in, 1));
+    struct ir_value *row_extent = a.sym[a.rank - 2], *col_extent = b.sym[b.rank - 1];
     a.rank -= 2;
     b.rank -= 2;
     struct ir_type y;
@@ -258,8 +257,7 @@ bool ir_infer_MATMUL(struct infer *in)
         return infer_bad_shape(in, "the result would have rank %d", y.rank + 2);
     y.sym[y.rank] = row_extent;
     y.dim[y.rank++] = rows;
+    y.sym[y.rank] = col_extent;
     y.dim[y.rank++] = cols;
-    if (row_extent && !stationary)
-        return infer_static(in, 0, UINT32_MAX);
     return mac_result(in, &y, stationary ? cols : rows);
 }

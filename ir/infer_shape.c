@@ -30,23 +30,30 @@ static const int64_t *result_extents(const struct infer *in, enum ir_attr_id id,
 static bool described_type(const struct infer *in, struct ir_type *t)
 {
     const int64_t *dim = result_extents(in, IR_A_shape, &t->rank);
-    const struct ir_attr *at = ir_attr_find(in->op, IR_A_extents);
-    int count = at ? at->n : 0;
     if (!dim)
         return false;
     for (int i = 0; i < t->rank; i++)
         t->dim[i] = dim[i];
-    if (in->op->num_in != 1 + count)
-        return infer_bad_attr(in, "%d operands for %d extents", in->op->num_in - 1, count);
+    return infer_extents(in, 1, t);
+}
+
+bool infer_extents(const struct infer *in, int first, struct ir_type *t)
+{
+    const struct ir_attr *at = ir_attr_find(in->op, IR_A_extents);
+    int count = at ? at->n : 0, given = in->op->num_in > first ? in->op->num_in - first : 0;
+    if (given != count)
+        return infer_bad_attr(in, "%d operands for %d extents", given, count);
     for (int k = 0; k < count; k++) {
-        const struct ir_type *n = infer_type(in, 1 + k);
+        if (!in->op->in[first + k])
+            return infer_bad_type(in, "extent %d is absent", k);
+        const struct ir_type *n = infer_type(in, first + k);
         if (at->is[k] < 0 || at->is[k] >= t->rank || (k > 0 && at->is[k] <= at->is[k - 1]))
             return infer_bad_attr(in, "extents[%d] is %lld, dimensions ascend below %d", k,
                                   (long long)at->is[k], t->rank);
         if (n->dtype != DT_I64 || n->rank != 0)
             return infer_bad_type(in, "extent %d is %s, an i64 scalar is needed", k,
-                                  infer_text(in, 1 + k));
-        t->sym[at->is[k]] = in->op->in[1 + k];
+                                  infer_text(in, first + k));
+        t->sym[at->is[k]] = in->op->in[first + k];
     }
     return true;
 }
@@ -80,6 +87,20 @@ bool ir_infer_EXTENT(struct infer *in)
         return infer_bad_type(in, "the extent is %s, an i64 scalar is needed", infer_text(in, 1));
     t.sym[axis] = in->op->in[1];
     return infer_set_like(in, 0, t.dtype, &t);
+}
+
+bool ir_infer_FIT(struct infer *in)
+{
+    const struct ir_type *x = infer_type(in, 0);
+    int rank;
+    const int64_t *dim = result_extents(in, IR_A_shape, &rank);
+    if (!dim)
+        return false;
+    bool fits = rank == x->rank;
+    if (!fits)
+        return infer_bad_shape(in, "%s has another rank than %s", infer_text(in, 0),
+                               tensor_type_text(x->dtype, dim, rank, in->op->graph->module->arena));
+    return infer_set(in, 0, x->dtype, dim, rank);
 }
 
 bool ir_infer_INPUT_EXTENT(struct infer *in)

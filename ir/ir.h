@@ -297,6 +297,8 @@ struct ir_value *irb_broadcast(struct ir_builder *b, struct ir_value *x, const i
 // extent of x (the caller's care).
 struct ir_value *irb_extent(struct ir_builder *b, struct ir_value *x, struct ir_value *n,
                             int64_t axis);
+// x at the extents dim: zeros behind its elements, or without those past them.
+struct ir_value *irb_fit(struct ir_builder *b, struct ir_value *x, const int64_t *dim);
 // The extent that graph input x has in this run.
 struct ir_value *irb_input_extent(struct ir_builder *b, struct ir_value *x, int64_t axis);
 // reshape and broadcast to extents known only at run time: sym[i] NULL, or the extent, at most
@@ -327,6 +329,15 @@ bool irb_check(struct ir_builder *b, struct ir_value *cond, const char *message)
 struct ir_value *irb_conv(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
                           struct ir_value *bias, int spatial, const int64_t *strides,
                           const int64_t *dilations, const int64_t *pads, int64_t group);
+// Result extents known only at run time: one for each spatial dimension, NULL where it is known.
+struct ir_value *irb_conv_to(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
+                             struct ir_value *bias, int spatial, const int64_t *strides,
+                             const int64_t *dilations, const int64_t *pads, int64_t group,
+                             struct ir_value *const *extent);
+struct ir_value *irb_pool_to(struct ir_builder *b, enum reduce_fn fn, struct ir_value *x,
+                             int spatial, const int64_t *kernel, const int64_t *strides,
+                             const int64_t *dilations, const int64_t *pads,
+                             struct ir_value *const *extent);
 struct ir_value *irb_conv_transpose(struct ir_builder *b, struct ir_value *x, struct ir_value *w,
                                     struct ir_value *bias, int spatial, const int64_t *strides,
                                     const int64_t *dilations, const int64_t *pads,
@@ -337,7 +348,7 @@ struct ir_value *irb_matmul(struct ir_builder *b, struct ir_value *x, struct ir_
 // carried values; carried values and stacked elements; none; none; the values.
 struct ir_op *irb_loop_begin(struct ir_builder *b, struct ir_value *trip, struct ir_value *cond,
                              struct ir_value *const *init, int n);
-// next: carried values, then the elements; trips < 0: there are none.
+// next: carried values, then the elements; trips: the most iterations, < 0: there are no elements.
 struct ir_op *irb_loop_end(struct ir_builder *b, struct ir_value *cond,
                            struct ir_value *const *next, int n, int carried, int64_t trips);
 struct ir_op *irb_if_begin(struct ir_builder *b, struct ir_value *cond);

@@ -18,6 +18,7 @@ enum { PROBLEMS_MAX = 1 << 20, SPATIAL_MAX = MAC_MAX_AXES };
 
 struct conv_shape { // what conv and conv_transpose share
     int spatial;
+    const struct ir_type *x, *y;
     int64_t batch, group, in_per_group, out_per_group;
     int64_t in[SPATIAL_MAX], out[SPATIAL_MAX], kernel[SPATIAL_MAX];
     const int64_t *strides, *dilations, *pads;
@@ -112,6 +113,8 @@ static void read_conv(const struct ir_op *op, struct conv_shape *s)
     const struct ir_type *x = &op->in[0]->type, *y = &op->out[0]->type;
     int rank;
     const int64_t *w = weight_dims(op, op->in[1], &rank);
+    s->x = x;
+    s->y = y;
     s->spatial = x->rank - 2;
     s->batch = x->dim[0];
     s->group = ir_int(op, IR_A_group, 1);
@@ -167,10 +170,13 @@ static void start_conv_problem(struct mac_problem *p, const struct conv_shape *s
             (struct mac_dim){.extent = s->batch,
                              .xstride = s->group * s->in_per_group * s->in_plane,
                              .ostride = s->group * s->out_per_group * s->out_plane,
-                             .axis = -1});
+                             .axis = -1,
+                             .sym = s->y->sym[0]});
     p->num_axes = s->spatial;
-    for (int i = 0; i < s->spatial; i++)
+    for (int i = 0; i < s->spatial; i++) {
         p->limit[i] = s->in[i];
+        p->limit_sym[i] = s->x->sym[2 + i];
+    }
 }
 
 static void finish_conv_problem(struct mac_problem *p, const struct conv_shape *s)
@@ -208,7 +214,8 @@ static bool plan_conv(struct mac_plan *plan, int64_t group, int64_t pes, struct 
                                      .xstride = s.strides[i] * s.in_step[i],
                                      .ostride = s.out_step[i],
                                      .axis = i,
-                                     .step = s.strides[i]});
+                                     .step = s.strides[i],
+                                     .sym = s.y->sym[2 + i]});
         }
         finish_conv_problem(p, &s);
     }
@@ -337,53 +344,132 @@ static int64_t batch_count(const struct matrix *m)
     return dims_elems(m->dim, m->rank);
 }
 
+// Extents of the batch as dimensions of positions: neighbours that are all there are one. Strides
+// are those of whole matrices.
+struct batch_dims {
+    int64_t extent[IR_MAX_RANK];
+    const struct ir_value *sym[IR_MAX_RANK];
+    int num;
+};
+
+static void batch_dims(const struct ir_type *y, struct batch_dims *b)
+{
+    *b = (struct batch_dims){.num = 0};
+    for (int i = 0; i < y->rank - 2; i++) {
+        int last = b->num - 1;
+        if (!y->sym[i] && last >= 0 && !b->sym[last]) {
+            b->extent[last] *= y->dim[i];
+        } else {
+            b->sym[b->num] = y->sym[i];
+            b->extent[b->num++] = y->dim[i];
+        }
+    }
+}
+
+struct product {
+    const struct ir_type *y;
+    struct matrix x, w;
+    int64_t inner;
+    const struct ir_value *inner_sym;
+    bool second; // the second operand is stationary
+};
+
+// Positions of a product whose weights serve every batch element.
+static void add_batch(struct mac_problem *p, const struct product *m)
+{
+    int64_t rows = m->y->dim[m->y->rank - 2], cols = m->y->dim[m->y->rank - 1];
+    int64_t xstride = m->x.rows * m->x.cols, ostride = rows * cols;
+    struct batch_dims b;
+    batch_dims(m->y, &b);
+    for (int i = 0; i < b.num; i++) {
+        int64_t inner = 1;
+        for (int k = i + 1; k < b.num; k++)
+            inner *= b.extent[k];
+        add_dim(p->p, &p->np,
+                (struct mac_dim){.extent = b.extent[i],
+                                 .xstride = inner * xstride,
+                                 .ostride = inner * ostride,
+                                 .axis = -1,
+                                 .sym = b.sym[i]});
+    }
+}
+
+static void add_product(struct mac_problem *p, const struct product *m, bool shared)
+{
+    const struct ir_type *y = m->y;
+    int64_t rows = y->dim[y->rank - 2], cols = y->dim[y->rank - 1];
+    bool one_run = shared && m->second && !ir_type_is_dynamic(y) && m->x.cols == m->inner;
+    p->noc = m->second ? cols : rows;
+    p->noc_sym = y->sym[y->rank - (m->second ? 1 : 2)];
+    p->diag = 1;
+    struct mac_dim k = {.extent = m->inner, .axis = -1, .sym = m->inner_sym};
+    struct mac_dim pos = {.axis = -1, .sym = y->sym[y->rank - (m->second ? 2 : 1)]};
+    if (m->second) { // out[row][oc] = sum x[row][k] * w[k][oc]
+        p->w_oc = p->o_oc = 1;
+        k.xstride = 1;
+        k.wstride = m->w.cols;
+        pos.extent = rows;
+        pos.xstride = m->x.cols;
+        pos.ostride = cols;
+    } else { // out[oc][col] = sum w[oc][k] * x[k][col]
+        p->w_oc = m->w.cols;
+        p->o_oc = cols;
+        k.xstride = m->x.cols;
+        k.wstride = 1;
+        pos.extent = cols;
+        pos.xstride = pos.ostride = 1;
+    }
+    if (one_run) // the rows of all batch elements follow each other
+        pos.extent *= dims_elems(y->dim, y->rank - 2);
+    add_dim(p->k, &p->nk, k);
+    if (shared && !one_run && (!m->second || y->rank > 2))
+        add_batch(p, m);
+    if (shared && !m->second && p->np == 0)
+        add_dim(p->p, &p->np, (struct mac_dim){.extent = 1, .axis = -1});
+    add_dim(p->p, &p->np, pos);
+    if (m->inner == 0)
+        make_empty(p);
+}
+
+// Whether the moving operand has every batch element, one matrix after the other, and dimensions
+// suffice.
+static bool batch_is_dense(const struct product *m)
+{
+    struct batch_dims b;
+    batch_dims(m->y, &b);
+    bool dense = m->x.rank == m->y->rank - 2 && b.num < MAC_MAX_DIMS;
+    for (int i = 0; dense && i < m->x.rank; i++)
+        dense = m->x.dim[i] == m->y->dim[i];
+    return dense || batch_count(&m->x) == dims_elems(m->y->dim, m->y->rank - 2);
+}
+
 static bool plan_matmul(struct mac_plan *plan, struct arena *a, struct diag *d)
 {
     const struct ir_op *op = plan->op;
     const struct ir_type *y = &op->out[0]->type;
-    struct matrix x = read_matrix(op, plan->moving), w = read_matrix(op, plan->stationary);
+    struct product m = {.y = y,
+                        .x = read_matrix(op, plan->moving),
+                        .w = read_matrix(op, plan->stationary),
+                        .second = plan->stationary == op->in[1] &&
+                                  ir_int(op, IR_A_stationary, 1) == 1};
+    const struct ir_type *xt = &plan->moving->type;
     int64_t rows = y->dim[y->rank - 2], cols = y->dim[y->rank - 1],
             batch = dims_elems(y->dim, y->rank - 2);
-    bool second = plan->stationary == op->in[1] && ir_int(op, IR_A_stationary, 1) == 1;
-    bool shared = batch_count(&w) == 1;
-    int64_t inner = second ? x.cols : x.rows;
-    plan->channels = second ? cols : rows;
-    plan->macs = saturating_mul(batch * rows * cols, inner);
+    int64_t x_inner = m.second ? m.x.cols : m.x.rows, w_inner = m.second ? m.w.rows : m.w.cols;
+    m.inner = x_inner < w_inner ? x_inner : w_inner;
+    m.inner_sym = xt->sym[xt->rank - (m.second ? 1 : 2)];
+    bool shared = batch_count(&m.w) == 1 && (!ir_type_is_dynamic(y) || batch_is_dense(&m));
+    plan->channels = m.second ? cols : rows;
+    plan->macs = saturating_mul(batch * rows * cols, m.inner);
     struct mac_problem *p = add_problems(plan, shared ? 1 : batch, a, d);
     if (!p)
         return false;
     for (int n = 0; n < plan->num_problems; n++, p++) {
-        p->noc = plan->channels;
-        p->diag = 1;
-        p->xbase = shared ? 0 : batch_offset(&x, y, n);
-        p->wbase = shared ? 0 : batch_offset(&w, y, n);
+        p->batch = n;
+        p->xbase = shared ? 0 : batch_offset(&m.x, y, n);
+        p->wbase = shared ? 0 : batch_offset(&m.w, y, n);
         p->obase = shared ? 0 : n * rows * cols;
-        if (second) { // out[row][oc] = sum x[row][k] * w[k][oc]; the rows of all batch elements
-                      // follow each other
-            p->w_oc = p->o_oc = 1;
-            add_dim(p->k, &p->nk,
-                    (struct mac_dim){.extent = inner, .xstride = 1, .wstride = cols, .axis = -1});
-            add_dim(p->p, &p->np,
-                    (struct mac_dim){.extent = shared ? batch * rows : rows,
-                                     .xstride = inner,
-                                     .ostride = cols,
-                                     .axis = -1});
-        } else { // out[oc][col] = sum w[oc][k] * x[k][col]
-            p->w_oc = inner;
-            p->o_oc = cols;
-            add_dim(p->k, &p->nk,
-                    (struct mac_dim){.extent = inner, .xstride = cols, .wstride = 1, .axis = -1});
-            if (shared)
-                add_dim(p->p, &p->np,
-                        (struct mac_dim){.extent = batch,
-                                         .xstride = inner * cols,
-                                         .ostride = rows * cols,
-                                         .axis = -1});
-            add_dim(p->p, &p->np,
-                    (struct mac_dim){.extent = cols, .xstride = 1, .ostride = 1, .axis = -1});
-        }
-        if (inner == 0)
-            make_empty(p);
+        add_product(p, &m, shared);
     }
     return true;
 }

@@ -11,6 +11,7 @@
 //     part of the kernel, written with stride;
 //   matmul: one problem per batch element; one for all when the stationary operand is the same for
 //     every one.
+// Extents known only at run time are there with their bounds, and with their symbols.
 //
 // All problems of an op have the same dimensions in the same order, nothing dropped: positions are
 // n and the spatial ones (conv), rows (matmul; with a shared stationary operand 0: batch, columns);
@@ -30,6 +31,8 @@ struct mac_dim {
     int64_t ostride; // position dimensions: elements of the result; K dimensions: 0
     int axis;        // -1: none
     int64_t step;    // along the axis
+    // Where only the first indices are there at run time: how many; else NULL.
+    const struct ir_value *sym;
 };
 struct mac_problem {
     int64_t noc; // output channels = rows of W
@@ -37,7 +40,10 @@ struct mac_problem {
     int nk, np;                   // at least 1 each
     int64_t origin[MAC_MAX_AXES]; // coordinate at k = 0, p = 0
     int64_t limit[MAC_MAX_AXES];
+    const struct ir_value *limit_sym[MAC_MAX_AXES]; // the limit at run time, or NULL
+    const struct ir_value *noc_sym;                 // the channels at run time, or NULL
     int num_axes;
+    int64_t batch; // matmul with a problem for each batch element: its number
     // Element offsets at index 0. xbase may be negative or past the end: coordinates are outside.
     int64_t xbase, wbase, obase;
     int64_t w_oc, o_oc; // strides of the output channel in w and in the result

@@ -165,10 +165,10 @@ static bool axis_inside(const struct ranges *use, int axis, int64_t origin, int6
 
 static void view_add(struct mac_box_dim *dims, int *n, struct mac_box_dim d)
 {
-    if (d.extent == 1)
+    if (d.extent == 1 && d.sym == NULL)
         return;
     struct mac_box_dim *last = *n > 0 ? &dims[*n - 1] : NULL;
-    if (last != NULL && last->axis < 0 && d.axis < 0 && last->stride == d.extent * d.stride) {
+    if (last != NULL && last->sym == NULL && d.sym == NULL && last->axis < 0 && d.axis < 0 && last->stride == d.extent * d.stride) {
         last->extent *= d.extent;
         last->stride = d.stride;
         return;
@@ -187,8 +187,8 @@ static bool box_of_nothing(const struct ranges *r, const struct ranges *use, int
     }
     if (elems != 0)
         return false;
-    out->k[out->nk++] = (struct mac_box_dim){extent[0], 0, -1, 0};
-    out->p[out->np++] = (struct mac_box_dim){extent[1], 0, -1, 0};
+    out->k[out->nk++] = (struct mac_box_dim){.extent = extent[0], .axis = -1};
+    out->p[out->np++] = (struct mac_box_dim){.extent = extent[1], .axis = -1};
     return true;
 }
 
@@ -231,6 +231,8 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
             // No dimension moves along it: one coordinate decides about the whole problem.
             out->origin[a] = p->origin[a];
             out->limit[a] = p->limit[a];
+            out->limit_sym[a] = p->limit_sym[a];
+            out->grain[a] = 1;
             continue;
         }
         box_add(out, iv[a].count, iv[a].stride * iv[a].grain);
@@ -241,8 +243,11 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
                 c += u.start[i] * u.dim[i]->step;
         out->origin[a] = (c - iv[a].first) / iv[a].grain;
         out->limit[a] = iv[a].count;
+        out->limit_sym[a] = p->limit_sym[a];
+        out->coord[a] = iv[a].first;
+        out->grain[a] = iv[a].grain;
         out->base += out->origin[a] * axis_dense[a];
-        inside[a] = axis_inside(&u, a, out->origin[a], out->limit[a], iv[a].grain);
+        inside[a] = p->limit_sym[a] == NULL && axis_inside(&u, a, out->origin[a], out->limit[a], iv[a].grain);
     }
     if (out->rank == 0 && n != 0)
         out->extent[out->rank] = 1, out->stride[out->rank++] = 0;
@@ -250,7 +255,7 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
         const struct mac_dim *d = u.dim[i];
         int64_t step = d->axis >= 0 && u.extent[i] > 1 ? d->step / iv[d->axis].grain : 0;
         struct mac_box_dim v = {u.extent[i], d->axis < 0 ? dense[i] : step * axis_dense[d->axis],
-                                d->axis, step};
+                                d->axis, step, d->sym, u.start[i]};
         if (d->axis >= 0 && inside[d->axis])
             v.axis = -1, v.step = 0;
         if (i < p->nk)
@@ -267,17 +272,19 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
         for (int i = 0; i < out->np; i++)
             moved |= out->p[i].axis == a;
         bool outside =
-            iv[a].used ? !inside[a] : out->origin[a] < 0 || out->origin[a] >= out->limit[a];
+            iv[a].used ? !inside[a]
+                       : p->limit_sym[a] != NULL || out->origin[a] < 0 ||
+                             out->origin[a] >= out->limit[a];
         if (!moved && outside && out->nk < MAC_MAX_DIMS) {
             memmove(out->k + 1, out->k, (size_t)out->nk * sizeof out->k[0]);
-            out->k[0] = (struct mac_box_dim){1, 0, a, 0};
+            out->k[0] = (struct mac_box_dim){.extent = 1, .axis = a};
             out->nk++;
         }
     }
     if (out->nk == 0)
-        out->k[out->nk++] = (struct mac_box_dim){1, 0, -1, 0};
+        out->k[out->nk++] = (struct mac_box_dim){.extent = 1, .axis = -1};
     if (out->np == 0)
-        out->p[out->np++] = (struct mac_box_dim){1, 0, -1, 0};
+        out->p[out->np++] = (struct mac_box_dim){.extent = 1, .axis = -1};
 }
 
 int64_t mac_box_max_elems(const struct mac_problem *p, const int64_t *tile, int64_t kn)

@@ -32,6 +32,8 @@ struct mac_box_dim {
     int64_t extent, stride; // stride in elements of the copy
     int axis;               // -1: none
     int64_t step;
+    const struct ir_value *sym; // of the problem's dimension, which begins at `first` here
+    int64_t first;
 };
 // The elements of x that a tile reads, as a dense copy, and the view of that copy from which a BCE
 // reads its activations.
@@ -52,6 +54,9 @@ struct mac_box {
                   // coordinate is
     int num_axes; // numbered as in the problem
     int64_t origin[MAC_MAX_AXES], limit[MAC_MAX_AXES];
+    // Limits at run time: of those coordinates of x that are `grain` apart from `coord` on.
+    const struct ir_value *limit_sym[MAC_MAX_AXES];
+    int64_t coord[MAC_MAX_AXES], grain[MAC_MAX_AXES];
 };
 // Positions of tile number `index` (row-major over the dimensions) when cut by `tile`, with all of
 // K.

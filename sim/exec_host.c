@@ -9,7 +9,8 @@
 struct call {
     const struct host_kernel *kernel;
     struct tensor t[ISA_TREGS];
-    uint8_t *memory[ISA_TREGS];               // of each in the machine
+    uint8_t *memory[ISA_TREGS];               // of each, dense
+    uint8_t *strided[ISA_TREGS];              // in the machine, where that is not dense
     struct tensor *results[ISA_TREGS];        // t0 .. in the order of the signature
     const struct tensor *operands[ISA_TREGS]; // after them
     int num, num_results;
@@ -30,6 +31,30 @@ static bool is_dense(const struct sim_view *v)
             return false;
     }
     return true;
+}
+
+static bool has_axis(const struct sim_view *v)
+{
+    for (int d = 0; d < v->rank; d++)
+        if (v->axis[d] >= 0)
+            return true;
+    return false;
+}
+
+// Between the view's memory and elements one after the other.
+static void copy_elements(const struct sim_view *v, uint8_t *strided, uint8_t *dense, int64_t n,
+                          bool to_dense)
+{
+    size_t size = dtype_bytes(v->dtype);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t at = 0, rest = k;
+        for (int d = v->rank - 1; d >= 0; d--) {
+            at += rest % v->extent[d] * v->stride[d];
+            rest /= v->extent[d];
+        }
+        uint8_t *there = strided + at * (int64_t)size, *here = dense + (size_t)k * size;
+        memcpy(to_dense ? here : there, to_dense ? there : here, size);
+    }
 }
 
 // The compiler passes an absent operand as a view of type `lanes` at address 0 without elements.
@@ -69,8 +94,14 @@ static bool add_tensor(struct sim *s, struct call *c, int i)
         return true;
     if (!sim_view_elems(s, v, &n) || !sim_view_map(s, v, write, &c->memory[i]))
         return false;
-    if (v->rank > BITLET_MAX_RANK || !is_dense(v))
-        return failed(s, c, "takes dense tensors");
+    if (v->rank > BITLET_MAX_RANK || (!is_dense(v) && has_axis(v)))
+        return failed(s, c, "takes tensors without borders");
+    if (!is_dense(v)) {
+        c->strided[i] = c->memory[i];
+        c->memory[i] = arena_alloc(s->arena, (size_t)n * dtype_bytes(v->dtype) + 1);
+        if (!write)
+            copy_elements(v, c->strided[i], c->memory[i], n, true);
+    }
     sim_count_view(s, v, write);
     *t = (struct tensor){.dtype = v->dtype, .rank = v->rank, .data = c->memory[i]};
     memcpy(t->dim, v->extent, (size_t)v->rank * sizeof *t->dim);
@@ -103,6 +134,9 @@ static bool invoke(struct sim *s, struct call *c, int64_t num_scalars)
     for (int i = 0; i < c->num_results; i++)
         if (dtype_is_reference(c->t[i].dtype))
             store_references(s, c, i);
+    for (int i = 0; i < c->num_results; i++)
+        if (c->strided[i])
+            copy_elements(&s->t[i], c->strided[i], c->memory[i], tensor_elems(&c->t[i]), false);
     return true;
 }
 

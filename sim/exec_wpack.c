@@ -11,6 +11,7 @@
 struct weights {
     struct bce_config cfg;
     struct bce_agu agu;
+    const struct sim_view *view;
     enum bce_row kind;
     int lanes, npe;
     size_t tile_bytes;
@@ -64,6 +65,20 @@ static bool pack_tile(const struct weights *w, const uint8_t *rows, int count, i
     return fits;
 }
 
+// A PE whose coordinate lies outside has no weights: a view of fewer channels than PEs.
+static bool is_outside(const struct weights *w, int pe)
+{
+    const struct sim_view *v = w->view;
+    int a = v->axis[0];
+    if (a < 0)
+        return false;
+    for (int d = 1; d < v->rank; d++)
+        if (v->axis[d] == a)
+            return false;
+    int64_t at = v->origin[a] + pe * v->step[0];
+    return at < 0 || at >= v->limit[a];
+}
+
 static bool pack_group(const struct weights *w, int64_t group, uint8_t *rows)
 {
     int64_t k0 = group * w->cfg.n, left = w->agu.k_total - k0;
@@ -73,7 +88,7 @@ static bool pack_group(const struct weights *w, int64_t group, uint8_t *rows)
         int num = w->npe - pe0 < BCE_BLOCK_I32 ? w->npe - pe0 : BCE_BLOCK_I32;
         fits &= !bce_agu_rows(&w->agu, k0, count, pe0, num, w->kind, rows);
         for (int i = 0; i < num; i++)
-            fits &= pack_tile(w, rows, count, i,
+            fits &= pack_tile(w, rows, is_outside(w, pe0 + i) ? 0 : count, i,
                               w->tiles + (size_t)(group * w->npe + pe0 + i) * w->tile_bytes);
     }
     return fits;
@@ -125,7 +140,8 @@ bool sim_exec_WPACK(struct sim *s, const struct isa_args_WPACK *in)
 {
     const struct sim_view *v = &s->t[in->ta];
     struct weights w = {.cfg = {.n = (int)s->machine.group, .mode = (int)in->mode},
-                        .lanes = (int)in->lanes};
+                        .lanes = (int)in->lanes,
+                        .view = v};
     if (!check_weights(s, in, v) || !map_weights(s, in, v, &w))
         return false;
     int64_t read = s->cost.dram_read, elems = w.npe * w.agu.k_total;

@@ -64,9 +64,87 @@ const char *host_sequence_at(struct host_memory *m, struct tensor *y, const stru
     return why ? why : copy_out(m, y, s->item[at]);
 }
 
+// x into the larger y, the rest of which is zero.
+static const char *copy_within(struct host_memory *m, struct tensor *y, int64_t *extent,
+                               int64_t num, const struct tensor *x)
+{
+    static _Thread_local char text[240];
+    bool fits = y->dtype == x->dtype && y->rank == x->rank && num >= x->rank;
+    for (int d = 0; fits && d < x->rank; d++)
+        fits = x->dim[d] <= y->dim[d];
+    if (!fits) {
+        snprintf(text, sizeof text,
+                 "the element is %.60s at run time, the program has room for %.60s (--max-dim)",
+                 tensor_type_text(x->dtype, x->dim, x->rank, m->arena),
+                 tensor_type_text(y->dtype, y->dim, y->rank, m->arena));
+        return text;
+    }
+    if (x->rank > 0)
+        memcpy(extent, x->dim, (size_t)x->rank * sizeof *extent);
+    size_t size = dtype_bytes(x->dtype);
+    int64_t run = x->rank > 0 ? x->dim[x->rank - 1] : 1, rows = run ? tensor_elems(x) / run : 0;
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t at = 0, rest = r, stride = x->rank > 0 ? y->dim[x->rank - 1] : 1;
+        for (int d = x->rank - 2; d >= 0; stride *= y->dim[d--]) {
+            at += rest % x->dim[d] * stride;
+            rest /= x->dim[d];
+        }
+        memcpy((char *)y->data + (size_t)at * size, (const char *)x->data + (size_t)(r * run) * size,
+               (size_t)run * size);
+    }
+    return NULL;
+}
+
+const char *host_sequence_at_within(struct host_memory *m, struct tensor *y, int64_t *extent,
+                                    int64_t num, const struct tensor_list *s,
+                                    const int64_t *position)
+{
+    int64_t at;
+    const char *why = place(s, position, 0, &at);
+    return why ? why : copy_within(m, y, extent, num, s->item[at]);
+}
+
 const char *host_sequence_length(int64_t *y, const struct tensor_list *s)
 {
     *y = s->num;
+    return NULL;
+}
+
+// As host_sequence_concat, into the larger y.
+const char *host_sequence_concat_within(struct tensor *y, int64_t *extent, int64_t num,
+                                        const struct tensor_list *s, int64_t axis, int64_t new_axis)
+{
+    static const char misfit[] = "the elements do not join, or not in the room there is (--max-dim)";
+    int64_t along = 0;
+    if (axis < 0 || axis >= y->rank || num < y->rank || s->num == 0)
+        return s->num == 0 ? "there is nothing to concatenate" : "the axis lies outside the result";
+    for (int64_t k = 0; k < s->num; k++) {
+        const struct tensor *x = s->item[k];
+        if (x->dtype != y->dtype || x->rank != y->rank - (new_axis ? 1 : 0))
+            return misfit;
+        struct tensor to = *y;
+        for (int d = 0, e = 0; d < y->rank; d++) {
+            bool fresh = d == axis && new_axis;
+            to.dim[d] = fresh ? 1 : x->dim[e];
+            if (d == axis ? along + to.dim[d] > y->dim[d]
+                          : to.dim[d] > y->dim[d] || (k > 0 && to.dim[d] != extent[d]))
+                return misfit;
+            extent[d] = d == axis ? along + to.dim[d] : to.dim[d];
+            e += !fresh;
+        }
+        int64_t n = tensor_elems(x);
+        size_t size = dtype_bytes(y->dtype);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = 0, rest = i, stride = 1;
+            for (int d = y->rank - 1; d >= 0; stride *= y->dim[d--]) {
+                at += (rest % to.dim[d] + (d == axis ? along : 0)) * stride;
+                rest /= to.dim[d];
+            }
+            memcpy((char *)y->data + (size_t)at * size, (const char *)x->data + (size_t)i * size,
+                   size);
+        }
+        along = extent[axis];
+    }
     return NULL;
 }
 
@@ -203,4 +281,10 @@ const char *host_optional_has(uint8_t *y, const struct tensor_list *o)
 const char *host_optional_get(struct host_memory *m, struct tensor *y, const struct tensor_list *o)
 {
     return o->num > 0 ? copy_out(m, y, o->item[0]) : "the optional is empty";
+}
+
+const char *host_optional_get_within(struct host_memory *m, struct tensor *y, int64_t *extent,
+                                     int64_t num, const struct tensor_list *o)
+{
+    return o->num > 0 ? copy_within(m, y, extent, num, o->item[0]) : "the optional is empty";
 }
