@@ -208,6 +208,36 @@ static bool if_markers(struct import_node *n, struct ir_value *cond, const struc
     return end != NULL;
 }
 
+// Of branches that give different ranks one alone can be compiled: that of the rank declared for the
+// result, else of the lower one, for such branches come from squeezing a dimension if it has one
+// element.
+static bool takes_then(struct import_node *n, int i, const struct ir_value *t,
+                       const struct ir_value *e)
+{
+    struct ir_type declared;
+    if (node_declared_result(n, i, &declared) &&
+        (declared.rank == t->type.rank || declared.rank == e->type.rank))
+        return declared.rank == t->type.rank;
+    return t->type.rank < e->type.rank;
+}
+
+// The branch that is assumed to be taken; the program stops when it is the other one.
+static bool if_assumed(struct import_node *n, struct ir_value *cond, bool then, struct ir_value **v)
+{
+    const char *name = n->proto->name ? n->proto->name : "";
+    diag_note(n->diag, n->loc,
+              "the branches give different ranks; the %s branch is compiled, and the program stops "
+              "where the other one would be taken",
+              then ? "then" : "else");
+    return irb_check(&n->b, then ? cond : irb_unary(&n->b, UFN_not, cond),
+                     arena_printf(n->arena,
+                                  "If '%s': the program is compiled for the %s branch, the other "
+                                  "one gives another rank",
+                                  name, then ? "then" : "else")) &&
+           import_body(n, then ? "then_branch" : "else_branch", NULL, 0, v, n->num_out) &&
+           bind_all(n, v);
+}
+
 bool import_If(struct import_node *n)
 {
     int64_t taken;
@@ -229,8 +259,15 @@ bool import_If(struct import_node *n)
     // The branches are tried on a graph that is thrown away, for what they have in common.
     struct ir_op *last = n->imp->graph->last, *begin = irb_if_begin(&n->b, cond);
     if (!begin || !import_body(n, "then_branch", NULL, 0, t, n->num_out) ||
-        !irb_else_begin(&n->b, NULL, 0) || !import_body(n, "else_branch", NULL, 0, e, n->num_out) ||
-        !branches_join(n, t, e, begin, &b))
+        !irb_else_begin(&n->b, NULL, 0) || !import_body(n, "else_branch", NULL, 0, e, n->num_out))
+        return false;
+    for (int i = 0; i < b.num; i++)
+        if (t[i]->type.dtype == e[i]->type.dtype && t[i]->type.rank != e[i]->type.rank) {
+            bool then = takes_then(n, i, t[i], e[i]);
+            erase_after(n, last);
+            return if_assumed(n, cond, then, t);
+        }
+    if (!branches_join(n, t, e, begin, &b))
         return false;
     erase_after(n, last);
     return if_markers(n, cond, &b, t, e);

@@ -319,6 +319,25 @@ static void slice_sizes(struct import_node *n, struct slice_vectors *s, struct i
     s->size = irb_select(b, irb_binary(b, BFN_le, span, zero), zero, size);
 }
 
+struct ir_value *runtime_slice_by(struct import_node *n, struct ir_value *x, int axis,
+                                  int64_t start, int64_t end, int64_t step)
+{
+    struct slice_vectors s = {node_i64(n, start), node_i64(n, end), node_i64(n, step), NULL};
+    if (!x || (start == 0 && step == 1 && end >= x->type.dim[axis]))
+        return x;
+    slice_sizes(n, &s, irb_extent_of(&n->b, x, axis));
+    int64_t most = (x->type.dim[axis] - 1) / (step < 0 ? -step : step) + 1;
+    if (step > 0 && start >= 0 && end >= 0) { // less than that
+        int64_t span = end > start ? (end - start - 1) / step + 1 : 0;
+        most = span < most ? span : most;
+    } else if (step > 0 && start < 0 && start > -most * step) {
+        most = (-start - 1) / step + 1;
+    }
+    struct ir_value *index =
+        irb_binary(&n->b, BFN_mul, node_iota_to(n, s.size, most), node_i64(n, step));
+    return node_pick(n, x, axis, irb_binary(&n->b, BFN_add, index, s.start), NULL);
+}
+
 static bool slice_vectors(struct import_node *n, struct ir_value *hits, struct slice_vectors *s)
 {
     struct ir_value *ones = node_in(n, 4) ? node_vector(n, 4) : node_i64(n, 1);

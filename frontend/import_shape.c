@@ -229,7 +229,7 @@ bool import_Slice(struct import_node *n)
     int64_t starts[IR_MAX_RANK] = {0}, steps[IR_MAX_RANK], sizes[IR_MAX_RANK];
     struct slice_args s;
     for (int i = 1; i < n->num_in; i++)
-        if (!node_is_known(n, i) || ir_type_is_dynamic(&n->in[0]->type))
+        if (!node_is_known(n, i))
             return runtime_slice(n);
     if (!read_slice(n, &s))
         return false;
@@ -245,10 +245,20 @@ bool import_Slice(struct import_node *n)
             return node_error(n, DIAG_ONNX_SHAPE, "the step of dimension %lld is 0",
                               (long long)axis);
         step = clip(step, -INT32_MAX, INT32_MAX);
+        if (x->sym[axis])
+            continue;
         slice_dim(x->dim[axis], s.starts[i], s.ends[i], step, &starts[axis], &sizes[axis]);
         steps[axis] = step;
     }
-    return node_bind(n, 0, irb_slice(&n->b, n->in[0], starts, sizes, steps));
+    struct ir_value *y = irb_slice(&n->b, n->in[0], starts, sizes, steps);
+    for (int i = 0; i < s.count; i++) {
+        int64_t axis = s.axes ? s.axes[i] : i, step = s.steps ? s.steps[i] : 1;
+        axis += axis < 0 ? x->rank : 0;
+        if (x->sym[axis])
+            y = runtime_slice_by(n, y, (int)axis, s.starts[i], s.ends[i],
+                                 clip(step, -INT32_MAX, INT32_MAX));
+    }
+    return node_bind(n, 0, y);
 }
 
 // The axes of Squeeze and Unsqueeze: an attribute before opset 13, then an input. NULL with *count
@@ -286,7 +296,11 @@ bool import_Squeeze(struct import_node *n)
     if (!read_axes(n, &axes, &count) || !axes_mask(n, axes, count, x->rank, &mask))
         return false;
     for (int i = 0; i < x->rank; i++) {
-        if (axes && (mask >> i & 1) && (x->dim[i] != 1 || x->sym[i]))
+        if (axes && (mask >> i & 1) && x->sym[i] &&
+            !irb_check(&n->b, irb_binary(&n->b, BFN_eq, x->sym[i], node_i64(n, 1)),
+                       "a dimension that is taken out has not one element"))
+            return false;
+        if (axes && (mask >> i & 1) && x->dim[i] != 1 && !x->sym[i])
             return node_error(n, DIAG_ONNX_SHAPE, "dimension %d of %s is not 1", i,
                               ir_type_text(x, n->arena));
         if (axes ? !(mask >> i & 1) : x->dim[i] != 1 || x->sym[i]) {

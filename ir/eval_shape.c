@@ -105,16 +105,8 @@ bool eval_op_RESHAPE(const struct eval_call *c)
     return true;
 }
 
-bool eval_op_EXTENT(const struct eval_call *c)
-{
-    struct box b = box_of(c->out[0]);
-    eval_strides(c->out[0]->dim, b.rank, b.to);
-    eval_strides(c->in[0]->dim, b.rank, b.from);
-    copy_box(b, c->out[0]->data, c->in[0]->data);
-    return true;
-}
-
-bool eval_op_FIT(const struct eval_call *c)
+// Of a graph input that is given its extents one after the other, only what is there can be copied.
+static bool copy_corner(const struct eval_call *c)
 {
     struct box b = box_of(c->in[0]);
     for (int d = 0; d < b.rank; d++)
@@ -123,6 +115,16 @@ bool eval_op_FIT(const struct eval_call *c)
     eval_strides(c->in[0]->dim, b.rank, b.from);
     copy_box(b, c->out[0]->data, c->in[0]->data);
     return true;
+}
+
+bool eval_op_EXTENT(const struct eval_call *c)
+{
+    return copy_corner(c);
+}
+
+bool eval_op_FIT(const struct eval_call *c)
+{
+    return copy_corner(c);
 }
 
 bool eval_op_TRANSPOSE(const struct eval_call *c)
