@@ -243,6 +243,7 @@ struct ir_value *node_shape_element(struct import_node *n, struct ir_value *v, i
 
 #define MAX_DIM_DEFAULT 1024
 #define MAX_ELEMS_ASSUMED (INT64_C(1) << 24)
+#define MAX_OPEN_ASSUMED (INT64_C(1) << 20) // over the assumed extents alone
 
 int64_t node_assumed_bound(const struct import_node *n)
 {
@@ -254,11 +255,14 @@ int64_t node_assumed_bound(const struct import_node *n)
 void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed)
 {
     for (int64_t bound = node_assumed_bound(n);; bound /= 2) {
+        int64_t dim[IR_MAX_RANK];
+        int num = 0;
         for (int k = 0; k < t->rank; k++)
             if (assumed[k])
-                t->dim[k] = bound;
-        int64_t elems = dims_elems(t->dim, t->rank);
-        if (bound <= 1 || (elems >= 0 && elems <= MAX_ELEMS_ASSUMED))
+                t->dim[k] = dim[num++] = bound;
+        int64_t elems = dims_elems(t->dim, t->rank), open = dims_elems(dim, num);
+        if (bound <= 1 ||
+            (elems >= 0 && elems <= MAX_ELEMS_ASSUMED && open >= 0 && open <= MAX_OPEN_ASSUMED))
             return;
     }
 }
@@ -285,6 +289,7 @@ bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_t
                           (long long)v->type.dim[0], IR_MAX_RANK);
     *t = (struct ir_type){.known = true, .rank = (int)v->type.dim[0]};
     bool declared = node_declared(n, 0, &want) && want.rank == t->rank;
+    int unknown = 0;
     for (int k = 0; k < t->rank; k++) {
         t->sym[k] = node_shape_element(n, v, k, &t->dim[k]);
         if (!t->sym[k])
@@ -293,11 +298,15 @@ bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_t
         checked[k] = t->dim[k] < 0;
         if (checked[k] && declared && want.dim[k] >= 0)
             t->dim[k] = want.dim[k];
-        else if (checked[k] && bound > 0)
-            t->dim[k] = bound;
         else
             assumed[k] = checked[k];
+        unknown += assumed[k];
     }
+    for (int k = 0; k < t->rank && bound > 0 && unknown == 1; k++)
+        if (assumed[k]) {
+            t->dim[k] = bound;
+            assumed[k] = false;
+        }
     node_assume_bounds(n, t, assumed);
     for (int k = 0; k < t->rank; k++) {
         if (!checked[k])

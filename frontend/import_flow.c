@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "import_extents.h"
+#include "import_sequence.h"
 #include "importer.h"
 
 static const Onnx__GraphProto *graph_attr(const struct import_node *n, const char *name)
@@ -369,7 +370,7 @@ struct loop_types {
     struct ir_type *type;  // of carried values, then of elements, with bounds
     uint32_t *open;        // extents known only at run time, which differ between iterations
     struct ir_type *items; // of the elements of carried sequences
-    int extra;             // extents that are carried for them
+    bool *wrapped;         // an optional that the body gives as what it holds
     bool changes;          // some carried value changes its type
     bool ends;             // by a condition of the body
 };
@@ -452,6 +453,11 @@ static bool try_types(struct loop *l, struct loop_types *t, struct ir_value **sc
     for (int i = 0; i < l->carried + l->elems; i++) {
         const struct ir_value *out = l->out[1 + i];
         bool elem = i >= l->carried;
+        if (!elem && t->type[i].dtype == DT_OPT && out->type.dtype != DT_OPT) {
+            t->wrapped[i] = t->changes = true;
+            t->items[i] = out->type;
+            continue;
+        }
         if (elem)
             t->type[i] = out->type;
         uint32_t open = t->open[i];
@@ -493,6 +499,7 @@ static void start_types(struct loop *l, struct loop_types *t)
     t->type = ARENA_ARRAY(l->n->arena, num, struct ir_type);
     t->open = ARENA_ARRAY(l->n->arena, num, uint32_t);
     t->items = ARENA_ARRAY(l->n->arena, num, struct ir_type);
+    t->wrapped = ARENA_ARRAY(l->n->arena, num, bool);
     for (int i = 0; i < l->carried; i++) {
         t->type[i] = l->n->in[2 + i]->type;
         t->items[i] = importer_elem(l->n->imp, l->n->in[2 + i]);
@@ -532,6 +539,8 @@ static bool loop_next(struct loop *l, const struct loop_types *t, bool counts,
     int at = 0;
     for (int i = 0; i < l->carried; i++) {
         struct ir_value *v = l->out[1 + i];
+        if (t->wrapped[i] && !(v = optional_of(n, v)))
+            return false;
         if (!t->open[i] && !same_types(n, n->in[2 + i], v, "carried value", i))
             return false;
         for (int d = 0; d < t->type[i].rank; d++)
@@ -581,7 +590,9 @@ static bool loop_bind(struct loop *l, const struct loop_types *t, bool counts, c
     for (int i = 0; i < l->carried; i++) {
         int used;
         struct ir_value *y = take_extents(n, end->out + at, t->open[i], &used);
-        if (y && is_sequence(y)) {
+        if (y && t->wrapped[i])
+            y = optional_content(n, y, l->out[1 + i]);
+        else if (y && is_sequence(y)) {
             struct ir_type items = importer_join_elems(n->imp, n->in[2 + i], l->out[1 + i]);
             importer_set_elem(n->imp, y, &items);
         }
@@ -858,5 +869,71 @@ bool import_ScanBatch(struct import_node *n)
     struct ir_op *end =
         inner ? irb_loop_end(b, NULL, inner->out, inner->num_out, 0, inner->num_out ? batch : -1)
               : NULL;
+    return end && bind_all(n, end->out);
+}
+
+// ---- SequenceMap
+
+// What the body declares of its input.
+static struct ir_type declared_input(const Onnx__GraphProto *g, size_t i)
+{
+    struct ir_type t;
+    const Onnx__TypeProto *p = i < g->n_input ? g->input[i]->type : NULL;
+    if (!p || !importer_tensor_type(p->tensor_type, &t))
+        t.known = false;
+    return t;
+}
+
+// The number of elements of input 0, which other sequences have too.
+static struct ir_value *map_count(struct import_node *n)
+{
+    struct ir_value *count = sequence_count(n, n->in[0]);
+    for (int i = 1; count && i < n->num_in; i++) {
+        if (n->in[i]->type.dtype != DT_SEQ)
+            continue;
+        struct ir_value *same = irb_binary(&n->b, BFN_eq, sequence_count(n, n->in[i]), count);
+        if (!irb_check(&n->b, same, "the sequences of a SequenceMap are not of one length"))
+            return NULL;
+    }
+    return count;
+}
+
+bool import_SequenceMap(struct import_node *n)
+{
+    const Onnx__GraphProto *g = graph_attr(n, "body");
+    struct ir_value **in = ARENA_ARRAY(n->arena, (size_t)n->num_in + 1, struct ir_value *),
+                    **out = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_value *);
+    if (!g)
+        return node_error(n, DIAG_ONNX_ATTR, "attribute 'body' holds no graph");
+    for (int i = 0; i < n->num_in; i++)
+        if (!n->in[i])
+            return node_error(n, DIAG_ONNX_ARITY, "input %d is empty but required", i);
+    if (n->in[0]->type.dtype != DT_SEQ)
+        return node_error(n, DIAG_ONNX_TYPE, "input 0 is %s, a sequence is needed",
+                          node_type_text(n, 0));
+    struct ir_value *count = map_count(n);
+    for (int i = 0; i < n->num_out; i++)
+        if (!(out[i] = sequence_of(n, NULL, 0)))
+            return false;
+    struct ir_op *begin = count ? irb_loop_begin(&n->b, count, NULL, out, n->num_out) : NULL;
+    for (int i = 0; begin && i < n->num_in; i++) {
+        struct ir_type like = declared_input(g, (size_t)i);
+        in[i] = n->in[i]->type.dtype == DT_SEQ
+                    ? sequence_element(n, n->in[i], begin->out[0], &like)
+                    : n->in[i];
+        if (!in[i])
+            return false;
+    }
+    if (!begin || !import_body(n, "body", in, n->num_in, out, n->num_out))
+        return false;
+    struct ir_type *elem = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_type);
+    for (int i = 0; i < n->num_out; i++) {
+        elem[i] = out[i]->type;
+        if (!(out[i] = sequence_appended(n, begin->out[1 + i], out[i])))
+            return false;
+    }
+    struct ir_op *end = irb_loop_end(&n->b, NULL, out, n->num_out, n->num_out, -1);
+    for (int i = 0; end && i < n->num_out; i++)
+        importer_set_elem(n->imp, end->out[i], &elem[i]);
     return end && bind_all(n, end->out);
 }

@@ -403,6 +403,36 @@ bool import_SequenceAt(struct import_node *n)
                              &(struct host_args){.in = in, .num_in = 2}, &t));
 }
 
+struct ir_value *sequence_element(struct import_node *n, struct ir_value *seq, struct ir_value *at,
+                                  const struct ir_type *like)
+{
+    struct ir_type t = elem_of(n, seq);
+    struct ir_value *in[] = {seq, at};
+    if (!t.known)
+        t = *like;
+    if (!t.known) {
+        node_error(n, DIAG_ONNX_DYNAMIC,
+                   "the rank of the elements of a sequence is not known; declare their shape in the "
+                   "model");
+        return NULL;
+    }
+    return element(n, "sequence_at", "sequence_at_within",
+                   &(struct host_args){.in = in, .num_in = 2}, &t);
+}
+
+struct ir_value *sequence_appended(struct import_node *n, struct ir_value *seq, struct ir_value *x)
+{
+    struct ir_value *in[] = {seq, x, NULL};
+    return node_host(n, "sequence_insert",
+                     &(struct host_args){.in = in, .num_in = 3, .optional = true}, &seq_type);
+}
+
+struct ir_value *sequence_count(struct import_node *n, struct ir_value *seq)
+{
+    struct ir_type t = ir_type_make(DT_I64, NULL, 0);
+    return node_host(n, "sequence_length", &(struct host_args){.in = &seq, .num_in = 1}, &t);
+}
+
 static struct ir_value *unsqueezed(struct import_node *n, struct ir_value *x, int64_t axis)
 {
     int64_t dim[IR_MAX_RANK + 1];
@@ -471,6 +501,26 @@ bool import_Optional(struct import_node *n)
     struct ir_value *v = node_host(
         n, "optional_make", &(struct host_args){.in = n->in, .num_in = x ? 1 : 0}, &opt_type);
     return node_bind(n, 0, x ? with_elem(n, v, &x->type) : v);
+}
+
+struct ir_value *optional_of(struct import_node *n, struct ir_value *x)
+{
+    struct ir_value *v =
+        node_host(n, "optional_make", &(struct host_args){.in = &x, .num_in = 1}, &opt_type);
+    return x ? with_elem(n, v, &x->type) : v;
+}
+
+struct ir_value *optional_content(struct import_node *n, struct ir_value *opt,
+                                  const struct ir_value *like)
+{
+    struct ir_type t = like->type, elem = elem_of(n, like);
+    for (int d = 0; d < t.rank; d++) {
+        t.dim[d] = t.sym[d] ? -1 : t.dim[d];
+        t.sym[d] = NULL;
+    }
+    struct ir_value *v = element(n, "optional_get", "optional_get_within",
+                                 &(struct host_args){.in = &opt, .num_in = 1}, &t);
+    return v && t.dtype == DT_SEQ ? with_elem(n, v, &elem) : v;
 }
 
 static bool const_bool(struct import_node *n, bool v)

@@ -22,9 +22,9 @@ static inline struct mac_problem random_conv(struct rng *r, int64_t *x_elems, in
         taps *= kernel[a];
     }
     if (p.diag > 1)
-        p.k[p.nk++] = (struct mac_dim){p.diag, c * plane, 0, 0, -1, 0};
-    p.k[p.nk++] = (struct mac_dim){c, plane, taps, 0, -1, 0};
-    p.p[p.np++] = (struct mac_dim){n, p.diag * c * plane, 0, 0, -1, 0};
+        p.k[p.nk++] = (struct mac_dim){p.diag, c * plane, 0, 0, -1, 0, NULL};
+    p.k[p.nk++] = (struct mac_dim){c, plane, taps, 0, -1, 0, NULL};
+    p.p[p.np++] = (struct mac_dim){n, p.diag * c * plane, 0, 0, -1, 0, NULL};
     int64_t xs = plane, ws = taps;
     for (int a = 0; a < p.num_axes; a++) {
         int64_t stride = rng_range(r, 1, 3), dilation = rng_range(r, 1, 3);
@@ -35,8 +35,8 @@ static inline struct mac_problem random_conv(struct rng *r, int64_t *x_elems, in
         xs /= p.limit[a];
         ws /= kernel[a];
         p.origin[a] = rng_range(r, -4, p.limit[a] + 3);
-        p.k[p.nk++] = (struct mac_dim){kernel[a], dilation * xs, ws, 0, a, dilation};
-        p.p[p.np++] = (struct mac_dim){rng_range(r, 1, 8), stride * xs, 0, 0, a, stride};
+        p.k[p.nk++] = (struct mac_dim){kernel[a], dilation * xs, ws, 0, a, dilation, NULL};
+        p.p[p.np++] = (struct mac_dim){rng_range(r, 1, 8), stride * xs, 0, 0, a, stride, NULL};
         p.xbase += p.origin[a] * xs;
     }
     p.w_oc = c * taps;
@@ -51,8 +51,8 @@ static inline struct mac_problem random_matmul(struct rng *r, int64_t *x_elems, 
     int64_t rows = rng_range(r, 1, 20), k = rng_range(r, 1, 300);
     bool xt = rng_range(r, 0, 1) == 0, wt = rng_range(r, 0, 1) == 0;
     struct mac_problem p = {.noc = rng_range(r, 1, 40), .nk = 1, .np = 1, .diag = 1};
-    p.k[0] = (struct mac_dim){k, xt ? rows : 1, wt ? 1 : p.noc, 0, -1, 0};
-    p.p[0] = (struct mac_dim){rows, xt ? 1 : k, 0, 0, -1, 0};
+    p.k[0] = (struct mac_dim){k, xt ? rows : 1, wt ? 1 : p.noc, 0, -1, 0, NULL};
+    p.p[0] = (struct mac_dim){rows, xt ? 1 : k, 0, 0, -1, 0, NULL};
     p.w_oc = wt ? k : 1;
     *x_elems = rows * k;
     *w_elems = p.noc * k;

@@ -148,9 +148,9 @@ static void random_problems(void)
 static void strides_are_not_loaded(void)
 {
     struct mac_problem p = {.noc = 1, .nk = 1, .np = 2, .num_axes = 2, .limit = {8, 8}, .diag = 1};
-    p.k[0] = (struct mac_dim){4, 64, 1, 0, -1, 0};
-    p.p[0] = (struct mac_dim){4, 16, 0, 4, 0, 2};
-    p.p[1] = (struct mac_dim){4, 2, 0, 1, 1, 2};
+    p.k[0] = (struct mac_dim){4, 64, 1, 0, -1, 0, NULL};
+    p.p[0] = (struct mac_dim){4, 16, 0, 4, 0, 2, NULL};
+    p.p[1] = (struct mac_dim){4, 2, 0, 1, 1, 2, NULL};
     struct mac_tile t;
     struct mac_box b;
     mac_tile_at(&p, (int64_t[]){4, 4}, 0, &t);
@@ -166,9 +166,9 @@ static void strides_are_not_loaded(void)
 static void nothing_to_multiply(void)
 {
     struct mac_problem p = {.noc = 3, .nk = 2, .np = 1, .num_axes = 1, .limit = {5}, .diag = 1};
-    p.k[0] = (struct mac_dim){4, 5, 1, 0, -1, 0};
-    p.k[1] = (struct mac_dim){0, 1, 1, 0, 0, 1};
-    p.p[0] = (struct mac_dim){5, 1, 0, 1, 0, 1};
+    p.k[0] = (struct mac_dim){4, 5, 1, 0, -1, 0, NULL};
+    p.k[1] = (struct mac_dim){0, 1, 1, 0, 0, 1, NULL};
+    p.p[0] = (struct mac_dim){5, 1, 0, 1, 0, 1, NULL};
     struct mac_tile t;
     struct mac_box b;
     struct mac_demand m = {.group = 64, .pes = 32, .tile_bytes = 72, .x_bytes = 1, .y_bytes = 1};
