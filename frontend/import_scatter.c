@@ -318,73 +318,170 @@ bool import_NonZero(struct import_node *n)
 
 // ---- Windows
 
+struct columns { // of Col2Im
+    int spatial;
+    int64_t image[WINDOW_DIMS_MAX], block[WINDOW_DIMS_MAX], padded[WINDOW_DIMS_MAX];
+    int64_t count[WINDOW_DIMS_MAX]; // windows
+    int64_t strides[WINDOW_DIMS_MAX], dilations[WINDOW_DIMS_MAX], pads[2 * WINDOW_DIMS_MAX];
+    int64_t taps, windows, elems;
+};
+
+// Whether windows of that block are what the operand holds.
+static bool columns_fit(struct columns *c, const struct ir_type *x)
+{
+    c->taps = c->windows = c->elems = 1;
+    for (int i = 0; i < c->spatial; i++) {
+        c->padded[i] = c->image[i] + c->pads[i] + c->pads[c->spatial + i];
+        int64_t span = c->padded[i] - c->dilations[i] * (c->block[i] - 1) - 1;
+        c->count[i] = span < 0 || c->block[i] < 1 ? 0 : span / c->strides[i] + 1;
+        c->taps *= c->block[i];
+        c->windows *= c->count[i];
+        c->elems *= c->padded[i];
+    }
+    return c->windows > 0 && c->windows == x->dim[2] && x->dim[1] % c->taps == 0;
+}
+
+// Where the elements of the operand go in a padded picture: sums over the dimensions, of the tap and
+// of the window.
+static struct ir_value *column_places(struct import_node *n, const struct columns *c)
+{
+    struct ir_value *at = NULL;
+    for (int i = 0; i < c->spatial; i++) {
+        int64_t shape[2 * WINDOW_DIMS_MAX], row = product(c->padded + i + 1, c->spatial - i - 1);
+        for (int k = 0; k < 2; k++) {
+            for (int d = 0; d < 2 * c->spatial; d++)
+                shape[d] = d == k * c->spatial + i ? (k ? c->count[i] : c->block[i]) : 1;
+            double step = (double)((k ? c->strides[i] : c->dilations[i]) * row);
+            struct ir_value *v = node_with_scalar(
+                n, BFN_mul, node_iota(n, k ? c->count[i] : c->block[i], 1), step);
+            v = irb_reshape(&n->b, v, shape, 2 * c->spatial);
+            at = at ? irb_binary(&n->b, BFN_add, at, v) : v;
+        }
+    }
+    return at;
+}
+
 // Columns of window elements added up into pictures: a scatter into padded pictures, cut
 // afterwards.
-bool import_Col2Im(struct import_node *n)
+static struct ir_value *pictures(struct import_node *n, const struct columns *c)
 {
     struct ir_builder *b = &n->b;
     const struct ir_type *x = &n->in[0]->type;
-    int spatial, num;
-    const int64_t *image = node_const_ints(n, 1, &spatial),
-                  *block = image ? node_const_ints(n, 2, &num) : NULL;
-    if (!block)
-        return false;
-    if (x->rank != 3 || spatial < 1 || spatial > WINDOW_DIMS_MAX || num != spatial)
-        return node_error(n, DIAG_ONNX_SHAPE,
-                          "input %s, %d extents of the image and %d of the block do not fit",
-                          node_type_text(n, 0), spatial, num);
-    int64_t strides[WINDOW_DIMS_MAX], dilations[WINDOW_DIMS_MAX], pads[2 * WINDOW_DIMS_MAX];
-    if (!window_ints(n, "strides", spatial, 1, 1, strides) ||
-        !window_ints(n, "dilations", spatial, 1, 1, dilations) ||
-        !window_ints(n, "pads", 2 * spatial, 0, 0, pads))
-        return false;
-    int64_t padded[WINDOW_DIMS_MAX], count[WINDOW_DIMS_MAX], taps = 1, windows = 1, elems = 1;
-    for (int i = 0; i < spatial; i++) {
-        padded[i] = image[i] + pads[i] + pads[spatial + i];
-        int64_t span = padded[i] - dilations[i] * (block[i] - 1) - 1;
-        count[i] = span < 0 || block[i] < 1 ? 0 : span / strides[i] + 1;
-        taps *= block[i];
-        windows *= count[i];
-        elems *= padded[i];
-    }
-    if (windows < 1 || windows != x->dim[2] || x->dim[1] % taps != 0)
-        return node_error(n, DIAG_ONNX_SHAPE,
-                          "input is %s; the image has %lld windows of %lld elements",
-                          node_type_text(n, 0), (long long)windows, (long long)taps);
-    struct ir_value *at = NULL;
-    // Positions are sums over the dimensions: of the tap and of the window.
-    for (int i = 0; i < spatial; i++) {
-        int64_t shape[2 * WINDOW_DIMS_MAX], row = product(padded + i + 1, spatial - i - 1);
-        for (int k = 0; k < 2; k++) {
-            for (int d = 0; d < 2 * spatial; d++)
-                shape[d] = d == k * spatial + i ? (k ? count[i] : block[i]) : 1;
-            double step = (double)((k ? strides[i] : dilations[i]) * row);
-            struct ir_value *v =
-                node_with_scalar(n, BFN_mul, node_iota(n, k ? count[i] : block[i], 1), step);
-            if (2 * spatial > IR_MAX_RANK)
-                return node_error(n, DIAG_LIMIT, "%d spatial dimensions, at most %d are handled",
-                                  spatial, IR_MAX_RANK / 2);
-            v = irb_reshape(b, v, shape, 2 * spatial);
-            at = at ? irb_binary(b, BFN_add, at, v) : v;
-        }
-    }
-    int64_t planes = x->dim[0] * (x->dim[1] / taps), flat[2] = {1, taps * windows},
-            rows[2] = {planes, taps * windows};
-    int64_t zeros[2] = {planes, elems};
-    struct ir_value *y =
-        irb_scatter(b, node_filled(n, x->dtype, 0, zeros, 2), irb_reshape(b, at, flat, 2),
-                    irb_reshape(b, n->in[0], rows, 2), 1, RFN_sum);
-    int64_t dim[IR_MAX_RANK] = {x->dim[0], x->dim[1] / taps}, starts[IR_MAX_RANK] = {0},
+    int64_t planes = x->dim[0] * (x->dim[1] / c->taps), flat[2] = {1, c->taps * c->windows},
+            rows[2] = {planes, c->taps * c->windows}, zeros[2] = {planes, c->elems};
+    struct ir_value *y = irb_scatter(b, node_filled(n, x->dtype, 0, zeros, 2),
+                                     irb_reshape(b, column_places(n, c), flat, 2),
+                                     irb_reshape(b, n->in[0], rows, 2), 1, RFN_sum);
+    int64_t dim[IR_MAX_RANK] = {x->dim[0], x->dim[1] / c->taps}, starts[IR_MAX_RANK] = {0},
             sizes[IR_MAX_RANK], ones[IR_MAX_RANK];
-    for (int i = 0; i < spatial; i++) {
-        dim[2 + i] = padded[i];
-        starts[2 + i] = pads[i];
+    for (int i = 0; i < c->spatial; i++) {
+        dim[2 + i] = c->padded[i];
+        starts[2 + i] = c->pads[i];
     }
-    for (int i = 0; i < spatial + 2; i++) {
-        sizes[i] = i < 2 ? dim[i] : image[i - 2];
+    for (int i = 0; i < c->spatial + 2; i++) {
+        sizes[i] = i < 2 ? dim[i] : c->image[i - 2];
         ones[i] = 1;
     }
-    return node_bind(n, 0, irb_slice(b, irb_reshape(b, y, dim, spatial + 2), starts, sizes, ones));
+    return irb_slice(b, irb_reshape(b, y, dim, c->spatial + 2), starts, sizes, ones);
+}
+
+// The extents of the image: an operand known when compiling, or declared for the result and checked.
+static bool read_image(struct import_node *n, struct columns *c)
+{
+    struct ir_type t;
+    int num;
+    if (node_is_known(n, 1)) {
+        const int64_t *v = node_const_ints(n, 1, &num);
+        if (!v || num != c->spatial)
+            return v && node_error(n, DIAG_ONNX_SHAPE, "%d extents of the image and %d of the block",
+                                   num, c->spatial);
+        memcpy(c->image, v, (size_t)num * sizeof(*v));
+        return true;
+    }
+    if (!node_expect(n, 0, 1, &t) || !node_expect_rank(n, &t, c->spatial + 2, c->spatial + 2))
+        return false;
+    memcpy(c->image, t.dim + 2, (size_t)c->spatial * sizeof(*t.dim));
+    return node_check_equal(n, node_vector(n, 1), c->image, c->spatial, 1,
+                            "the extents that the model declares for the result");
+}
+
+enum { BLOCKS_MAX = 64, TRIES_MAX = 1 << 22 };
+
+// The next block of extents up to those of the padded image, row-major; false: there is none.
+static bool next_block(struct columns *c)
+{
+    for (int i = c->spatial - 1; i >= 0; i--) {
+        if (++c->block[i] <= c->image[i] + c->pads[i] + c->pads[c->spatial + i])
+            return true;
+        c->block[i] = 1;
+    }
+    return false;
+}
+
+// A block known only at run time: the result for each that the operand and the declared extents
+// leave, and the program takes the one that is meant.
+static struct ir_value *pictures_by_block(struct import_node *n, struct columns *c)
+{
+    struct ir_builder *b = &n->b;
+    struct ir_value *given = node_vector(n, 2), *y = NULL, *any = NULL;
+    int64_t axis = 0, channels = node_declared_extent(n, 1);
+    int found = 0;
+    double tries = 1;
+    for (int i = 0; i < c->spatial; i++) {
+        c->block[i] = 1;
+        tries *= (double)(c->image[i] + c->pads[i] + c->pads[c->spatial + i]);
+    }
+    if (tries > TRIES_MAX) {
+        node_report_dynamic(n, 2);
+        return NULL;
+    }
+    do {
+        if (!columns_fit(c, &n->in[0]->type) ||
+            (channels >= 0 && n->in[0]->type.dim[1] != channels * c->taps))
+            continue;
+        if (channels < 0 || ++found > BLOCKS_MAX) {
+            node_report_dynamic(n, 2);
+            return NULL;
+        }
+        struct ir_value *same =
+            irb_binary(b, BFN_eq, given, irb_const_i64s(b, c->block, c->spatial));
+        same = irb_reduce(b, RFN_and, same, &axis, 1, false);
+        struct ir_value *one = pictures(n, c);
+        y = y ? irb_select(b, same, one, y) : one;
+        any = any ? irb_binary(b, BFN_or, any, same) : same;
+        if (!y || !any)
+            return NULL;
+    } while (next_block(c));
+    if (!y)
+        node_report_dynamic(n, 2);
+    return y && node_check(n, any, 2, "the extents that the model declares for the result") ? y
+                                                                                            : NULL;
+}
+
+bool import_Col2Im(struct import_node *n)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    struct columns c = {.spatial = (int)ir_type_elems(&n->in[2]->type)};
+    if (x->rank != 3 || n->in[2]->type.rank > 1 || c.spatial < 1 || c.spatial > WINDOW_DIMS_MAX ||
+        2 * c.spatial > IR_MAX_RANK)
+        return node_error(n, DIAG_ONNX_SHAPE, "input %s and a block %s do not fit",
+                          node_type_text(n, 0), node_type_text(n, 2));
+    if (!window_ints(n, "strides", c.spatial, 1, 1, c.strides) ||
+        !window_ints(n, "dilations", c.spatial, 1, 1, c.dilations) ||
+        !window_ints(n, "pads", 2 * c.spatial, 0, 0, c.pads) || !read_image(n, &c))
+        return false;
+    if (!node_is_known(n, 2))
+        return node_bind(n, 0, pictures_by_block(n, &c));
+    int num;
+    const int64_t *block = node_const_ints(n, 2, &num);
+    if (!block)
+        return false;
+    memcpy(c.block, block, (size_t)num * sizeof(*block));
+    if (!columns_fit(&c, x))
+        return node_error(n, DIAG_ONNX_SHAPE,
+                          "input is %s; the image has %lld windows of %lld elements",
+                          node_type_text(n, 0), (long long)c.windows, (long long)c.taps);
+    return node_bind(n, 0, pictures(n, &c));
 }
 
 // Elements at the positions that MaxPool gave, zero elsewhere. An output_shape larger than what the

@@ -209,25 +209,82 @@ bool import_DFT(struct import_node *n)
     return dft(n, axis ? tensor_get_int(axis, 0) : -2);
 }
 
-// The number of frames when their distance is known only at run time: as declared, and checked.
-static bool declared_frames(struct import_node *n, struct ir_value *distance, int64_t span,
-                            int64_t *frames)
+struct frames {
+    int64_t num;
+    struct ir_value *distance, *length; // i64 scalars
+    bool known;                         // neither is known only at run time
+    bool half;
+};
+
+// The number of frames where their distance or length is known only at run time: as declared, and
+// checked.
+static bool declared_frames(struct import_node *n, struct frames *f)
 {
     struct ir_builder *b = &n->b;
     struct ir_value *one = node_i64(n, 1);
-    *frames = node_declared_extent(n, 1);
-    if (*frames < 1)
-        return node_report_dynamic(n, 1);
+    f->num = node_declared_extent(n, 1);
+    if (f->num < 1)
+        return node_report_dynamic(n, node_is_known(n, 1) ? 3 : 1);
+    struct ir_value *span = irb_binary(b, BFN_sub, node_i64(n, n->in[0]->type.dim[1]), f->length);
     struct ir_value *count =
-        irb_binary(b, BFN_add, irb_binary(b, BFN_div, node_i64(n, span), distance), one);
-    struct ir_value *fits = irb_binary(b, BFN_and, irb_binary(b, BFN_le, one, distance),
-                                       irb_binary(b, BFN_eq, count, node_i64(n, *frames)));
+        irb_binary(b, BFN_add,
+                   irb_binary(b, BFN_div, span, irb_binary(b, BFN_max, f->distance, one)), one);
+    struct ir_value *fits = irb_binary(b, BFN_and, irb_binary(b, BFN_le, one, f->distance),
+                                       irb_binary(b, BFN_eq, count, node_i64(n, f->num)));
     return node_check(n, fits, 1, "the extents that the model declares for the result");
+}
+
+// The spectra of frames of `length` samples.
+static struct ir_value *frame_spectra(struct import_node *n, const struct frames *f, int64_t length)
+{
+    struct ir_builder *b = &n->b;
+    const struct ir_type *x = &n->in[0]->type;
+    struct ir_value *window = node_in(n, 2);
+    int64_t shape[2] = {f->num, length};
+    struct transform t = {.length = length,
+                          .in = length,
+                          .out = f->half ? length / 2 + 1 : length,
+                          .in_parts = (int)x->dim[2],
+                          .out_parts = 2,
+                          .half = f->half};
+    struct ir_value *first = irb_binary(b, BFN_mul, node_iota(n, f->num, 1), f->distance);
+    struct ir_value *at =
+        irb_binary(b, BFN_add, node_along_axis(n, first, 2, 0), node_iota(n, length, 1));
+    if (!f->known) // another length than this one may be meant
+        at = node_clamp(n, at, node_i64(n, 0), node_i64(n, x->dim[1] - 1));
+    struct ir_value *v = irb_gather(b, n->in[0], irb_broadcast(b, at, shape, 2), 1);
+    if (window)
+        v = irb_binary(b, BFN_mul, v, node_along_axis(n, node_convert(n, window, x->dtype), 2, 0));
+    int64_t dim[4] = {x->dim[0], f->num, t.out, 2};
+    v = transform_rows(n, &t, v, x->dim[0] * f->num);
+    return node_convert(n, v ? irb_reshape(b, v, dim, 4) : NULL, x->dtype);
+}
+
+// A length of frames known only at run time: one of the two that give the declared number of bins.
+static struct ir_value *spectra_by_length(struct import_node *n, const struct frames *f)
+{
+    struct ir_builder *b = &n->b;
+    int64_t bins = node_declared_extent(n, 2), most = n->in[0]->type.dim[1];
+    int64_t length[2] = {f->half ? 2 * bins - 1 : bins, f->half ? 2 * bins - 2 : 0};
+    struct ir_value *y = NULL, *any = NULL;
+    for (int i = 0; i < 2 && bins > 0; i++) {
+        if (length[i] < 1 || length[i] > most)
+            continue;
+        struct ir_value *same = irb_binary(b, BFN_eq, f->length, node_i64(n, length[i]));
+        struct ir_value *one = frame_spectra(n, f, length[i]);
+        y = y ? irb_select(b, same, one, y) : one;
+        any = any ? irb_binary(b, BFN_or, any, same) : same;
+        if (!y || !any)
+            return NULL;
+    }
+    if (!y)
+        node_report_dynamic(n, 3);
+    return y && node_check(n, any, 3, "the extents that the model declares for the result") ? y
+                                                                                            : NULL;
 }
 
 bool import_STFT(struct import_node *n)
 {
-    struct ir_builder *b = &n->b;
     const struct ir_type *x = &n->in[0]->type;
     struct ir_value *window = node_in(n, 2);
     if (!node_check_rank(n, 0, 3, 3) || !check_parts(n))
@@ -235,40 +292,34 @@ bool import_STFT(struct import_node *n)
     if (window && window->type.rank != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "the window is %s, a vector is needed",
                           node_type_text(n, 2));
-    bool known = node_is_known(n, 1);
-    int64_t step = known ? read_length(n, 1, 0) : 1,
-            length = read_length(n, 3, window ? window->type.dim[0] : 0);
+    bool steps_known = node_is_known(n, 1), length_known = window || node_is_known(n, 3);
+    struct frames f = {.known = steps_known && length_known,
+                       .half = node_int(n, "onesided", 1) != 0};
+    int64_t step = steps_known ? read_length(n, 1, 0) : 1, length = 0;
+    if (length_known)
+        length = node_is_known(n, 3) ? read_length(n, 3, window ? window->type.dim[0] : 0)
+                                     : window->type.dim[0];
     if (step < 1 || length < 0)
         return false;
-    if (length < 1 || length > x->dim[1] || (window && window->type.dim[0] != length))
+    if (length_known &&
+        (length < 1 || length > x->dim[1] || (window && window->type.dim[0] != length)))
         return node_error(n, DIAG_ONNX_SHAPE,
                           "frames of %lld samples do not fit the window %s and the signal %s",
                           (long long)length, node_type_text(n, 2), node_type_text(n, 0));
-    bool half = node_int(n, "onesided", 1) != 0;
-    if (half && x->dim[2] != 1)
+    if (f.half && x->dim[2] != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "onesided needs a real signal, not %s",
                           node_type_text(n, 0));
-    struct ir_value *distance =
-        known ? node_i64(n, step) : node_convert(n, node_scalar(n, 1), DT_I64);
-    int64_t frames = (x->dim[1] - length) / step + 1;
-    if (!known && !declared_frames(n, distance, x->dim[1] - length, &frames))
+    f.distance = steps_known ? node_i64(n, step) : node_convert(n, node_scalar(n, 1), DT_I64);
+    f.length = node_is_known(n, 3) ? node_i64(n, length)
+                                   : node_convert(n, node_scalar(n, 3), DT_I64);
+    f.num = (x->dim[1] - length) / step + 1;
+    if (!f.distance || !f.length || (!f.known && !declared_frames(n, &f)))
         return false;
-    int64_t shape[2] = {frames, length};
-    struct transform t = {.length = length,
-                          .in = length,
-                          .out = half ? length / 2 + 1 : length,
-                          .in_parts = (int)x->dim[2],
-                          .out_parts = 2,
-                          .half = half};
-    struct ir_value *first = irb_binary(b, BFN_mul, node_iota(n, frames, 1), distance);
-    struct ir_value *at =
-        irb_binary(b, BFN_add, node_along_axis(n, first, 2, 0), node_iota(n, length, 1));
-    struct ir_value *v = irb_gather(b, n->in[0], irb_broadcast(b, at, shape, 2), 1);
-    if (window)
-        v = irb_binary(b, BFN_mul, v, node_along_axis(n, node_convert(n, window, x->dtype), 2, 0));
-    int64_t dim[4] = {x->dim[0], frames, t.out, 2};
-    v = transform_rows(n, &t, v, x->dim[0] * frames);
-    return node_bind(n, 0, node_convert(n, v ? irb_reshape(b, v, dim, 4) : NULL, x->dtype));
+    if (window && !node_is_known(n, 3) &&
+        !node_check(n, irb_binary(&n->b, BFN_eq, f.length, node_i64(n, length)), 3,
+                    "the length of the window"))
+        return false;
+    return node_bind(n, 0, length_known ? frame_spectra(n, &f, length) : spectra_by_length(n, &f));
 }
 
 // ---- Windows and filters
@@ -369,21 +420,45 @@ static struct ir_value *both(struct import_node *n, struct ir_value *x, struct i
     return irb_binary(&n->b, BFN_and, x, y);
 }
 
+// The bins of a spectrum of as many samples as operand 1 says; known when compiling, or as declared
+// for the result and checked. -1: reported.
+static int64_t spectrum_bins(struct import_node *n)
+{
+    if (node_is_known(n, 1)) {
+        int64_t length = read_length(n, 1, 1);
+        return length < 1 ? -1 : length / 2 + 1;
+    }
+    int64_t bins = node_declared_extent(n, 0);
+    struct ir_value *length = bins < 1 ? NULL : node_convert(n, node_scalar(n, 1), DT_I64);
+    if (bins < 1)
+        node_report_dynamic(n, 1);
+    if (!length)
+        return -1;
+    struct ir_value *half = irb_binary(&n->b, BFN_div, length, node_i64(n, 2));
+    return node_check(n, irb_binary(&n->b, BFN_eq, half, node_i64(n, bins - 1)), 1,
+                      "the extents that the model declares for the result")
+               ? bins
+               : -1;
+}
+
 // Triangles over spectrum bins, their corners equally far apart on the mel scale.
 bool import_MelWeightMatrix(struct import_node *n)
 {
     struct ir_builder *b = &n->b;
     enum dtype type;
-    int64_t bands = read_length(n, 0, 1), length = read_length(n, 1, 1), one = 1;
-    if (bands < 1 || length < 1 || !output_type(n, &type))
+    int64_t bands = node_is_known(n, 0)
+                        ? read_length(n, 0, 1)
+                        : node_count_operand(n, 0, node_declared_extent(n, 1)),
+            bins = spectrum_bins(n), one = 1;
+    if (bands < 1 || bins < 1 || !output_type(n, &type))
         return false;
-    if ((length / 2 + 1) * bands > MATRIX_MAX)
-        return node_error(n, DIAG_LIMIT, "%lld bands over spectra of %lld samples",
-                          (long long)bands, (long long)length);
+    if (bins * bands > MATRIX_MAX)
+        return node_error(n, DIAG_LIMIT, "%lld bands over spectra of %lld bins", (long long)bands,
+                          (long long)bins);
     struct ir_value *corner = mel_corners(n, bands), *at[3];
     for (int64_t i = 0; i < 3; i++)
         at[i] = irb_slice(b, corner, &i, &bands, &one);
-    struct ir_value *j = node_convert(n, node_iota(n, length / 2 + 1, 1), DT_F64);
+    struct ir_value *j = node_convert(n, node_iota(n, bins, 1), DT_F64);
     j = node_along_axis(n, j, 2, 0);
     struct ir_value *rises =
         both(n, irb_binary(b, BFN_le, at[0], j), irb_binary(b, BFN_le, j, at[1]));

@@ -9,8 +9,7 @@ depth. Without FOLDER: Debian's libonnx-testdata and ../shared/onnx-node-tests, 
 --tool eval   onnx-eval: import and reference evaluator
 --tool sim    bitletc and bitlet-isa-sim: the whole tool chain
 
-Inputs that an operator needs when compiling (shapes, mostly) become constants: the diagnostic of the tool names them, and the case is run once
-more with --fix. In the same way --shape fixes symbolic dimensions.
+The tools are called plainly, as for a model of which nothing is known but the file.
 
 manifest.txt says what is not expected to pass, one line a case:
 
@@ -38,7 +37,6 @@ DEFAULT_FOLDERS = ("/usr/share/libonnx-testdata/data", os.path.join(os.path.dirn
 TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview.training", "onnx_training_ops.def"))
 MANIFEST = os.path.join(HERE, "manifest.txt")
 SKIPPED = 77
-RETRIES = 4
 
 
 # ---- Protobuf, as far as a runner needs it
@@ -78,11 +76,6 @@ def children(message, number):
 def text(message, number):
     found = children(message, number)
     return found[-1].decode("utf-8", "replace") if found else ""
-
-
-def tensor_dims(path):
-    """The extents of a TensorProto."""
-    return tensor_type(path)[1]
 
 
 def tensor_type(path):
@@ -218,16 +211,15 @@ class Runner:
     def binary(self, index):
         return os.path.join(self.scratch, "%d.blt" % index)
 
-    def commands(self, case, hints, index):
-        """The command lines of a case. hints: --fix and --shape options the tools asked for; `fixed` names what became constant."""
-        given, fixed = hints
-        feeds = [word for name in case.inputs if name not in fixed for word in ("--inputs", case.input_file(name))]
+    def commands(self, case, index):
+        """The command lines of a case."""
+        feeds = [word for name in case.inputs for word in ("--inputs", case.input_file(name))]
         rtol, atol = self.manifest.tolerance.get(os.path.basename(case.name), (self.options.rtol, self.options.atol))
         checks = ["--expect", case.data, "--rtol", rtol, "--atol", atol]
         if self.options.tool == "eval":
-            return [[self.tool("onnx-eval"), case.model()] + given + feeds + checks]
+            return [[self.tool("onnx-eval"), case.model()] + feeds + checks + (["--types"] if self.is_random(case) else [])]
         binary = self.binary(index)
-        compile_line = [self.tool("bitletc"), case.model(), "-o", binary] + given
+        compile_line = [self.tool("bitletc"), case.model(), "-o", binary]
         if self.options.precision:
             compile_line += ["-p", self.options.precision]
         if self.is_random(case):
@@ -235,7 +227,7 @@ class Runner:
         return [compile_line, [self.tool("bitlet-isa-sim"), binary] + feeds + checks]
 
     def is_random(self, case):
-        return self.options.tool == "sim" and os.path.basename(case.name) in self.manifest.random
+        return os.path.basename(case.name) in self.manifest.random
 
     def compare_types(self, case, index):
         """(status, output) of a case with random outputs."""
@@ -246,9 +238,9 @@ class Runner:
                 return 1, "%s has element type %d and extents %s, expected %d and %s\n" % (name, got[0], got[1], want[0], want[1])
         return (0, "") if expected else (1, "no expected outputs\n")
 
-    def try_once(self, case, hints, index):
+    def try_once(self, case, index):
         """(status, output, command) of the first command that fails, or of the last one."""
-        for command in self.commands(case, hints, index):
+        for command in self.commands(case, index):
             try:
                 done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=self.options.timeout, check=False)
             except subprocess.TimeoutExpired:
@@ -257,27 +249,9 @@ class Runner:
                 break
         return done.returncode, done.stdout.decode("utf-8", "replace"), command
 
-    @staticmethod
-    def learn(case, output, hints):
-        """Adds what the diagnostics asked for; False when they asked for nothing new."""
-        given, fixed = hints
-        before = len(given)
-        for name in re.findall(r"--fix '(.*?)'=FILE", output):
-            if name in case.inputs and name not in fixed:
-                fixed.add(name)
-                given += ["--fix", "%s=%s" % (name, case.input_file(name))]
-        for name in re.findall(r"onnx-symbolic\]: .*--shape (.*)=\S*\s*$", output, flags=re.M):
-            if name in case.inputs:
-                given += ["--shape", "%s=%s" % (name, "x".join(map(str, tensor_dims(case.input_file(name)))))]
-        return len(given) > before
-
     def run(self, index, case):
-        hints = ([], set())
-        for _ in range(RETRIES):
-            result = self.try_once(case, hints, index)
-            if result[0] != 1 or not self.learn(case, result[1], hints):
-                break
-        if result[0] == 0 and self.is_random(case):
+        result = self.try_once(case, index)
+        if result[0] == 0 and self.options.tool == "sim" and self.is_random(case):
             result = self.compare_types(case, index) + (result[2],)
         if self.options.tool == "sim" and os.path.exists(self.binary(index)):
             os.remove(self.binary(index))

@@ -3,7 +3,7 @@
 
     models.py --bin BUILD/bin [--tool eval|sim] [-k NAME] [-j N]
 
-The tools, and what they ask for, as in conform.py. Ends with "N passed, N failed"; status 77 without ../shared.
+The tools as in conform.py. Ends with "N passed, N failed"; status 77 without ../shared.
 """
 import argparse
 import concurrent.futures
@@ -18,7 +18,8 @@ MODELS = os.path.join(os.path.dirname(conform.ROOT), "shared", "models")
 # ONNX Runtime with and without optimisation differs by more than 1e-3 in these.
 LOOSE = {"cct_2_32": "1e-2"}
 NAMES = ("mnist_cnn", "resnet8_cifar", "mobilenetv2_nsfw", "inceptionv3_nsfw", "ultraface_rfb320", "yolox_nano", "bodypix_mbv1_050",
-         "tbefn_180x320", "lapsrn_x2", "super_resolution_10", "fast_style_udnie_224", "meshnet3d_gwm", "cct_2_32")
+         "tbefn_180x320", "lapsrn_x2", "super_resolution_10", "fast_style_udnie_224", "meshnet3d_gwm", "cct_2_32", "silero_vad_16k",
+         "silero_vad_half", "byte_sb_bidi_lstm", "stories260k", "magika_v3_3", "hey_jarvis")
 
 
 def run(options, index, name):
