@@ -14,8 +14,7 @@ static const Onnx__GraphProto *graph_attr(const struct import_node *n, const cha
     return NULL;
 }
 
-// Imports a body whose inputs are `in`, gives what it computes in `out`.
-static bool import_body(struct import_node *n, const char *attr, struct ir_value *const *in,
+bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in,
                         int num_in, struct ir_value **out, int num_out)
 {
     const Onnx__GraphProto *g = graph_attr(n, attr);
@@ -83,11 +82,11 @@ bool import_If(struct import_node *n)
         return node_error(n, DIAG_ONNX_TYPE, "the condition is %s, bool is needed",
                           node_type_text(n, 0));
     if (known_scalar(n, cond, &taken))
-        return import_body(n, taken ? "then_branch" : "else_branch", NULL, 0, t, n->num_out) &&
+        return node_body(n, taken ? "then_branch" : "else_branch", NULL, 0, t, n->num_out) &&
                bind_all(n, t);
-    if (!irb_if_begin(&n->b, cond) || !import_body(n, "then_branch", NULL, 0, t, n->num_out) ||
+    if (!irb_if_begin(&n->b, cond) || !node_body(n, "then_branch", NULL, 0, t, n->num_out) ||
         !irb_else_begin(&n->b, t, n->num_out) ||
-        !import_body(n, "else_branch", NULL, 0, e, n->num_out))
+        !node_body(n, "else_branch", NULL, 0, e, n->num_out))
         return false;
     for (int i = 0; i < n->num_out; i++)
         if (!same_types(n, t[i], e[i], "output", i))
@@ -147,7 +146,7 @@ static bool loop_body(struct loop *l, struct ir_value *number, struct ir_value *
     l->in[1] = const_true(n); // or the body would not run
     for (int i = 0; i < l->carried; i++)
         l->in[2 + i] = values[i];
-    return import_body(n, "body", l->in, l->carried + 2, l->out, l->carried + l->elems + 1);
+    return node_body(n, "body", l->in, l->carried + 2, l->out, l->carried + l->elems + 1);
 }
 
 // An iteration after the other, for bodies that change the types of what they carry.
@@ -334,7 +333,7 @@ static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
     for (int i = 0; i < num_in; i++)
         if (!in[i])
             return NULL;
-    if (!import_body(n, "body", in, num_in, out, num_out))
+    if (!node_body(n, "body", in, num_in, out, num_out))
         return NULL;
     struct ir_value *counts = limit ? irb_binary(b, BFN_lt, number, limit) : NULL;
     for (int i = 0; i < num_out; i++) {

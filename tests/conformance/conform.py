@@ -35,7 +35,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEFAULT_FOLDERS = ("/usr/share/libonnx-testdata/data", os.path.join(os.path.dirname(ROOT), "shared", "onnx-node-tests"))
-TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview.training", "onnx_training_ops.def"))
+TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview", "onnx_preview_ops.def"),
+          ("ai.onnx.preview.training", "onnx_training_ops.def"))
 MANIFEST = os.path.join(HERE, "manifest.txt")
 SKIPPED = 77
 RETRIES = 4
