@@ -1,5 +1,5 @@
-// Attention, FlexAttention, RotaryEmbedding, LinearAttention, CausalConvWithState: their products are matmul and
-// conv ops, everything between runs on the vector unit.
+// Attention, FlexAttention, RotaryEmbedding, LinearAttention, CausalConvWithState: their products
+// are matmul and conv ops, everything between runs on the vector unit.
 #include <math.h>
 #include <string.h>
 
@@ -287,8 +287,7 @@ bool import_FlexAttention(struct import_node *n)
     x = modified(n, "score_mod", node_convert(n, x, precision));
     x = modified(n, "prob_mod", softmax_last(n, x));
     struct ir_value *v = repeat_heads(n, n->in[2], share);
-    return node_bind(n, 0,
-                     irb_matmul(b, node_convert(n, x, n->in[2]->type.dtype), v, NULL));
+    return node_bind(n, 0, irb_matmul(b, node_convert(n, x, n->in[2]->type.dtype), v, NULL));
 }
 
 // ---- RotaryEmbedding

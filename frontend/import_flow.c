@@ -14,8 +14,8 @@ static const Onnx__GraphProto *graph_attr(const struct import_node *n, const cha
     return NULL;
 }
 
-bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in,
-                        int num_in, struct ir_value **out, int num_out)
+bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in, int num_in,
+               struct ir_value **out, int num_out)
 {
     const Onnx__GraphProto *g = graph_attr(n, attr);
     if (!g)
@@ -313,6 +313,17 @@ static struct ir_value *masked(struct import_node *n, struct ir_value *in, struc
     return irb_select(&n->b, in, next, old ? old : irb_const_like(&n->b, next->type.dtype, 0));
 }
 
+// Index of the slice when slices are taken backwards; a sequence that ends early begins at its own
+// end.
+static struct ir_value *count_down(struct scan *s, struct ir_value *limit, struct ir_value *number)
+{
+    struct import_node *n = s->n;
+    if (!limit)
+        return node_scalar_with(n, BFN_sub, (double)s->trips - 1, number);
+    struct ir_value *left = irb_binary(&n->b, BFN_sub, limit, number);
+    return node_with_scalar(n, BFN_max, node_with_scalar(n, BFN_sub, left, 1), 0);
+}
+
 // The loop over iterations; limit: iterations that count (NULL: all).
 static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
 {
@@ -326,8 +337,7 @@ static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
     if (!begin)
         return NULL;
     memcpy(in, begin->out + 1, (size_t)s->states * sizeof(*in));
-    struct ir_value *number = begin->out[0],
-                    *from_end = node_scalar_with(n, BFN_sub, (double)s->trips - 1, number);
+    struct ir_value *number = begin->out[0], *from_end = count_down(s, limit, number);
     for (int i = 0; i < s->inputs; i++)
         in[s->states + i] = irb_gather(b, s->x[i], s->reversed[i] ? from_end : number, 0);
     for (int i = 0; i < num_in; i++)

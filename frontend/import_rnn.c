@@ -128,7 +128,7 @@ static struct ir_value *activate(const struct rnn *r, int which, struct ir_value
         return irb_select(b, node_with_scalar(n, BFN_lt, x, 0),
                           node_with_scalar(n, BFN_mul, x, a->alpha), x);
     if (strcmp(a->name, "ThresholdedRelu") == 0)
-        return irb_select(b, node_scalar_with(n, BFN_lt, a->alpha, x), x,
+        return irb_select(b, node_scalar_with(n, BFN_le, a->alpha, x), x,
                           irb_const_like(b, x->type.dtype, 0));
     if (strcmp(a->name, "ScaledTanh") == 0)
         return node_with_scalar(
