@@ -19,18 +19,23 @@ manifest.txt says what is not expected to pass, one line a case:
     random NAME REASON      element types and extents of the outputs are compared, not the elements
     eval xfail NAME REASON  only with that tool (eval or sim)
 
+With --tool sim and no precision the statistics of every case that multiplies (macs.py) must show all its MACs on the array.
+
 A case whose operators are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
 missing are counted. Ends with "N passed, N failed[, N skipped]"; skipped are expected failures and unsupported cases.
 """
 import argparse
 import collections
 import concurrent.futures
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
+
+import macs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -233,7 +238,19 @@ class Runner:
             compile_line += ["-p", self.options.precision]
         if self.is_random(case):
             checks = ["--outputs", binary + ".out"]
+        if self.counts_macs():
+            checks += ["--stats", binary + ".json"]
         return [compile_line, [self.tool("bitlet-isa-sim"), binary] + feeds + checks]
+
+    def counts_macs(self):
+        return self.options.tool == "sim" and not self.options.precision
+
+    def check_macs(self, case, index):
+        """(status, output) from the statistics."""
+        with open(self.binary(index) + ".json", encoding="utf-8") as f:
+            lacks = macs.judge(macs.Needs(case, sys.modules[__name__]), json.load(f))
+        os.remove(self.binary(index) + ".json")
+        return (1, lacks) if lacks else (0, "")
 
     def is_random(self, case):
         return self.options.tool == "sim" and os.path.basename(case.name) in self.manifest.random
@@ -280,6 +297,8 @@ class Runner:
                 break
         if result[0] == 0 and self.is_random(case):
             result = self.compare_types(case, index) + (result[2],)
+        if result[0] == 0 and self.counts_macs() and case.operators & macs.MULTIPLY:
+            result = self.check_macs(case, index) + (result[2],)
         if self.options.tool == "sim" and os.path.exists(self.binary(index)):
             os.remove(self.binary(index))
         return result
