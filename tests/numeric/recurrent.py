@@ -7,7 +7,9 @@ Every attribute, optional operand and output, and random combinations of them, b
 """
 
 import argparse
+import json
 import sys
+import tempfile
 
 import numpy as np
 
@@ -204,6 +206,19 @@ def random_case(seed):
     return spec
 
 
+# Machines on which all weights of a loop, some, or none stay in the weight buffer while it runs.
+WEIGHT_BUFFERS = (65536, 98304, 131072, 524288)
+
+
+def machine_cases():
+    """(name, arguments of build, bytes of the weight buffer)"""
+    for op in GATES:
+        for runtime in (False, True):
+            for size in WEIGHT_BUFFERS:
+                spec = dict(op=op, steps=3, batch=2, inputs=5, hidden=67, has="Bh", runtime=runtime, direction="bidirectional")
+                yield f"{op} weight buffer {size} {'run time' if runtime else 'constant'}", spec, size
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
@@ -219,6 +234,13 @@ def main():
         data, inputs, outputs = build(seed, **spec)
         rtol, atol = (2e-2, 1e-2) if spec.get("dtype") == np.float16 else (2e-4, 2e-5)
         count.note(f"{name} {spec}", tc.try_model(args.bin, data, inputs, outputs, rtol, atol))
+    for seed, (name, spec, size) in enumerate(machine_cases()):
+        if args.k in name:
+            data, inputs, outputs = build(seed, **spec)
+            with tempfile.NamedTemporaryFile("w", suffix=".json") as machine:
+                json.dump({"base": "micro21", "name": "small", "weight_buffer": size}, machine)
+                machine.flush()
+                count.note(name, tc.try_model(args.bin, data, inputs, outputs, 2e-4, 2e-5, "--machine", machine.name))
     return count.end()
 
 
