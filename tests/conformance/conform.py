@@ -284,7 +284,8 @@ class Runner:
             if name in case.inputs and name not in fixed:
                 fixed.add(name)
                 given += ["--fix", "%s=%s" % (name, case.input_file(name))]
-        for name in re.findall(r"onnx-symbolic\]: .*--shape (.*)=\S*\s*$", output, flags=re.M):
+        for name in re.findall(r"onnx-symbolic\]: .*--shape (.*)=\S*\s*$|--shape (.*)=\S* sets", output, flags=re.M):
+            name = name[0] or name[1]
             if name in case.inputs:
                 given += ["--shape", "%s=%s" % (name, "x".join(map(str, tensor_dims(case.input_file(name)))))]
         return len(given) > before
