@@ -14,6 +14,33 @@ static const Onnx__GraphProto *graph_attr(const struct import_node *n, const cha
     return NULL;
 }
 
+// v with the extents that the body declares for its result, where the body alone does not tell
+// them; checked when it runs.
+static struct ir_value *as_declared(struct import_node *n, struct ir_value *v,
+                                    const Onnx__ValueInfoProto *info)
+{
+    struct ir_builder *b = &n->b;
+    const Onnx__TypeProto *t = info->type;
+    const Onnx__TensorShapeProto *shape = t && t->tensor_type ? t->tensor_type->shape : NULL;
+    if (!shape || (int)shape->n_dim != v->type.rank)
+        return v;
+    for (int d = 0; v && d < v->type.rank; d++) {
+        int64_t want = shape->dim[d]->has_dim_value ? shape->dim[d]->dim_value : -1;
+        if (!v->type.sym[d] || want < 0 || want > v->type.dim[d])
+            continue;
+        struct ir_value *fits = node_with_scalar(n, BFN_eq, irb_extent_of(b, v, d), (double)want);
+        if (!irb_check(b, fits,
+                       arena_printf(n->arena,
+                                    "%s: result '%s' of the graph has another extent along "
+                                    "dimension %d than %lld, as declared",
+                                    n->row->name, info->name ? info->name : "", d,
+                                    (long long)want)))
+            return NULL;
+        v = irb_gather(b, v, node_iota(n, want, 1), d);
+    }
+    return v;
+}
+
 bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in, int num_in,
                struct ir_value **out, int num_out)
 {
@@ -24,7 +51,12 @@ bool node_body(struct import_node *n, const char *attr, struct ir_value *const *
         return node_error(n, DIAG_ONNX_ARITY,
                           "the graph '%s' has %zu inputs and %zu outputs; %d and %d are needed",
                           attr, g->n_input, g->n_output, num_in, num_out);
-    return importer_body(n->imp, g, in, out);
+    if (!importer_body(n->imp, g, in, out))
+        return false;
+    for (int i = 0; i < num_out; i++)
+        if (!(out[i] = as_declared(n, out[i], g->output[i])))
+            return false;
+    return true;
 }
 
 static bool same_types(struct import_node *n, const struct ir_value *a, const struct ir_value *b,

@@ -143,14 +143,20 @@ def stacks(product, vec):
         body = loop_body(product, vec, ["c", "next", "next"])
         out[f"Loop stacked, count of run time {n}"] = case([node("Loop", ["n", "", "v0"], ["y", "all"], body=body)], {"n": scalar(n), "v0": V}, want, {"w": W})
     below = loop_body([node("Add", ["v", "v"], ["next"]), node("ReduceMax", ["next"], ["top"], keepdims=0), node("Less", ["top", "limit"], ["c"])], vec, ["c", "next", "v"])
-    for limit, n in ((0.0, 1), (5.0, 3), (1e9, 6)):
+    for limit, n in ((0.0, 1), (5.0, 3), (33.0, 6)):
         v = [np.full(4, 1.0 * 2**k, F) for k in range(n + 1)]
         want = {"y": v[-1], "all": np.stack(v[:-1])}
         feeds = {"limit": scalar(limit, F), "v0": v[0]}
         made = node("Loop", ["n", "", "v0"], ["y", "all"], body=below)
         out[f"Loop stacked, ends below {limit}, declared"] = case([made], feeds, want, {"n": scalar(6)})
         out[f"Loop stacked, ends below {limit}, count of run time"] = case([made], {"n": scalar(6), **feeds}, want)
+        out[f"Loop stacked, ends below {limit}, no count"] = case([node("Loop", ["", "", "v0"], ["y", "all"], body=below)], feeds, want)
         out[f"Loop stacked, ends below {limit}, bounded"] = open_case([made], feeds, want, ([4], ["k", 4]), {"n": scalar(6)})
+    pick = [node("Identity", ["go_on"], ["c"]), node("Unsqueeze", ["i", "axis"], ["from"]), node("Add", ["from", "one"], ["to"]), node("Slice", ["x", "from", "to"], ["part"]), node("Add", ["v", "part"], ["next"])]
+    body = ow.graph(pick, [("i", INT, []), ("go_on", BOOL, []), ("v", FLOAT, [1])], [("c", BOOL, []), ("next", FLOAT, [1]), ("part", FLOAT, [1])])
+    picked = {"y": V[:3].sum(keepdims=True) + V[0], "all": V[:3, None].copy()}
+    init = {"x": V, "axis": np.array([0], I), "one": np.array([1], I)}
+    out["Loop slices by its number"] = case([node("Loop", ["n", "", "v0"], ["y", "all"], body=body)], {"n": scalar(3), "v0": V[:1].copy()}, picked, init)
     never = node("Loop", ["n", "go", "v0"], ["y", "all"], body=loop_body([node("Identity", ["go_on"], ["c"])], vec, ["c", "v", "v"]))
     for go, n in ((True, 3), (False, 0)):
         want = {"y": V, "all": np.stack([V] * 3)[:n].copy()}
