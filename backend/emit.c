@@ -282,10 +282,14 @@ void emit_layer(struct emit *e, const struct ir_op *op)
         .node_name = node ? l->node_name : "",
         .op_type = node ? l->op_type : "",
     };
+    emit_layer_again(e, (uint32_t)e->num_layers++);
+}
+
+void emit_layer_again(struct emit *e, uint32_t layer)
+{
     e->locs =
         arena_grow(e->arena, e->locs, e->num_locs, e->num_locs + 1, sizeof(*e->locs), &e->locs_cap);
-    e->locs[e->num_locs++] =
-        (struct image_loc){.pc = e->text_bytes, .layer = (uint32_t)e->num_layers++};
+    e->locs[e->num_locs++] = (struct image_loc){.pc = e->text_bytes, .layer = layer};
 }
 
 uint64_t emit_message(struct emit *e, const char *text, size_t len)

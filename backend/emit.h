@@ -52,6 +52,15 @@ struct emit {
         size_t exit[2], num_exit; // branches that leave, without their target
     } * regions;
     size_t num_regions, regions_cap;
+    // Weights that lie in front of the weight buffer while a loop runs.
+    const struct ir_op *pin_loop; // NULL: none
+    struct emit_pin {
+        const struct ir_op *op;
+        int64_t base; // of its lanes
+        uint32_t layer;
+    } * pins;
+    size_t num_pins, pins_cap;
+    int64_t pin_bytes;              // behind them are the two halves
     int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
 };
 
@@ -89,10 +98,17 @@ void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_ty
 void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d);
 // Opens the layer of an op: what follows is attributed to it.
 void emit_layer(struct emit *e, const struct ir_op *op);
+// What follows is attributed to a layer that was opened before, e->num_layers - 1 then.
+void emit_layer_again(struct emit *e, uint32_t layer);
 // Places the text of a trap; gives its address.
 uint64_t emit_message(struct emit *e, const char *text, size_t len);
 // Row of the host table for a kernel.
 int emit_host(struct emit *e, const char *kernel);
+
+// Brings weights of MAC ops inside a loop that the loop does not change into the weight buffer, as
+// many as fit beside what the others need; emit_unpin ends that. For the outermost loop only.
+bool emit_pin_weights(struct emit *e, const struct ir_op *loop);
+void emit_unpin(struct emit *e, const struct ir_op *loop);
 
 #define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc)                                       \
     bool select_##ENUM(struct emit *e, const struct ir_op *op);

@@ -62,6 +62,8 @@ bool select_LOOP_BEGIN(struct emit *e, const struct ir_op *op)
         leaves(e, r);
         EMIT(e, BEQ, BR, .ra = X_COND, .rb = 0, .off = 0);
     }
+    if (!emit_pin_weights(e, op))
+        return false;
     r->body = emit_label(e);
     return true;
 }
@@ -112,6 +114,7 @@ bool select_LOOP_END(struct emit *e, const struct ir_op *op)
         EMIT(e, JAL, JAL, .rd = 0, .off = 0);
     emit_patch(e, at, r->body);
     close_region(e);
+    emit_unpin(e, begin);
     return true;
 }
 

@@ -18,8 +18,10 @@ struct mac_job {
     struct mac_plan plan;
     struct mac_tiling tiling;
     struct mac_demand demand;
-    struct mac_space space; // largest over the problems
-    int64_t *lanes_offset;  // per problem; NULL when weights are packed at run time
+    struct mac_space space;     // largest over the problems
+    int64_t *lanes_offset;      // per problem; NULL when weights are packed at run time
+    const struct emit_pin *pin; // NULL: weights are loaded where they are needed
+    int64_t *pin_offset;        // per problem, from the pin's base
     enum ir_mode mode;
     int lanes;
     bool map; // lane maps follow the weights
@@ -134,22 +136,23 @@ static void load_x(struct mac_job *j, struct mac_step *s)
     emit_dma(j->e, ISA_LDA, to, from);
 }
 
-static uint64_t wbuf_half(const struct mac_job *j, int slot)
+static int64_t wbuf_half(const struct mac_job *j, int slot)
 {
-    return (uint64_t)(slot * (j->e->machine->weight_buffer / 2 / 64 * 64));
+    int64_t pinned = j->e->pin_bytes;
+    return pinned + slot * ((j->e->machine->weight_buffer - pinned) / 2 / 64 * 64);
 }
 
-static void load_lanes(struct mac_job *j, int slot, int64_t offset, int64_t bytes)
+static void load_lanes(struct mac_job *j, int64_t wbuf, int64_t offset, int64_t bytes)
 {
     struct emit_view from = view_at(j->plan.stationary->addr + (uint64_t)offset, DT_LANES);
-    struct emit_view to = view_at(IMAGE_WBUF_BASE + wbuf_half(j, slot), DT_LANES);
+    struct emit_view to = view_at(IMAGE_WBUF_BASE + (uint64_t)wbuf, DT_LANES);
     view_add(&from, bytes / 8, 1);
     view_add(&to, bytes / 8, 1);
     emit_dma(j->e, ISA_LDW, to, from);
 }
 
 // A problem without taps: one weight of zero a channel, read from outside a view.
-static void pack_zeros(struct mac_job *j, const struct mac_step *s, int slot)
+static void pack_zeros(struct mac_job *j, const struct mac_step *s, int64_t wbuf)
 {
     struct emit_view zeros =
         view_at(IMAGE_ABUF_BASE + (uint64_t)j->raw_at, j->plan.stationary->type.dtype);
@@ -158,16 +161,16 @@ static void pack_zeros(struct mac_job *j, const struct mac_step *s, int slot)
     view_set_axis(&zeros, 0, 0, 0);
     emit_view(j->e, T_RAW, &zeros);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .wbuf = (int64_t)wbuf_half(j, slot));
+         .wbuf = wbuf);
 }
 
 // Weights that another op computes: brought as they are and put into lanes by the preprocessing
 // module.
-static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot)
+static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int64_t wbuf)
 {
     const struct mac_problem *p = problem_of(j, s);
     if (p->empty) {
-        pack_zeros(j, s, slot);
+        pack_zeros(j, s, wbuf);
         return;
     }
     struct mac_tile t = step_tile(j, s, false);
@@ -206,15 +209,25 @@ static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot)
     view_part_of(&packed, p->k[0].sym, t.k0);
     emit_view(j->e, T_RAW, &packed);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .wbuf = (int64_t)wbuf_half(j, slot));
+         .wbuf = wbuf);
+}
+
+static int64_t chunk_bytes(const struct mac_job *j, const struct mac_step *s)
+{
+    return mac_chunk_groups(problem_of(j, s), j->tiling.kchunk, s->chunk, j->demand.group) *
+           step_pes(j, s) * j->demand.tile_bytes;
 }
 
 static void load_w(struct mac_job *j, struct mac_step *s)
 {
     const struct mac_problem *p = problem_of(j, s);
     bool resident = j->tiling.resident && j->lanes_offset;
-    int64_t inside =
-        resident ? mac_lanes_offset(p, j->tiling.kchunk, &j->demand, s->oc, s->chunk) : 0;
+    int64_t place = mac_lanes_offset(p, j->tiling.kchunk, &j->demand, s->oc, s->chunk),
+            inside = resident ? place : 0;
+    if (j->pin) {
+        s->wbuf = j->pin->base + j->pin_offset[s->problem] + place;
+        return;
+    }
     bool held =
         resident ? j->w_problem >= 0 && j->lanes_offset[j->w_problem] == j->lanes_offset[s->problem]
                  : j->w_problem == s->problem && j->w_oc == s->oc && j->w_chunk == s->chunk;
@@ -223,20 +236,17 @@ static void load_w(struct mac_job *j, struct mac_step *s)
         j->w_problem = s->problem;
         j->w_oc = s->oc;
         j->w_chunk = s->chunk;
+        int64_t wbuf = wbuf_half(j, j->e->wslot);
         if (!j->lanes_offset)
-            pack_weights(j, s, j->e->wslot);
+            pack_weights(j, s, j->e->wslot, wbuf);
         else if (resident)
-            load_lanes(j, j->e->wslot, j->lanes_offset[s->problem],
+            load_lanes(j, wbuf, j->lanes_offset[s->problem],
                        mac_lanes_bytes(p, j->tiling.kchunk, &j->demand));
         else
-            load_lanes(j, j->e->wslot,
-                       j->lanes_offset[s->problem] +
-                           mac_lanes_offset(p, j->tiling.kchunk, &j->demand, s->oc, s->chunk),
-                       mac_chunk_groups(p, j->tiling.kchunk, s->chunk, j->demand.group) *
-                           step_pes(j, s) * j->demand.tile_bytes);
+            load_lanes(j, wbuf, j->lanes_offset[s->problem] + place, chunk_bytes(j, s));
     }
     s->wslot = j->e->wslot;
-    s->wbuf = (int64_t)wbuf_half(j, s->wslot) + inside;
+    s->wbuf = wbuf_half(j, s->wslot) + inside;
 }
 
 // ---- One step
@@ -468,12 +478,165 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
     return true;
 }
 
+// ---- Weights that stay over the iterations of a loop
+
+static bool made_inside(const struct ir_value *v, const struct ir_op *loop)
+{
+    const struct ir_op *end = ir_region_close(loop);
+    for (const struct ir_op *op = loop; op != end && !ir_const_data(v); op = op->next)
+        if (op == v->def)
+            return true;
+    return false;
+}
+
+// Bytes of all lanes of the op, 0 when they cannot stay over the loop.
+static int64_t pin_size(struct mac_job *j, const struct ir_op *loop)
+{
+    for (int i = 0; i < j->plan.num_problems; i++)
+        if (j->plan.problem[i].empty)
+            return 0;
+    if (made_inside(j->plan.stationary, loop))
+        return 0;
+    j->pin_offset = ARENA_ARRAY(j->e->arena, (size_t)j->plan.num_problems, int64_t);
+    int64_t all = mac_lanes_layout(&j->plan, j->tiling.kchunk, &j->demand, j->pin_offset);
+    return all > j->e->machine->weight_buffer ? 0 : (all + 63) / 64 * 64;
+}
+
+static struct emit_pin *find_pin(const struct emit *e, const struct ir_op *op)
+{
+    for (size_t i = 0; i < e->num_pins; i++)
+        if (e->pins[i].op == op)
+            return &e->pins[i];
+    return NULL;
+}
+
+// Whether the problem's weights lie where an earlier problem put them.
+static bool pinned_before(const struct mac_job *j, int64_t problem)
+{
+    for (int64_t i = 0; i < problem; i++)
+        if (j->pin_offset[i] == j->pin_offset[problem])
+            return true;
+    return false;
+}
+
+// Piece by piece, so that the first iteration begins with the first one.
+static void load_pinned(struct mac_job *j)
+{
+    struct mac_step s = {0}, next = {0};
+    for (bool more = true; more; s = next) {
+        next = s;
+        more = next_step(j, &next);
+        if (s.tile > 0 || pinned_before(j, s.problem))
+            continue;
+        load_w(j, &s);
+        if (!j->lanes_offset)
+            pack_weights(j, &s, j->e->wslot ^= 1, s.wbuf);
+        else
+            load_lanes(j, s.wbuf, s.wbuf - j->pin->base, chunk_bytes(j, &s));
+    }
+}
+
+// MAC ops of the loop that run in every iteration, and the largest need of the others, twice.
+struct pin_plan {
+    struct mac_job *job;
+    int64_t *size;
+    int num;
+};
+
+static bool plan_pins(struct emit *e, const struct ir_op *loop, struct pin_plan *p)
+{
+    const struct ir_op *end = ir_region_close(loop);
+    int count = 0;
+    for (const struct ir_op *op = loop->next; op != end; op = op->next)
+        count += ir_is_mac(op);
+    p->job = ARENA_ARRAY(e->arena, (size_t)count + 1, struct mac_job);
+    p->size = ARENA_ARRAY(e->arena, (size_t)count + 1, int64_t);
+    int ifs = 0;
+    for (const struct ir_op *op = loop->next; op != end; op = op->next) {
+        ifs += (op->op == IR_OP_IF_BEGIN) - (op->op == IR_OP_IF_END);
+        if (!ir_is_mac(op) || ir_type_elems(&op->out[0]->type) == 0)
+            continue;
+        struct mac_job *j = &p->job[p->num];
+        if (!job_begin(j, e, op))
+            return false;
+        p->size[p->num++] = ifs == 0 ? pin_size(j, loop) : 0;
+    }
+    return true;
+}
+
+// Bytes of a half of the weight buffer that the ops need which are not pinned; `but` counts as
+// pinned.
+static int64_t half_needed(const struct emit *e, const struct pin_plan *p, int but)
+{
+    int64_t need = 0;
+    for (int i = 0; i < p->num; i++) {
+        const struct mac_job *j = &p->job[i];
+        bool resident = j->tiling.resident && j->lanes_offset;
+        int64_t w = resident ? j->space.w_all : j->space.w;
+        if (i != but && !find_pin(e, j->op) && w > need)
+            need = w;
+    }
+    return (need + 63) / 64 * 64;
+}
+
+bool emit_pin_weights(struct emit *e, const struct ir_op *loop)
+{
+    struct pin_plan p = {0};
+    if (e->pin_loop)
+        return true;
+    if (!plan_pins(e, loop, &p))
+        return false;
+    e->pin_loop = loop;
+    for (int i = 0; i < p.num; i++) {
+        int64_t after = e->pin_bytes + p.size[i];
+        if (p.size[i] == 0 || after + 2 * half_needed(e, &p, i) > e->machine->weight_buffer)
+            continue;
+        e->pins = arena_grow(e->arena, e->pins, e->num_pins, e->num_pins + 1, sizeof(*e->pins),
+                             &e->pins_cap);
+        e->pins[e->num_pins++] = (struct emit_pin){.op = p.job[i].op, .base = e->pin_bytes};
+        e->pin_bytes = after;
+    }
+    for (int i = 0; i < p.num; i++) {
+        struct emit_pin *pin = find_pin(e, p.job[i].op);
+        if (!pin)
+            continue;
+        emit_layer(e, pin->op);
+        pin->layer = (uint32_t)e->num_layers - 1;
+        p.job[i].pin = pin;
+        load_pinned(&p.job[i]);
+    }
+    return true;
+}
+
+void emit_unpin(struct emit *e, const struct ir_op *loop)
+{
+    if (e->pin_loop != loop)
+        return;
+    e->pin_loop = NULL;
+    e->num_pins = 0;
+    e->pin_bytes = 0;
+}
+
+// ---- Selection
+
+static bool find_pinned(struct mac_job *j)
+{
+    j->pin = find_pin(j->e, j->op);
+    if (!j->pin)
+        return true;
+    j->pin_offset = ARENA_ARRAY(j->e->arena, (size_t)j->plan.num_problems, int64_t);
+    return mac_lanes_layout(&j->plan, j->tiling.kchunk, &j->demand, j->pin_offset) >= 0;
+}
+
 static bool select_mac(struct emit *e, const struct ir_op *op)
 {
     struct mac_job j;
-    if (!job_begin(&j, e, op))
+    if (!job_begin(&j, e, op) || !find_pinned(&j))
         return false;
-    emit_layer(e, op);
+    if (j.pin)
+        emit_layer_again(e, j.pin->layer);
+    else
+        emit_layer(e, op);
     if (j.dynamic) {
         run_guarded(&j);
         return true;

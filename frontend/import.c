@@ -574,7 +574,8 @@ static bool check_attrs(struct import_node *n)
     }
     for (size_t i = 0; i < n->domain->num_attrs; i++) {
         const struct onnx_attr *row = &n->domain->attrs[i];
-        if (row->required && onnx_attr_find(n->domain, n->row->name, n->opset, row->name) == row &&
+        if (row->required && strcmp(row->op, n->row->name) == 0 &&
+            onnx_attr_find(n->domain, n->row->name, n->opset, row->name) == row &&
             !node_has_attr(n, row->name))
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' (%s) is missing", row->name,
                             kind_name((int)row->kind));
@@ -771,8 +772,8 @@ static bool load_model(struct importer *imp, struct io_map *map)
     // Protobuf cannot describe more.
     if (!io_map_file(map, imp->path, INT_MAX, imp->diag))
         return false;
-    imp->model = (const Onnx__ModelProto *)proto_unpack(&onnx__model_proto__descriptor, map->data,
-                                                        map->size, imp->arena, &why);
+    imp->model = (const Onnx__ModelProto *)proto_unpack_mapped(
+        &onnx__model_proto__descriptor, map->data, map->size, imp->arena, &why);
     if (!imp->model)
         return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_FORMAT, "%s: not an ONNX model: %s",
                            imp->path, why);
@@ -811,6 +812,7 @@ struct ir_module *onnx_import(const char *path, const struct onnx_import_options
     ok = import_inputs(&imp, g) && ok;
     if (!ok || !importer_nodes(&imp, g->node, g->n_node, -1) || !import_outputs(&imp, g))
         return NULL;
+    io_map_release(map);
     imp.module->level = IR_L_IMPORTED;
     return imp.module;
 }

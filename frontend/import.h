@@ -11,6 +11,7 @@
 #define ONNX_OPSET_MIN 1
 #define ONNX_OPSET_MAX 27
 #define ONNX_ML_OPSET_MAX 5       // of domain ai.onnx.ml
+#define ONNX_PREVIEW_OPSET_MAX 1  // of domain ai.onnx.preview
 #define ONNX_TRAINING_OPSET_MAX 1 // of domain ai.onnx.preview.training
 
 struct onnx_shape_override { // --shape NAME=1x3x224x224: NAME an input, or a dimension's parameter

@@ -1,5 +1,5 @@
-// Attention, RotaryEmbedding, LinearAttention, CausalConvWithState: their products are matmul and
-// conv ops, everything between runs on the vector unit.
+// Attention, FlexAttention, RotaryEmbedding, LinearAttention, CausalConvWithState: their products
+// are matmul and conv ops, everything between runs on the vector unit.
 #include <math.h>
 #include <string.h>
 
@@ -232,6 +232,62 @@ bool import_Attention(struct import_node *n)
         y = join_heads(n, y);
     return node_bind(n, 0, y) && node_bind(n, 1, a.k) && node_bind(n, 2, a.v) &&
            node_bind(n, 3, a.scores[mode]);
+}
+
+// ---- FlexAttention
+
+static bool read_flex(struct import_node *n, enum dtype *precision)
+{
+    const struct ir_type *q = &n->in[0]->type, *k = &n->in[1]->type, *v = &n->in[2]->type;
+    int64_t given = node_int(n, "softmax_precision", 0);
+    *precision = q->dtype == DT_F64 ? DT_F64 : DT_F32;
+    if (given && (!dtype_by_onnx(given, precision) || !dtype_is_float(*precision)))
+        return node_error(n, DIAG_ONNX_ATTR, "softmax_precision %lld is no float type",
+                          (long long)given);
+    for (int i = 0; i < 3; i++)
+        if (!node_check_rank(n, i, 4, 4))
+            return false;
+    bool fits = q->dim[0] == k->dim[0] && q->dim[0] == v->dim[0] && k->dim[1] == v->dim[1] &&
+                k->dim[1] > 0 && q->dim[1] % k->dim[1] == 0 && k->dim[2] == v->dim[2] &&
+                q->dim[3] == k->dim[3] && q->dtype == k->dtype;
+    return fits || node_error(n, DIAG_ONNX_SHAPE, "Q %s, K %s and V %s do not fit each other",
+                              node_type_text(n, 0), node_type_text(n, 1), node_type_text(n, 2));
+}
+
+// x as the graph of an attribute changes it; without the attribute x itself.
+static struct ir_value *modified(struct import_node *n, const char *attr, struct ir_value *x)
+{
+    struct ir_value *y = NULL;
+    if (!x || !node_has_attr(n, attr))
+        return x;
+    if (!node_body(n, attr, &x, 1, &y, 1))
+        return NULL;
+    if (ir_type_equal(&x->type, &y->type))
+        return y;
+    node_error(n, DIAG_ONNX_SHAPE, "the graph '%s' makes %s of %s; its type must stay", attr,
+               ir_type_text(&y->type, n->arena), ir_type_text(&x->type, n->arena));
+    return NULL;
+}
+
+bool import_FlexAttention(struct import_node *n)
+{
+    struct ir_builder *b = &n->b;
+    enum dtype precision;
+    if (!read_flex(n, &precision))
+        return false;
+    const struct ir_type *q = &n->in[0]->type;
+    int64_t size = q->dim[3], share = q->dim[1] / n->in[1]->type.dim[1];
+    double scale = node_float(n, "scale", 1 / sqrt((double)(size > 0 ? size : 1))),
+           root = sqrt(fabs(scale));
+    struct ir_value *k =
+        irb_transpose(b, repeat_heads(n, n->in[1], share), (const int64_t[]){0, 1, 3, 2});
+    struct ir_value *x =
+        irb_matmul(b, node_with_scalar(n, BFN_mul, n->in[0], scale < 0 ? -root : root),
+                   node_with_scalar(n, BFN_mul, k, root), NULL);
+    x = modified(n, "score_mod", node_convert(n, x, precision));
+    x = modified(n, "prob_mod", softmax_last(n, x));
+    struct ir_value *v = repeat_heads(n, n->in[2], share);
+    return node_bind(n, 0, irb_matmul(b, node_convert(n, x, n->in[2]->type.dtype), v, NULL));
 }
 
 // ---- RotaryEmbedding

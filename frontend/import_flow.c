@@ -1,7 +1,5 @@
 // If, Loop and Scan. Bodies are imported between markers of control flow; what is decided when
 // compiling leaves no marker.
-#include "import_util.h"
-
 #include <string.h>
 
 #include "import_extents.h"
@@ -16,9 +14,8 @@ static const Onnx__GraphProto *graph_attr(const struct import_node *n, const cha
     return NULL;
 }
 
-// Imports a body whose inputs are `in`, gives what it computes in `out`.
-static bool import_body(struct import_node *n, const char *attr, struct ir_value *const *in,
-                        int num_in, struct ir_value **out, int num_out)
+bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in, int num_in,
+               struct ir_value **out, int num_out)
 {
     const Onnx__GraphProto *g = graph_attr(n, attr);
     if (!g)
@@ -174,7 +171,7 @@ static bool branch(struct import_node *n, const char *attr, const struct branche
                    struct ir_value **v, struct ir_value **out)
 {
     int at = 0;
-    if (!import_body(n, attr, NULL, 0, v, b->num))
+    if (!node_body(n, attr, NULL, 0, v, b->num))
         return false;
     for (int i = 0; i < b->num; i++) {
         int used = with_extents(n, v[i], &b->type[i], b->open[i], out + at);
@@ -235,7 +232,7 @@ static bool if_assumed(struct import_node *n, struct ir_value *cond, bool then, 
                                   "If '%s': the program is compiled for the %s branch, the other "
                                   "one gives another rank",
                                   name, then ? "then" : "else")) &&
-           import_body(n, then ? "then_branch" : "else_branch", NULL, 0, v, n->num_out) &&
+           node_body(n, then ? "then_branch" : "else_branch", NULL, 0, v, n->num_out) &&
            bind_all(n, v);
 }
 
@@ -255,12 +252,12 @@ bool import_If(struct import_node *n)
         return node_error(n, DIAG_ONNX_TYPE, "the condition is %s, bool is needed",
                           node_type_text(n, 0));
     if (known_scalar(n, cond, &taken))
-        return import_body(n, taken ? "then_branch" : "else_branch", NULL, 0, t, n->num_out) &&
+        return node_body(n, taken ? "then_branch" : "else_branch", NULL, 0, t, n->num_out) &&
                bind_all(n, t);
     // The branches are tried on a graph that is thrown away, for what they have in common.
     struct ir_op *last = n->imp->graph->last, *begin = irb_if_begin(&n->b, cond);
-    if (!begin || !import_body(n, "then_branch", NULL, 0, t, n->num_out) ||
-        !irb_else_begin(&n->b, NULL, 0) || !import_body(n, "else_branch", NULL, 0, e, n->num_out))
+    if (!begin || !node_body(n, "then_branch", NULL, 0, t, n->num_out) ||
+        !irb_else_begin(&n->b, NULL, 0) || !node_body(n, "else_branch", NULL, 0, e, n->num_out))
         return false;
     for (int i = 0; i < b.num; i++)
         if (t[i]->type.dtype == e[i]->type.dtype && t[i]->type.rank != e[i]->type.rank) {
@@ -325,7 +322,7 @@ static bool loop_body(struct loop *l, struct ir_value *number, struct ir_value *
     l->in[1] = const_true(n); // or the body would not run
     for (int i = 0; i < l->carried; i++)
         l->in[2 + i] = values[i];
-    return import_body(n, "body", l->in, l->carried + 2, l->out, l->carried + l->elems + 1);
+    return node_body(n, "body", l->in, l->carried + 2, l->out, l->carried + l->elems + 1);
 }
 
 // An iteration after the other, for bodies that change the types of what they carry.
@@ -640,6 +637,19 @@ static bool loop_markers(struct loop *l, struct loop_types *t, struct ir_value *
     return end && loop_bind(l, t, !exact, end, num);
 }
 
+// Whether the first iteration's condition follows from its number: tried on a graph that is thrown
+// away.
+static bool ends_by_number(struct loop *l)
+{
+    struct import_node *n = l->n;
+    struct ir_op *last = n->imp->graph->last;
+    int64_t v;
+    struct ir_value *number = irb_const_like(&n->b, DT_I64, 0);
+    bool follows = number && loop_body(l, number, n->in + 2) && known_scalar(n, l->out[0], &v);
+    erase_after(n, last);
+    return follows;
+}
+
 bool import_Loop(struct import_node *n)
 {
     struct loop l = {.n = n, .carried = n->num_in > 2 ? n->num_in - 2 : 0};
@@ -665,7 +675,8 @@ bool import_Loop(struct import_node *n)
     if (!loop_inputs(&l) || !try_types(&l, &types, scratch, &stable))
         return false;
     bool known = l.trips >= 0 && l.trips <= UNROLL_MAX && !l.cond;
-    if (known && (types.changes || (types.ends && l.elems > 0))) {
+    if (known && (types.changes || (types.ends && l.elems > 0)) &&
+        (!types.ends || ends_by_number(&l))) {
         struct ir_value **v =
             ARENA_ARRAY(n->arena, (size_t)(l.carried + l.elems) + 1, struct ir_value *);
         memcpy(v, n->in + 2, (size_t)l.carried * sizeof(*v));
@@ -734,6 +745,17 @@ static struct ir_value *masked(struct import_node *n, struct ir_value *in, struc
     return irb_select(&n->b, in, next, old ? old : irb_const_like(&n->b, next->type.dtype, 0));
 }
 
+// Index of the slice when slices are taken backwards; a sequence that ends early begins at its own
+// end.
+static struct ir_value *count_down(struct scan *s, struct ir_value *limit, struct ir_value *number)
+{
+    struct import_node *n = s->n;
+    if (!limit)
+        return node_scalar_with(n, BFN_sub, (double)s->trips - 1, number);
+    struct ir_value *left = irb_binary(&n->b, BFN_sub, limit, number);
+    return node_with_scalar(n, BFN_max, node_with_scalar(n, BFN_sub, left, 1), 0);
+}
+
 // The loop over iterations; limit: iterations that count (NULL: all).
 static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
 {
@@ -747,14 +769,13 @@ static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
     if (!begin)
         return NULL;
     memcpy(in, begin->out + 1, (size_t)s->states * sizeof(*in));
-    struct ir_value *number = begin->out[0],
-                    *from_end = node_scalar_with(n, BFN_sub, (double)s->trips - 1, number);
+    struct ir_value *number = begin->out[0], *from_end = count_down(s, limit, number);
     for (int i = 0; i < s->inputs; i++)
         in[s->states + i] = irb_gather(b, s->x[i], s->reversed[i] ? from_end : number, 0);
     for (int i = 0; i < num_in; i++)
         if (!in[i])
             return NULL;
-    if (!import_body(n, "body", in, num_in, out, num_out))
+    if (!node_body(n, "body", in, num_in, out, num_out))
         return NULL;
     struct ir_value *counts = limit ? irb_binary(b, BFN_lt, number, limit) : NULL;
     for (int i = 0; i < num_out; i++) {
@@ -924,7 +945,7 @@ bool import_SequenceMap(struct import_node *n)
         if (!in[i])
             return false;
     }
-    if (!begin || !import_body(n, "body", in, n->num_in, out, n->num_out))
+    if (!begin || !node_body(n, "body", in, n->num_in, out, n->num_out))
         return false;
     struct ir_type *elem = ARENA_ARRAY(n->arena, (size_t)n->num_out + 1, struct ir_type);
     for (int i = 0; i < n->num_out; i++) {

@@ -26,6 +26,7 @@ struct rnn {
     struct activation act[ACT_MAX];
     bool reversed;
     struct ir_value *r, *rb;      // [hidden, gates * hidden]; GRU's last bias, or NULL
+    struct ir_value *rzr, *rh;    // GRU: the columns of r for z and r, and for h
     struct ir_value *peephole[3]; // LSTM: i, o, f, or NULL
 };
 
@@ -129,7 +130,7 @@ static struct ir_value *activate(const struct rnn *r, int which, struct ir_value
         return irb_select(b, node_with_scalar(n, BFN_lt, x, 0),
                           node_with_scalar(n, BFN_mul, x, a->alpha), x);
     if (strcmp(a->name, "ThresholdedRelu") == 0)
-        return irb_select(b, node_scalar_with(n, BFN_lt, a->alpha, x), x,
+        return irb_select(b, node_scalar_with(n, BFN_le, a->alpha, x), x,
                           irb_const_like(b, x->type.dtype, 0));
     if (strcmp(a->name, "ScaledTanh") == 0)
         return node_with_scalar(
@@ -300,6 +301,10 @@ static struct ir_value *project(struct rnn *r, int64_t dir)
     struct ir_value *w = irb_transpose(b, entry(n, n->in[1], dir), swap), *bias = NULL;
     r->r = irb_transpose(b, entry(n, n->in[2], dir), swap);
     r->rb = NULL;
+    if (r->gates == 3 && !r->linear_before_reset) {
+        r->rzr = columns(n, r->r, 0, 2 * r->hidden);
+        r->rh = columns(n, r->r, 2 * r->hidden, r->hidden);
+    }
     if (node_in(n, 3)) {
         struct ir_value *both = entry(n, n->in[3], dir), *rb = columns(n, both, rows, rows);
         bias = columns(n, both, 0, rows);
@@ -348,7 +353,7 @@ static bool gru_cell(struct rnn *r, struct ir_value *x, struct ir_value *const *
         rec = columns(n, all, 0, zr);
         rec_h = columns(n, all, zr, r->hidden);
     } else {
-        rec = irb_matmul(b, h, columns(n, r->r, 0, zr), NULL);
+        rec = irb_matmul(b, h, r->rzr, NULL);
         rec_h = NULL;
     }
     struct ir_value *both = activate(r, 0, irb_binary(b, BFN_add, columns(n, x, 0, zr), rec));
@@ -356,8 +361,7 @@ static bool gru_cell(struct rnn *r, struct ir_value *x, struct ir_value *const *
     if (r->linear_before_reset)
         rec_h = irb_binary(b, BFN_mul, reset, rec_h);
     else
-        rec_h =
-            irb_matmul(b, irb_binary(b, BFN_mul, reset, h), columns(n, r->r, zr, r->hidden), NULL);
+        rec_h = irb_matmul(b, irb_binary(b, BFN_mul, reset, h), r->rh, NULL);
     struct ir_value *fresh = activate(r, 1, irb_binary(b, BFN_add, gate(r, x, 2), rec_h));
     next[0] =
         irb_binary(b, BFN_add, irb_binary(b, BFN_mul, node_scalar_with(n, BFN_sub, 1, z), fresh),

@@ -53,5 +53,8 @@ struct ir_value *node_filled(struct import_node *n, enum dtype t, double v, cons
 struct ir_value *node_numbers(struct import_node *n, enum dtype t, const double *v,
                               const int64_t *dim, int rank);
 const char *node_type_text(struct import_node *n, int input);
+// Imports the graph of an attribute whose inputs are `in`, gives what it computes in `out`.
+bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in, int num_in,
+               struct ir_value **out, int num_out);
 
 #endif

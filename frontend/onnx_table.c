@@ -35,6 +35,14 @@ static const struct onnx_attr ml_attrs[] = {
 #define ONNX_ATTR ATTR_ROW
 #include "onnx_ml_ops.def"
 };
+static const struct onnx_op preview_ops[] = {
+#define ONNX_OP OP_ROW
+#include "onnx_preview_ops.def"
+};
+static const struct onnx_attr preview_attrs[] = {
+#define ONNX_ATTR ATTR_ROW
+#include "onnx_preview_ops.def"
+};
 static const struct onnx_op training_ops[] = {
 #define ONNX_OP OP_ROW
 #include "onnx_training_ops.def"
@@ -54,6 +62,7 @@ const struct onnx_domain onnx_domain[] = {
     DOMAIN("", ONNX_OPSET_MAX, default),
     DOMAIN("", ONNX_OPSET_MAX, old),
     DOMAIN("ai.onnx.ml", ONNX_ML_OPSET_MAX, ml),
+    DOMAIN("ai.onnx.preview", ONNX_PREVIEW_OPSET_MAX, preview),
     DOMAIN("ai.onnx.preview.training", ONNX_TRAINING_OPSET_MAX, training),
 };
 const size_t onnx_domain_count = COUNT(onnx_domain);

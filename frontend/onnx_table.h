@@ -1,6 +1,6 @@
 // The operators of ONNX that the importer knows, expanded from one table a domain (onnx_ops.def,
-// onnx_ml_ops.def, onnx_training_ops.def) and onnx_old_ops.def, the default domain's before
-// opset 7.
+// onnx_ml_ops.def, onnx_preview_ops.def, onnx_training_ops.def) and onnx_old_ops.def, the default
+// domain's before opset 7.
 #ifndef BITLET_ONNX_TABLE_H
 #define BITLET_ONNX_TABLE_H
 
@@ -31,6 +31,9 @@ struct import_node;
 #define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
     bool import_##body(struct import_node *n);
 #include "onnx_ml_ops.def"
+#define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
+    bool import_##body(struct import_node *n);
+#include "onnx_preview_ops.def"
 #define ONNX_OP(name, since, until, in_min, in_max, out_min, out_max, body, doc)                   \
     bool import_##body(struct import_node *n);
 #include "onnx_training_ops.def"

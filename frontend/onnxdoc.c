@@ -13,8 +13,8 @@
 static const char head[] =
     "# ONNX operators\n"
     "\n"
-    "Printed from `onnx_ops.def`, `onnx_ml_ops.def` and `onnx_training_ops.def` by `onnxdoc`; do "
-    "not edit. IR versions %d to %d.\n"
+    "Printed from `onnx_ops.def` and the tables of the other domains by `onnxdoc`; do not edit. IR "
+    "versions %d to %d.\n"
     "An operator that is not here is refused with `onnx-op-unknown`, a use of one that is not "
     "supported with `onnx-op-unsupported`.\n"
     "\n"

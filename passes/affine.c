@@ -89,7 +89,7 @@ static bool plain_float(const struct ir_value *v)
 // Applies op, of which `v` is an operand; leaves c alone when it does not fit.
 static bool take_op(struct affine *c, const struct ir_op *op, const struct ir_value *v)
 {
-    if (!plain_float(v) || !ir_type_equal(&op->out[0]->type, &v->type))
+    if (ir_is_marker(op) || !plain_float(v) || !ir_type_equal(&op->out[0]->type, &v->type))
         return false;
     if (op->op == IR_OP_UNARY && ir_int(op, IR_A_fn_unary, -1) == UFN_neg)
         return apply(c, BFN_mul, false, (const double[]){-1}, 1);

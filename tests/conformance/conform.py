@@ -18,12 +18,15 @@ manifest.txt says what is not expected to pass, one line a case:
     random NAME REASON      element types and extents of the outputs are compared, not the elements
     eval xfail NAME REASON  only with that tool (eval or sim)
 
+With --tool sim and no precision the statistics of every case that multiplies (macs.py) must show all its MACs on the array.
+
 A case whose operators are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
 missing are counted. Ends with "N passed, N failed[, N skipped]"; skipped are expected failures and unsupported cases.
 """
 import argparse
 import collections
 import concurrent.futures
+import json
 import os
 import re
 import shlex
@@ -31,10 +34,13 @@ import subprocess
 import sys
 import tempfile
 
+import macs
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEFAULT_FOLDERS = ("/usr/share/libonnx-testdata/data", os.path.join(os.path.dirname(ROOT), "shared", "onnx-node-tests"))
-TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview.training", "onnx_training_ops.def"))
+TABLES = (("", "onnx_ops.def"), ("", "onnx_old_ops.def"), ("ai.onnx.ml", "onnx_ml_ops.def"), ("ai.onnx.preview", "onnx_preview_ops.def"),
+          ("ai.onnx.preview.training", "onnx_training_ops.def"))
 MANIFEST = os.path.join(HERE, "manifest.txt")
 SKIPPED = 77
 
@@ -76,6 +82,11 @@ def children(message, number):
 def text(message, number):
     found = children(message, number)
     return found[-1].decode("utf-8", "replace") if found else ""
+
+
+def tensor_dims(path):
+    """The extents of a TensorProto."""
+    return tensor_type(path)[1]
 
 
 def tensor_type(path):
@@ -224,7 +235,19 @@ class Runner:
             compile_line += ["-p", self.options.precision]
         if self.is_random(case):
             checks = ["--outputs", binary + ".out"]
+        if self.counts_macs():
+            checks += ["--stats", binary + ".json"]
         return [compile_line, [self.tool("bitlet-isa-sim"), binary] + feeds + checks]
+
+    def counts_macs(self):
+        return self.options.tool == "sim" and not self.options.precision
+
+    def check_macs(self, case, index):
+        """(status, output) from the statistics."""
+        with open(self.binary(index) + ".json", encoding="utf-8") as f:
+            lacks = macs.judge(macs.Needs(case, sys.modules[__name__]), json.load(f))
+        os.remove(self.binary(index) + ".json")
+        return (1, lacks) if lacks else (0, "")
 
     def is_random(self, case):
         return os.path.basename(case.name) in self.manifest.random
@@ -253,6 +276,8 @@ class Runner:
         result = self.try_once(case, index)
         if result[0] == 0 and self.options.tool == "sim" and self.is_random(case):
             result = self.compare_types(case, index) + (result[2],)
+        if result[0] == 0 and self.counts_macs() and case.operators & macs.MULTIPLY:
+            result = self.check_macs(case, index) + (result[2],)
         if self.options.tool == "sim" and os.path.exists(self.binary(index)):
             os.remove(self.binary(index))
         return result

@@ -162,6 +162,56 @@ def linear_classifier():
     return case([("LinearClassifier", ["x"], ["label", "scores"], ML, attrs)], {"x": X}, want, domains={ML: 1})
 
 
+# ---- FlexAttention
+
+
+def modifier(op, *constants, t=ow.FLOAT):
+    """A graph x -> op(x, constant)."""
+    init = {f"k{i}": np.array(c) for i, c in enumerate(constants)}
+    return ow.graph([ow.node(op, ["x", *init], ["m"])], [("x", t, None)], [("m", t, None)], init)
+
+
+def flex(t=F, heads=(2, 2), wide=np.float64, scale=None, score=None, prob=None, **attrs):
+    """wide: the type of scores and probabilities, in which the modifiers work."""
+    rng = np.random.default_rng(5)
+    q, k, v = (rng.uniform(-1, 1, s).astype(t) for s in ((2, heads[0], 3, 4), (2, heads[1], 5, 4), (2, heads[1], 5, 6)))
+    kr, vr = (np.repeat(a.astype(np.float64), heads[0] // heads[1], 1) for a in (k, v))
+    x = (q.astype(np.float64) @ kr.swapaxes(2, 3)) * (0.5 if scale is None else scale)
+    x = score(x) if score else x
+    e = np.exp(x - x.max(-1, keepdims=True))
+    p = e / e.sum(-1, keepdims=True)
+    y = ((prob(p) if prob else p) @ vr).astype(t)
+    if scale is not None:
+        attrs["scale"] = scale
+    types = {np.dtype("float16"): ow.FLOAT16, np.dtype("float32"): ow.FLOAT, np.dtype("float64"): ow.DOUBLE}
+    feeds = {"q": q, "k": k, "v": v}
+    info = [[(n, types[a.dtype], list(a.shape)) for n, a in side.items()] for side in (feeds, {"y": y})]
+    node = ow.node("FlexAttention", list(feeds), ["y"], domain="ai.onnx.preview", **attrs)
+    return ow.model([node], *info, {}, opset=24, domains={"ai.onnx.preview": 1}), feeds, {"y": y}
+
+
+def flex_heads():
+    feeds = {"q": np.zeros((1, 3, 2, 4), F), "k": np.zeros((1, 2, 2, 4), F), "v": np.zeros((1, 2, 2, 4), F)}
+    return case([("FlexAttention", ["q", "k", "v"], ["y"], "ai.onnx.preview", {})], feeds, {"y": feeds["q"]}, opset=24, domains={"ai.onnx.preview": 1})
+
+
+def flex_cases():
+    half, tenth = F(0.5), F(0.1)
+    return {
+        "FlexAttention": flex(),
+        "FlexAttention heads": flex(heads=(6, 2)),
+        "FlexAttention scale": flex(scale=0.25),
+        "FlexAttention scale 0": flex(scale=0.0),
+        "FlexAttention scale below 0": flex(scale=-0.75),
+        "FlexAttention score_mod": flex(score=np.tanh, score_mod=modifier("Tanh")),
+        "FlexAttention prob_mod": flex(prob=lambda p: p - tenth, prob_mod=modifier("Sub", tenth)),
+        "FlexAttention both": flex(heads=(4, 1), score=lambda x: x * 0.5, prob=lambda p: p * p, score_mod=modifier("Mul", half), prob_mod=modifier("Pow", F(2))),
+        "FlexAttention double": flex(np.float64, score=np.tanh, score_mod=modifier("Tanh", t=ow.DOUBLE)),
+        "FlexAttention double in float": flex(np.float64, score=np.tanh, score_mod=modifier("Tanh"), softmax_precision=ow.FLOAT),
+        "FlexAttention float in double": flex(prob=np.sqrt, prob_mod=modifier("Sqrt", t=ow.DOUBLE), softmax_precision=ow.DOUBLE),
+    }
+
+
 # ---- The cases
 
 A = np.arange(24, dtype=F).reshape(2, 3, 4)
@@ -170,6 +220,10 @@ I = np.array([1, 5, 9, 2], np.int64)
 
 
 def cases():
+    return {**other_cases(), **flex_cases()}
+
+
+def other_cases():
     rows = np.abs(X).sum(1, keepdims=True)
     return {
         "Binarizer": ml("Binarizer", X, (X > F(0.5)).astype(F), 1, threshold=0.5),
@@ -240,6 +294,9 @@ def refusals():
         "refused: domain": (case([("Foo", ["x"], ["y"], "other.ops", {})], {"x": X}, {"y": X}, domains={"other.ops": 1}), "'other.ops' are not known"),
         "refused: no broadcast": (old("Add", A, B3, A), "broadcast = 1"),
         "refused: member of none": (ml("Normalizer", X, X, 1, norm="L3"), "norm is 'L3'"),
+        "refused: modifier of another type": (flex(score_mod=ow.graph([ow.node("Cast", ["x"], ["m"], to=ow.DOUBLE)], [("x", ow.FLOAT, None)], [("m", ow.DOUBLE, None)])), "its type must stay"),
+        "refused: modifier of two": (flex(score_mod=ow.graph([ow.node("Add", ["x", "z"], ["m"])], [("x", ow.FLOAT, None), ("z", ow.FLOAT, None)], [("m", ow.FLOAT, None)])), "has 2 inputs"),
+        "refused: heads that do not divide": (flex_heads(), "do not fit each other"),
         "refused: two keys, one value": (ml("LabelEncoder", I, I, 2, keys_int64s=[1, 2], values_int64s=[1]), "2 keys for 1 values"),
     }
 

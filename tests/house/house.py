@@ -39,6 +39,7 @@ ENDING = re.compile(r"(?<![\w.>])(?:exit|abort|_exit|_Exit|quick_exit)\s*\(")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 SAME_NAME_IS_FINE = {"CMakeLists.txt", "README.md"}
 README_LINES_MAX = 30
+TOP = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "bootstrap.sh", "frontend", "ir", "passes", "backend", "isa", "sim", "tests"}
 
 
 def all_files():
@@ -166,7 +167,14 @@ def documents_name_what_exists():
                 yield "%s: names %s" % (f, word)
 
 
-CHECKS = (includes_follow_the_direction, nothing_includes_a_main, memory_comes_from_arenas, exceptions_are_needed,
+def the_top_is_closed():
+    for f in FILES:
+        top = f.split("/")[0]
+        if top[0] != "." and top not in TOP:
+            yield f + ": nothing else stands at the top"
+
+
+CHECKS = (the_top_is_closed, includes_follow_the_direction, nothing_includes_a_main, memory_comes_from_arenas, exceptions_are_needed,
           processes_end_in_mains, nothing_is_left_unfinished, file_names_are_unique, headers_open_with_a_comment,
           parts_are_described, documents_name_what_exists)
 

@@ -36,7 +36,23 @@ MODELS = {
     "super_resolution_10": ([], (IMAGE,)),
     "fast_style_udnie_224": ([], (IMAGE,)),
     "meshnet3d_gwm": ([], (IMAGE,)),
+    "lapsrn_x4": ([], ()),
+    "byte_sb_bidi_lstm": (["--shape", "input=2x60"], ()),
+    "gtcrn_simple": ([], ()),
+    "hey_jarvis": ([], ()),
+    "magika_v3_3": ([], ()),
+    "silero_vad_16k": (["--shape", "input=1x576", "--shape", "state=2x1x128"], ()),
+    "silero_vad_half": (["--shape", "input=1x576", "--shape", "state=2x1x128"], ()),
+    "stories260k": (["--shape", "tokens=1x32"], ()),
+    "ultraface_slim320_qlinear": ([], ()),
+    "fastestdet_qdq": ([], ()),
 }
+# One integer that falls to the other side of a half step grows over the quantised layers behind it: here the outputs only have to be
+# near (relative L2), check_qdq.py holds every layer by itself against the reference.
+FP32_NEAR = {"fastestdet_qdq": 0.05}
+# What INDEX.tsv charges for ConvTranspose elements that pads cut off: extents of the operand times taps, less those of the result.
+# gtcrn_simple: three depthwise ones over 16 x 33, 11, 5 and 3 rows to 1, 3 x 3 taps; two of 5 taps with stride 2, 33 to 65 and 65 to 129.
+CROPPED = {"gtcrn_simple": 16 * 33 * 9 * (10 + 4 + 2) + 128 * (33 * 5 - 163) + 32 * (65 * 5 - 323)}
 # The heads of bodypix add up offsets of hundreds of pixels to almost nothing: the reference itself lies 8e-7 (relative L2) from sums in
 # double precision, the datapath's truncated groups 3e-6. 14 of its 61,000 elements lie between these tolerances and ATOL.
 FP32_ATOL = {"bodypix_mbv1_050": 6e-4}
@@ -109,12 +125,13 @@ class Checker:
         return next((int(row[rows[0].index("macs")]) for row in rows if row[0] == name), None)
 
     def macs_on_array(self, what, stats):
-        """Every layer that stems from a MAC operator has its MACs on the array, as many as the layer arithmetic says. A ConvTranspose
-        that crops its result is charged there for products that nobody computes."""
+        """Every layer that stems from a MAC operator and ran has its MACs on the array, as many as the layer arithmetic says. A
+        ConvTranspose that crops its result is charged there for products that nobody computes."""
         with_macs = [l for l in stats["layers"] if l.get("ir_op") in ("conv", "conv_transpose", "matmul")]
-        bare = [l["name"] for l in with_macs if not l["macs"]]
+        bare = [l["name"] for l in with_macs if not l["macs"] and l["instructions"]]
         stray = [l["name"] for l in stats["layers"] if l["macs"] and l not in with_macs]
         total, want = stats["total"]["macs"], self.layer_arithmetic(what)
+        want = want and want - CROPPED.get(what, 0)
         cropped = any(l.get("ir_op") == "conv_transpose" for l in with_macs)
         equal = want is None or total == want or (cropped and 0.999 * want < total < want)
         self.verdict(f"{what} MACs on the array", with_macs and not bare and not stray and equal, f"{total} in {len(with_macs)} layers, arithmetic {want}")
@@ -125,11 +142,23 @@ class Checker:
         if not blt:
             return
         data = os.path.join(self.args.models, name, "test_data_set_0")
+        if name in FP32_NEAR:
+            done, outputs, stats = self.simulate(name, blt)
+            self.near(f"{name} fp32", name, done, outputs, FP32_NEAR[name], start)
+            return stats and self.macs_on_array(name, stats)
         done, _, stats = self.simulate(name, blt, "--expect", data, "--rtol", str(RTOL), "--atol", str(FP32_ATOL.get(name, ATOL)))
         lines = [l for l in (done.stdout + done.stderr).splitlines() if "error[" in l] or ["equal within tolerance"]
         self.verdict(f"{name} fp32", done.returncode == 0, f"{lines[0]} ({time.time() - start:.1f} s)")
         if stats:
             self.macs_on_array(name, stats)
+
+    def near(self, what, name, done, outputs, limit, start):
+        if done.returncode != 0:
+            return self.verdict(what, False, done.stderr.strip()[-400:])
+        got = read_floats(os.path.join(outputs, "output_0.pb"))
+        want = read_floats(os.path.join(self.args.models, name, "test_data_set_0", "output_0.pb"))
+        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(got, want)) / sum(y * y for y in want))
+        self.verdict(f"{what} relative L2", len(got) == len(want) and error < limit, f"{error:.2e} ({time.time() - start:.1f} s)")
 
     def quantised(self, name, options, precision, kind):
         start = time.time()
@@ -137,17 +166,15 @@ class Checker:
         if not blt:
             return
         done, outputs, _ = self.simulate(name, blt)
+        if kind != "top1":
+            return self.near(f"{name} {precision}", name, done, outputs, L2_MAX, start)
         if done.returncode != 0:
             return self.verdict(f"{name} {precision}", False, done.stderr.strip()[-400:])
         got = read_floats(os.path.join(outputs, "output_0.pb"))
         want = read_floats(os.path.join(self.args.models, name, "test_data_set_0", "output_0.pb"))
         took = f"({time.time() - start:.1f} s)"
-        if kind == "top1":
-            a, b = max(range(len(got)), key=got.__getitem__), max(range(len(want)), key=want.__getitem__)
-            self.verdict(f"{name} {precision} top-1", a == b, f"class {a}, reference {b} {took}")
-        else:
-            error = math.sqrt(sum((x - y) ** 2 for x, y in zip(got, want)) / sum(y * y for y in want))
-            self.verdict(f"{name} {precision} relative L2", error < L2_MAX, f"{error:.2e} {took}")
+        a, b = max(range(len(got)), key=got.__getitem__), max(range(len(want)), key=want.__getitem__)
+        self.verdict(f"{name} {precision} top-1", a == b, f"class {a}, reference {b} {took}")
 
     def weight_d(self, name, precision, want):
         blt = self.compile(name, ["-O0", "--weight-scales", "tensor"], precision)

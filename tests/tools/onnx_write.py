@@ -45,7 +45,19 @@ def tensor(array, name=""):
     return fields + [(9, array.tobytes())]
 
 
+class Graph(list):
+    """The fields of a graph that is an attribute's value."""
+
+
+def graph(nodes, inputs, outputs, initializers=None, name="body"):
+    """Body of an operator. inputs and outputs: (name, type, shape); shape None: not told."""
+    fields = [(1, n) for n in nodes] + [(2, name)] + [(5, tensor(a, n)) for n, a in (initializers or {}).items()]
+    return Graph(fields + [(11, value_info(*i)) for i in inputs] + [(12, value_info(*o)) for o in outputs])
+
+
 def attribute(name, value):
+    if isinstance(value, Graph):
+        return [(1, name), (6, list(value)), (20, 5)]
     if isinstance(value, float):
         return [(1, name), (2, value), (20, 1)]
     if isinstance(value, int):
@@ -70,6 +82,8 @@ def node(op, inputs, outputs, name="", domain="", **attrs):
 
 
 def value_info(name, dtype, shape):
+    if shape is None:
+        return [(1, name), (2, [(1, [(1, dtype)])])]
     dims = [(1, [(1, d)] if isinstance(d, int) else [(2, d)]) for d in shape]
     return [(1, name), (2, [(1, [(1, dtype), (2, dims)])])]
 
