@@ -153,7 +153,8 @@ static bool same_shape(const struct emit_view *a, const struct emit_view *b)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->extent[i] != b->extent[i] || a->stride[i] != b->stride[i] ||
-            a->sym[i] != b->sym[i] || a->part[i] != b->part[i] || a->first[i] != b->first[i] || a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
+            a->sym[i] != b->sym[i] || a->part[i] != b->part[i] || a->first[i] != b->first[i] ||
+            a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
             return false;
     for (int i = 0; i < a->num_axes; i++)
         if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i] ||
@@ -186,8 +187,8 @@ static void load_extent(struct emit *e, int xreg, const struct ir_value *sym, in
         EMIT(e, LD, MEM, .rd = xreg, .ra = xreg, .type = DT_I64);
 }
 
-// x[X_EXTENT] = how many there are of n things, `step` apart, when what is counted ends at the symbol
-// and they begin at `first`.
+// x[X_EXTENT] = how many there are of n things, `step` apart, when what is counted ends at the
+// symbol and they begin at `first`.
 static void emit_count(struct emit *e, const struct ir_value *sym, int64_t first, int64_t step,
                        int64_t n)
 {

@@ -18,7 +18,7 @@ struct emit_view {
     const struct ir_value *sym[ISA_MAX_RANK]; // NULL, or where the extent lies at run time
     bool part[ISA_MAX_RANK];     // with a symbol: of those indices the view has at most `extent`,
     int64_t first[ISA_MAX_RANK]; // from this one on
-    int axis[ISA_MAX_RANK];                   // -1: none
+    int axis[ISA_MAX_RANK];      // -1: none
     int64_t step[ISA_MAX_RANK];
     int64_t origin[ISA_MAX_AXES], limit[ISA_MAX_AXES];
     // NULL, or a limit at run time: of the coordinates grain apart from `coord` on, at most `limit`

@@ -26,7 +26,7 @@ struct mac_job {
     int lanes;
     bool map; // lane maps follow the weights
     bool keeps_x;
-    bool dynamic; // some extent is known only at run time
+    bool dynamic;         // some extent is known only at run time
     int64_t y_at, raw_at; // bytes in the activation buffer; x begins at 0
     // What was loaded last, so that a step loads only what changed.
     int64_t x_problem, x_tile, x_chunk, w_problem, w_oc, w_chunk;

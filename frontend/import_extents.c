@@ -131,8 +131,7 @@ static const char *const any_dimension[] = {
 };
 // Operators that look at the extents of all dimensions but the first.
 static const char *const batch_alone[] = {
-    "AveragePool",       "BatchNormalization", "Flatten",
-    "GlobalAveragePool", "GlobalMaxPool",      "MaxPool",
+    "AveragePool", "BatchNormalization", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "MaxPool",
 };
 
 static bool is_listed(const char *const *list, size_t num, const char *op)
@@ -349,8 +348,9 @@ struct ir_value *node_host_within(struct import_node *n, const char *kernel,
         struct ir_value *extent = node_element(n, op->out[1], d);
         if (open[d])
             y = irb_extent(&n->b, y, extent, d);
-        else if (!extent || !irb_check(&n->b, irb_binary(&n->b, BFN_eq, extent, node_i64(n, t.dim[d])),
-                                       "an element has another extent than all have"))
+        else if (!extent ||
+                 !irb_check(&n->b, irb_binary(&n->b, BFN_eq, extent, node_i64(n, t.dim[d])),
+                            "an element has another extent than all have"))
             y = NULL;
     }
     return y;

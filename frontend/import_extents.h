@@ -20,8 +20,8 @@ bool node_shape_operand(struct import_node *n, int i, int64_t bound, struct ir_t
 int64_t node_assumed_bound(const struct import_node *n);
 // Sets the extents that are assumed to bounds: --max-dim, less where the whole would be very large.
 void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bool *assumed);
-// A host call that gives result 0 in the room of `t`, whose extents of -1 are known only at run time
-// (bounds: declared, else assumed), and its extents; the value with those extents.
+// A host call that gives result 0 in the room of `t`, whose extents of -1 are known only at run
+// time (bounds: declared, else assumed), and its extents; the value with those extents.
 struct ir_value *node_host_within(struct import_node *n, const char *kernel,
                                   const struct host_args *args, struct ir_type t);
 // v, an i64 scalar, plus a constant.

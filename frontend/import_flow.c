@@ -206,9 +206,9 @@ static bool if_markers(struct import_node *n, struct ir_value *cond, const struc
     return end != NULL;
 }
 
-// Of branches that give different ranks one alone can be compiled: that of the rank declared for the
-// result, else of the lower one, for such branches come from squeezing a dimension if it has one
-// element.
+// Of branches that give different ranks one alone can be compiled: that of the rank declared for
+// the result, else of the lower one, for such branches come from squeezing a dimension if it has
+// one element.
 static bool takes_then(struct import_node *n, int i, const struct ir_value *t,
                        const struct ir_value *e)
 {
@@ -382,8 +382,8 @@ static void open_bounds(struct loop *l, int i, struct ir_type *t, uint32_t opene
 {
     struct ir_type declared;
     bool assumed[IR_MAX_RANK] = {false};
-    bool given = i < l->n->num_out && node_declared_result(l->n, i, &declared) &&
-                 declared.rank == t->rank;
+    bool given =
+        i < l->n->num_out && node_declared_result(l->n, i, &declared) && declared.rank == t->rank;
     for (int d = 0; d < t->rank; d++) {
         if (!(opened >> d & 1))
             continue;
@@ -433,8 +433,8 @@ static int loop_init(struct loop *l, const struct loop_types *t, bool counts,
     return at;
 }
 
-// Tries an iteration on a graph that is thrown away, and widens the types by what it gives. *stable:
-// there was nothing to widen.
+// Tries an iteration on a graph that is thrown away, and widens the types by what it gives.
+// *stable: there was nothing to widen.
 static bool try_types(struct loop *l, struct loop_types *t, struct ir_value **scratch, bool *stable)
 {
     struct import_node *n = l->n;
@@ -503,8 +503,8 @@ static void start_types(struct loop *l, struct loop_types *t)
     }
 }
 
-// The most elements that the loop stacks: its iterations when they are known, what is declared for a
-// result, or what is assumed.
+// The most elements that the loop stacks: its iterations when they are known, what is declared for
+// a result, or what is assumed.
 static int64_t stack_bound(struct loop *l, const struct loop_types *t, bool *exact)
 {
     struct ir_type declared, whole = {.known = true, .rank = 1};
@@ -542,14 +542,14 @@ static bool loop_next(struct loop *l, const struct loop_types *t, bool counts,
             return false;
         for (int d = 0; d < t->type[i].rank; d++)
             if ((t->open[i] >> d & 1) && (v->type.sym[d] || v->type.dim[d] > t->type[i].dim[d]) &&
-                !irb_check(b,
-                           irb_binary(b, BFN_le, irb_extent_of(b, v, d),
-                                      node_i64(n, t->type[i].dim[d])),
-                           arena_printf(n->arena,
-                                        "carried value %d of the loop '%s' grows past %lld in "
-                                        "dimension %d, which --max-dim sets",
-                                        i, n->proto->name ? n->proto->name : "",
-                                        (long long)t->type[i].dim[d], d)))
+                !irb_check(
+                    b,
+                    irb_binary(b, BFN_le, irb_extent_of(b, v, d), node_i64(n, t->type[i].dim[d])),
+                    arena_printf(n->arena,
+                                 "carried value %d of the loop '%s' grows past %lld in "
+                                 "dimension %d, which --max-dim sets",
+                                 i, n->proto->name ? n->proto->name : "",
+                                 (long long)t->type[i].dim[d], d)))
                 return false;
         int used = with_extents(n, v, &t->type[i], t->open[i], next + at);
         if (!used)
@@ -579,8 +579,8 @@ static bool loop_next(struct loop *l, const struct loop_types *t, bool counts,
     return true;
 }
 
-static bool loop_bind(struct loop *l, const struct loop_types *t, bool counts, const struct ir_op *end,
-                      int num)
+static bool loop_bind(struct loop *l, const struct loop_types *t, bool counts,
+                      const struct ir_op *end, int num)
 {
     struct import_node *n = l->n;
     int at = 0;
@@ -939,9 +939,8 @@ bool import_SequenceMap(struct import_node *n)
     struct ir_op *begin = count ? irb_loop_begin(&n->b, count, NULL, out, n->num_out) : NULL;
     for (int i = 0; begin && i < n->num_in; i++) {
         struct ir_type like = declared_input(g, (size_t)i);
-        in[i] = n->in[i]->type.dtype == DT_SEQ
-                    ? sequence_element(n, n->in[i], begin->out[0], &like)
-                    : n->in[i];
+        in[i] = n->in[i]->type.dtype == DT_SEQ ? sequence_element(n, n->in[i], begin->out[0], &like)
+                                               : n->in[i];
         if (!in[i])
             return false;
     }

@@ -14,11 +14,11 @@ enum { ACT_MAX = 3 };
 
 struct rnn {
     struct import_node *n;
-    int gates, acts; // of one direction
-    int64_t dirs, steps, batch, hidden; // steps and batch: at most
+    int gates, acts;                        // of one direction
+    int64_t dirs, steps, batch, hidden;     // steps and batch: at most
     struct ir_value *steps_sym, *batch_sym; // NULL, or how many at run time
-    bool batch_first; // layout 1
-    double clip;      // 0: none
+    bool batch_first;                       // layout 1
+    double clip;                            // 0: none
     bool linear_before_reset, input_forget;
     struct ir_value *x;       // [steps * batch, inputs]
     struct ir_value *lengths; // [batch, 1] i64, or NULL
@@ -186,8 +186,8 @@ static bool check_operand(const struct rnn *r, int i, int rank, int64_t a, int64
     const int64_t need[] = {a, b, c};
     bool fits = !v || v->type.rank == rank;
     for (int k = 0; v && fits && k < rank; k++)
-        fits = v->type.dim[k] == need[k] || v->type.sym[k] ||
-               ir_type_is_dynamic(&r->n->in[0]->type);
+        fits =
+            v->type.dim[k] == need[k] || v->type.sym[k] || ir_type_is_dynamic(&r->n->in[0]->type);
     return fits || node_error(r->n, DIAG_ONNX_SHAPE,
                               "input %d '%s' is %s; %lld x %lld x %lld is needed (rank %d)", i,
                               node_input_name(r->n, i), node_type_text(r->n, i), (long long)a,
@@ -432,9 +432,7 @@ static bool run_direction(struct rnn *r, int64_t dir, int states, cell_fn *cell,
             return false;
     for (int i = 0; i < 3; i++)
         r->peephole[i] = states == 2 && node_in(n, 7) ? gate(r, entry(n, n->in[7], dir), i) : NULL;
-    struct ir_op *begin =
-        x ? irb_loop_begin(b, steps_value(r), NULL, init, states)
-          : NULL;
+    struct ir_op *begin = x ? irb_loop_begin(b, steps_value(r), NULL, init, states) : NULL;
     if (!begin)
         return false;
     struct ir_value *step = begin->out[0];

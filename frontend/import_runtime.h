@@ -15,7 +15,8 @@ bool runtime_slice(struct import_node *n);
 // Elements start, start + step .. before end along an axis whose extent is known only at run time.
 struct ir_value *runtime_slice_by(struct import_node *n, struct ir_value *x, int axis,
                                   int64_t start, int64_t end, int64_t step);
-// x with constant pads along an axis whose extent is known only at run time; `fill` as in runtime_pad.
+// x with constant pads along an axis whose extent is known only at run time; `fill` as in
+// runtime_pad.
 struct ir_value *runtime_pad_by(struct import_node *n, struct ir_value *x, int axis, int64_t before,
                                 int64_t after, const char *mode, struct ir_value *fill);
 bool runtime_range(struct import_node *n);

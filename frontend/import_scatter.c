@@ -341,8 +341,8 @@ static bool columns_fit(struct columns *c, const struct ir_type *x)
     return c->windows > 0 && c->windows == x->dim[2] && x->dim[1] % c->taps == 0;
 }
 
-// Where the elements of the operand go in a padded picture: sums over the dimensions, of the tap and
-// of the window.
+// Where the elements of the operand go in a padded picture: sums over the dimensions, of the tap
+// and of the window.
 static struct ir_value *column_places(struct import_node *n, const struct columns *c)
 {
     struct ir_value *at = NULL;
@@ -352,8 +352,8 @@ static struct ir_value *column_places(struct import_node *n, const struct column
             for (int d = 0; d < 2 * c->spatial; d++)
                 shape[d] = d == k * c->spatial + i ? (k ? c->count[i] : c->block[i]) : 1;
             double step = (double)((k ? c->strides[i] : c->dilations[i]) * row);
-            struct ir_value *v = node_with_scalar(
-                n, BFN_mul, node_iota(n, k ? c->count[i] : c->block[i], 1), step);
+            struct ir_value *v =
+                node_with_scalar(n, BFN_mul, node_iota(n, k ? c->count[i] : c->block[i], 1), step);
             v = irb_reshape(&n->b, v, shape, 2 * c->spatial);
             at = at ? irb_binary(&n->b, BFN_add, at, v) : v;
         }
@@ -385,7 +385,8 @@ static struct ir_value *pictures(struct import_node *n, const struct columns *c)
     return irb_slice(b, irb_reshape(b, y, dim, c->spatial + 2), starts, sizes, ones);
 }
 
-// The extents of the image: an operand known when compiling, or declared for the result and checked.
+// The extents of the image: an operand known when compiling, or declared for the result and
+// checked.
 static bool read_image(struct import_node *n, struct columns *c)
 {
     struct ir_type t;
@@ -393,8 +394,8 @@ static bool read_image(struct import_node *n, struct columns *c)
     if (node_is_known(n, 1)) {
         const int64_t *v = node_const_ints(n, 1, &num);
         if (!v || num != c->spatial)
-            return v && node_error(n, DIAG_ONNX_SHAPE, "%d extents of the image and %d of the block",
-                                   num, c->spatial);
+            return v && node_error(n, DIAG_ONNX_SHAPE,
+                                   "%d extents of the image and %d of the block", num, c->spatial);
         memcpy(c->image, v, (size_t)num * sizeof(*v));
         return true;
     }

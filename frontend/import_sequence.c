@@ -411,9 +411,10 @@ struct ir_value *sequence_element(struct import_node *n, struct ir_value *seq, s
     if (!t.known)
         t = *like;
     if (!t.known) {
-        node_error(n, DIAG_ONNX_DYNAMIC,
-                   "the rank of the elements of a sequence is not known; declare their shape in the "
-                   "model");
+        node_error(
+            n, DIAG_ONNX_DYNAMIC,
+            "the rank of the elements of a sequence is not known; declare their shape in the "
+            "model");
         return NULL;
     }
     return element(n, "sequence_at", "sequence_at_within",

@@ -7,8 +7,8 @@
 // A sequence of those values, known as such when compiling.
 struct ir_value *sequence_of(struct import_node *n, struct ir_value *const *item, int num);
 
-// The element at a position, an i64 scalar that is known at run time. What is not known of its type is
-// as in `like`, of an element as some body declares it.
+// The element at a position, an i64 scalar that is known at run time. What is not known of its type
+// is as in `like`, of an element as some body declares it.
 struct ir_value *sequence_element(struct import_node *n, struct ir_value *seq, struct ir_value *at,
                                   const struct ir_type *like);
 // The sequence with x behind its elements, and its number of elements.

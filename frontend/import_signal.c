@@ -226,9 +226,8 @@ static bool declared_frames(struct import_node *n, struct frames *f)
     if (f->num < 1)
         return node_report_dynamic(n, node_is_known(n, 1) ? 3 : 1);
     struct ir_value *span = irb_binary(b, BFN_sub, node_i64(n, n->in[0]->type.dim[1]), f->length);
-    struct ir_value *count =
-        irb_binary(b, BFN_add,
-                   irb_binary(b, BFN_div, span, irb_binary(b, BFN_max, f->distance, one)), one);
+    struct ir_value *count = irb_binary(
+        b, BFN_add, irb_binary(b, BFN_div, span, irb_binary(b, BFN_max, f->distance, one)), one);
     struct ir_value *fits = irb_binary(b, BFN_and, irb_binary(b, BFN_le, one, f->distance),
                                        irb_binary(b, BFN_eq, count, node_i64(n, f->num)));
     return node_check(n, fits, 1, "the extents that the model declares for the result");
@@ -310,8 +309,8 @@ bool import_STFT(struct import_node *n)
         return node_error(n, DIAG_ONNX_SHAPE, "onesided needs a real signal, not %s",
                           node_type_text(n, 0));
     f.distance = steps_known ? node_i64(n, step) : node_convert(n, node_scalar(n, 1), DT_I64);
-    f.length = node_is_known(n, 3) ? node_i64(n, length)
-                                   : node_convert(n, node_scalar(n, 3), DT_I64);
+    f.length =
+        node_is_known(n, 3) ? node_i64(n, length) : node_convert(n, node_scalar(n, 3), DT_I64);
     f.num = (x->dim[1] - length) / step + 1;
     if (!f.distance || !f.length || (!f.known && !declared_frames(n, &f)))
         return false;
@@ -446,9 +445,8 @@ bool import_MelWeightMatrix(struct import_node *n)
 {
     struct ir_builder *b = &n->b;
     enum dtype type;
-    int64_t bands = node_is_known(n, 0)
-                        ? read_length(n, 0, 1)
-                        : node_count_operand(n, 0, node_declared_extent(n, 1)),
+    int64_t bands = node_is_known(n, 0) ? read_length(n, 0, 1)
+                                        : node_count_operand(n, 0, node_declared_extent(n, 1)),
             bins = spectrum_bins(n), one = 1;
     if (bands < 1 || bins < 1 || !output_type(n, &type))
         return false;

@@ -188,8 +188,8 @@ bool ir_infer_CONV(struct infer *in)
     y.dim[0] = x->dim[0];
     y.sym[0] = x->sym[0];
     y.dim[1] = w.dim[0];
-    return infer_window_dims(in, spatial, &win, w.dim + 2, y.dim + 2) &&
-           infer_extents(in, 4, &y) && mac_result(in, &y, w.dim[0]);
+    return infer_window_dims(in, spatial, &win, w.dim + 2, y.dim + 2) && infer_extents(in, 4, &y) &&
+           mac_result(in, &y, w.dim[0]);
 }
 
 bool ir_infer_CONV_TRANSPOSE(struct infer *in)

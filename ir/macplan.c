@@ -450,8 +450,8 @@ static bool plan_matmul(struct mac_plan *plan, struct arena *a, struct diag *d)
     struct product m = {.y = y,
                         .x = read_matrix(op, plan->moving),
                         .w = read_matrix(op, plan->stationary),
-                        .second = plan->stationary == op->in[1] &&
-                                  ir_int(op, IR_A_stationary, 1) == 1};
+                        .second =
+                            plan->stationary == op->in[1] && ir_int(op, IR_A_stationary, 1) == 1};
     const struct ir_type *xt = &plan->moving->type;
     int64_t rows = y->dim[y->rank - 2], cols = y->dim[y->rank - 1],
             batch = dims_elems(y->dim, y->rank - 2);

@@ -168,7 +168,8 @@ static void view_add(struct mac_box_dim *dims, int *n, struct mac_box_dim d)
     if (d.extent == 1 && d.sym == NULL)
         return;
     struct mac_box_dim *last = *n > 0 ? &dims[*n - 1] : NULL;
-    if (last != NULL && last->sym == NULL && d.sym == NULL && last->axis < 0 && d.axis < 0 && last->stride == d.extent * d.stride) {
+    if (last != NULL && last->sym == NULL && d.sym == NULL && last->axis < 0 && d.axis < 0 &&
+        last->stride == d.extent * d.stride) {
         last->extent *= d.extent;
         last->stride = d.stride;
         return;
@@ -247,7 +248,8 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
         out->coord[a] = iv[a].first;
         out->grain[a] = iv[a].grain;
         out->base += out->origin[a] * axis_dense[a];
-        inside[a] = p->limit_sym[a] == NULL && axis_inside(&u, a, out->origin[a], out->limit[a], iv[a].grain);
+        inside[a] = p->limit_sym[a] == NULL &&
+                    axis_inside(&u, a, out->origin[a], out->limit[a], iv[a].grain);
     }
     if (out->rank == 0 && n != 0)
         out->extent[out->rank] = 1, out->stride[out->rank++] = 0;
@@ -255,7 +257,8 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
         const struct mac_dim *d = u.dim[i];
         int64_t step = d->axis >= 0 && u.extent[i] > 1 ? d->step / iv[d->axis].grain : 0;
         struct mac_box_dim v = {u.extent[i], d->axis < 0 ? dense[i] : step * axis_dense[d->axis],
-                                d->axis, step, d->sym, u.start[i]};
+                                d->axis,     step,
+                                d->sym,      u.start[i]};
         if (d->axis >= 0 && inside[d->axis])
             v.axis = -1, v.step = 0;
         if (i < p->nk)
@@ -271,10 +274,9 @@ void mac_box_make(const struct mac_problem *p, const struct mac_tile *load,
             moved |= out->k[i].axis == a;
         for (int i = 0; i < out->np; i++)
             moved |= out->p[i].axis == a;
-        bool outside =
-            iv[a].used ? !inside[a]
-                       : p->limit_sym[a] != NULL || out->origin[a] < 0 ||
-                             out->origin[a] >= out->limit[a];
+        bool outside = iv[a].used ? !inside[a]
+                                  : p->limit_sym[a] != NULL || out->origin[a] < 0 ||
+                                        out->origin[a] >= out->limit[a];
         if (!moved && outside && out->nk < MAC_MAX_DIMS) {
             memmove(out->k + 1, out->k, (size_t)out->nk * sizeof out->k[0]);
             out->k[0] = (struct mac_box_dim){.extent = 1, .axis = a};

@@ -89,8 +89,8 @@ static const char *copy_within(struct host_memory *m, struct tensor *y, int64_t 
             at += rest % x->dim[d] * stride;
             rest /= x->dim[d];
         }
-        memcpy((char *)y->data + (size_t)at * size, (const char *)x->data + (size_t)(r * run) * size,
-               (size_t)run * size);
+        memcpy((char *)y->data + (size_t)at * size,
+               (const char *)x->data + (size_t)(r * run) * size, (size_t)run * size);
     }
     return NULL;
 }
@@ -114,7 +114,8 @@ const char *host_sequence_length(int64_t *y, const struct tensor_list *s)
 const char *host_sequence_concat_within(struct tensor *y, int64_t *extent, int64_t num,
                                         const struct tensor_list *s, int64_t axis, int64_t new_axis)
 {
-    static const char misfit[] = "the elements do not join, or not in the room there is (--max-dim)";
+    static const char misfit[] =
+        "the elements do not join, or not in the room there is (--max-dim)";
     int64_t along = 0;
     if (axis < 0 || axis >= y->rank || num < y->rank || s->num == 0)
         return s->num == 0 ? "there is nothing to concatenate" : "the axis lies outside the result";

@@ -180,8 +180,8 @@ static void too_large_a_weight(void)
 {
     struct arena *a = arena_create();
     struct mac_problem p = {.noc = 2, .nk = 1, .np = 1, .diag = 1, .w_oc = 5};
-    p.k[0] = (struct mac_dim){5, 1, 1, 0, -1, 0};
-    p.p[0] = (struct mac_dim){1, 1, 0, 1, -1, 0};
+    p.k[0] = (struct mac_dim){5, 1, 1, 0, -1, 0, NULL};
+    p.p[0] = (struct mac_dim){1, 1, 0, 1, -1, 0, NULL};
     struct mac_plan plan = {.problem = &p, .num_problems = 1};
     struct mac_demand m = {.group = 4, .pes = 2, .tile_bytes = 8 * (2 + 7)};
     int64_t offset, bad;
