@@ -579,6 +579,24 @@ static bool loop_next(struct loop *l, const struct loop_types *t, bool counts,
     return true;
 }
 
+// Whether as many elements as the stack has room for are declared for the result.
+static bool stack_declared(struct loop *l, int i, const struct ir_value *stack)
+{
+    struct ir_type declared;
+    return i < l->n->num_out && node_declared_result(l->n, i, &declared) && declared.rank > 0 &&
+           declared.dim[0] == stack->type.dim[0];
+}
+
+// The whole stack; the program stops when there are fewer elements.
+static struct ir_value *check_declared(struct loop *l, struct ir_value *count,
+                                       struct ir_value *stack)
+{
+    struct ir_value *all = irb_binary(&l->n->b, BFN_eq, count, node_i64(l->n, stack->type.dim[0]));
+    return node_check(l->n, all, 0, "the number of stacked elements that the model declares")
+               ? stack
+               : NULL;
+}
+
 static bool loop_bind(struct loop *l, const struct loop_types *t, bool counts,
                       const struct ir_op *end, int num)
 {
@@ -599,7 +617,9 @@ static bool loop_bind(struct loop *l, const struct loop_types *t, bool counts,
     }
     for (int i = l->carried; i < l->carried + l->elems; i++) {
         struct ir_value *y = end->out[num + i - l->carried];
-        if (counts)
+        if (counts && stack_declared(l, i, y))
+            y = check_declared(l, end->out[num - 1], y);
+        else if (counts)
             y = irb_extent(&n->b, y, end->out[num - 1], 0);
         for (int d = 0; y && d < t->type[i].rank; d++)
             if (t->open[i] >> d & 1)

@@ -279,7 +279,6 @@ def refusals():
     feeds = {"n": scalar(3), "v0": V}
     return {
         "refused: fewer iterations than declared": (case([made], feeds, {"y": V, "all": np.stack([V] * 4)}), "contradicts"),
-        "refused: nothing bounds the stack": (open_case([made], feeds, {"y": V, "all": np.stack([V] * 3)}, ([4], ["k", 4])), "nothing bounds their number"),
     }
 
 
