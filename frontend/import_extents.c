@@ -327,6 +327,45 @@ struct ir_value *node_plus(struct import_node *n, struct ir_value *v, int64_t c)
     return c ? irb_binary(&n->b, BFN_add, v, node_i64(n, c)) : v;
 }
 
+// x with all the room along axis that it may need, zeros where it has nothing.
+static struct ir_value *whole_along(struct import_node *n, struct ir_value *x, int axis)
+{
+    struct ir_value *y = x->type.sym[axis] ? irb_fit(&n->b, x, x->type.dim) : x;
+    for (int d = 0; y && y != x && d < x->type.rank; d++)
+        if (d != axis && x->type.sym[d])
+            y = irb_extent(&n->b, y, x->type.sym[d], d);
+    return y;
+}
+
+struct ir_value *node_concat(struct import_node *n, struct ir_value *const *x, int num, int axis)
+{
+    struct ir_builder *b = &n->b;
+    struct ir_value **part = ARENA_ARRAY(n->arena, (size_t)num + 1, struct ir_value *);
+    struct ir_value **start = ARENA_ARRAY(n->arena, (size_t)num + 1, struct ir_value *);
+    int64_t *room = ARENA_ARRAY(n->arena, (size_t)num + 1, int64_t);
+    bool open = false;
+    for (int i = 0; i < num; i++)
+        if (!x[i] || x[i]->type.rank <= axis)
+            return irb_concat(b, x, num, axis); // which reports it
+    for (int i = 0; i < num; i++)
+        open |= x[i]->type.sym[axis] != NULL;
+    if (!open)
+        return irb_concat(b, x, num, axis);
+    start[0] = node_i64(n, 0);
+    for (int i = 0; i < num; i++) {
+        part[i] = whole_along(n, x[i], axis);
+        start[i + 1] = irb_binary(b, BFN_add, start[i], irb_extent_of(b, x[i], axis));
+        room[i + 1] = room[i] + x[i]->type.dim[axis];
+    }
+    struct ir_value *at = node_iota_to(n, start[num], room[num]), *index = at;
+    for (int i = 1; i < num; i++) {
+        struct ir_value *behind = irb_binary(b, BFN_sub, at, start[i]);
+        index = irb_select(b, irb_binary(b, BFN_le, start[i], at), node_plus(n, behind, room[i]),
+                           index);
+    }
+    return irb_gather(b, irb_concat(b, part, num, axis), index, axis);
+}
+
 struct ir_value *node_host_within(struct import_node *n, const char *kernel,
                                   const struct host_args *args, struct ir_type t)
 {

@@ -26,6 +26,8 @@ struct ir_value *node_host_within(struct import_node *n, const char *kernel,
                                   const struct host_args *args, struct ir_type t);
 // v, an i64 scalar, plus a constant.
 struct ir_value *node_plus(struct import_node *n, struct ir_value *v, int64_t c);
+// Operands one after the other along axis, where their extents may be known only at run time.
+struct ir_value *node_concat(struct import_node *n, struct ir_value *const *x, int num, int axis);
 // Reshape, where the operand or the result has such an extent.
 bool extents_reshape(struct import_node *n);
 // Extents as i64 vector; from and to are dimensions.

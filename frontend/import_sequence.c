@@ -460,7 +460,7 @@ static bool concat_known(struct import_node *n, struct items *s, bool new_axis)
     for (int i = 0; new_axis && i < s->num; i++)
         if (!(s->v[i] = unsqueezed(n, s->v[i], axis)))
             return false;
-    return node_bind(n, 0, irb_concat(&n->b, s->v, s->num, axis));
+    return node_bind(n, 0, node_concat(n, s->v, s->num, (int)axis));
 }
 
 bool import_ConcatFromSequence(struct import_node *n)

@@ -7,6 +7,7 @@ Every model is compiled once. For each size it runs on the simulator and on the 
 values that numpy gives. What the program cannot take must end with a message of its own.
 """
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -46,6 +47,7 @@ def padded(x, pads, mode, **more):
 RNG = np.random.default_rng(5)
 W = RNG.standard_normal((6, 5)).astype("f")
 K = RNG.standard_normal((4, 3, 3, 3)).astype("f")
+LSTM_W, LSTM_R = RNG.standard_normal((2, 12, 4)).astype("f"), RNG.standard_normal((2, 12, 3)).astype("f")
 
 
 def i64(*v):
@@ -77,6 +79,30 @@ CASES = {
     "conv_batch": (model([("Conv", ["x", "k"], ["c"], {"pads": [1, 1, 1, 1]}), ("Relu", ["c"], ["r"]), ("GlobalAveragePool", ["r"], ["g"]), ("Flatten", ["g"], ["y"])],
                          [("x", ow.FLOAT, ["N", 3, 6, 6])], [("y", ow.FLOAT, ["N", 4])], {"k": K}),
                    ["--shape", "x=1..5x3x6x6"], [(1,), (5,), (2,)], lambda n: [RNG.standard_normal((n, 3, 6, 6)).astype("f")], None),
+    # K, rows and columns of a product of two operands of run time; groups and tiles that are not full.
+    "matmul_open": (model([("Transpose", ["b"], ["bt"]), ("MatMul", ["a", "bt"], ["p"]), ("MatMul", ["p", "b"], ["y"])],
+                          [("a", ow.FLOAT, ["N", "K"]), ("b", ow.FLOAT, ["M", "K"])], [("p", ow.FLOAT, ["N", "M"]), ("y", ow.FLOAT, ["N", "K"])]),
+                    ["--shape", "N=1..40", "--shape", "M=1..70", "--shape", "K=1..150"], [(1, 1, 1), (40, 70, 150), (3, 33, 65), (17, 5, 64)],
+                    lambda n, m, k: [RNG.standard_normal((n, k)).astype("f"), RNG.standard_normal((m, k)).astype("f")],
+                    lambda a, b: [(a.astype("d") @ b.T).astype("f"), (a.astype("d") @ b.T @ b).astype("f")]),
+    "matmul_batches": (model([("MatMul", ["a", "b"], ["y"])], [("a", ow.FLOAT, ["B", 2, "N", 5]), ("b", ow.FLOAT, ["B", 2, 5, "M"])], [("y", ow.FLOAT, None)]),
+                       ["--shape", "B=1..3", "--shape", "N=1..4", "--shape", "M=1..6"], [(3, 4, 6), (1, 1, 1), (2, 3, 5)],
+                       lambda k, n, m: [RNG.standard_normal((k, 2, n, 5)).astype("f"), RNG.standard_normal((k, 2, 5, m)).astype("f")],
+                       lambda a, b: [np.matmul(a.astype("d"), b).astype("f")]),
+    "conv_open": (model([("Conv", ["x", "k"], ["y"], {"pads": [1, 1, 1, 1]}), ("Conv", ["y", "k2"], ["z"], {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+                         ("Conv", ["y", "k2"], ["v"], {"dilations": [1, 2]})],
+                        [("x", ow.FLOAT, ["N", 3, "H", "W"])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None), ("v", ow.FLOAT, None)],
+                        {"k": K, "k2": np.concatenate([K, K[:, :1]], 1)}),
+                  ["--shape", "x=1..2x3x3..12x5..40"], [(2, 12, 40), (1, 3, 5), (1, 7, 8), (2, 4, 11)],
+                  lambda n, h, w: [RNG.standard_normal((n, 3, h, w)).astype("f")], None),
+    "concat_open": (model([("Concat", ["a", "b", "c", "a"], ["y"], {"axis": 1})], [("a", ow.FLOAT, ["N", "P"]), ("b", ow.FLOAT, ["N", 2]), ("c", ow.FLOAT, ["N", "Q"])],
+                          [("y", ow.FLOAT, None)]),
+                    ["--shape", "N=1..3", "--shape", "P=0..4", "--shape", "Q=0..5"], [(3, 4, 5), (1, 0, 2), (2, 1, 0), (2, 0, 0)],
+                    lambda n, p, q: [RNG.standard_normal((n, p)).astype("f"), RNG.standard_normal((n, 2)).astype("f"), RNG.standard_normal((n, q)).astype("f")],
+                    lambda a, b, c: [np.concatenate([a, b, c, a], 1)]),
+    "lstm": (model([("LSTM", ["x", "w", "r"], ["y", "h"], {"hidden_size": 3, "direction": "bidirectional"})], [("x", ow.FLOAT, ["T", "N", 4])],
+                   [("y", ow.FLOAT, None), ("h", ow.FLOAT, None)], {"w": LSTM_W, "r": LSTM_R}),
+             ["--shape", "x=1..6x1..4x4"], [(6, 4), (1, 1), (3, 2)], lambda t, n: [RNG.standard_normal((t, n, 4)).astype("f")], None),
     "reshape": (model([("Shape", ["x"], ["s"]), ("Gather", ["s", "zero"], ["n"]), ("Unsqueeze", ["n", "zero1"], ["n1"]), ("Concat", ["n1", "rest"], ["to"], {"axis": 0}),
                        ("Reshape", ["x", "to"], ["y"]), ("Reshape", ["x", "flat"], ["z"]), ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}), ("Reshape", ["t", "flat"], ["u"])],
                       [("x", ow.FLOAT, ["N", "M", 4])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None), ("u", ow.FLOAT, None)],
@@ -129,6 +155,49 @@ def conv_reference(x):
     return [np.maximum(out, 0).mean((2, 3)).astype("f")]
 
 
+def conv(x, k, pads, stride=1, dilation=(1, 1)):
+    """pads: before and after of both dimensions."""
+    x = np.pad(x.astype("d"), ((0, 0), (0, 0), pads[0], pads[1]))
+    h, w = ((x.shape[2 + i] - dilation[i] * (k.shape[2 + i] - 1) - 1) // stride + 1 for i in range(2))
+    out = np.zeros((x.shape[0], k.shape[0], h, w))
+    for i in range(k.shape[2]):
+        for j in range(k.shape[3]):
+            part = x[:, :, i * dilation[0]:, j * dilation[1]:][:, :, :(h - 1) * stride + 1:stride, :(w - 1) * stride + 1:stride]
+            out += np.einsum("nchw,oc->nohw", part, k[:, :, i, j].astype("d"))
+    return out.astype("f")
+
+
+def conv_open_reference(x):
+    k2 = np.concatenate([K, K[:, :1]], 1)
+    y = conv(x, K, ((1, 1), (1, 1)))
+    total = [max((-(-e // 2) - 1) * 2 + 3 - e, 0) for e in y.shape[2:]]
+    return [y, conv(y, k2, [(t // 2, t - t // 2) for t in total], 2), conv(y, k2, ((0, 0), (0, 0)), 1, (1, 2))]
+
+
+def lstm_reference(x):
+    """Gates i, o, f, c; forwards and backwards."""
+    steps, batch = x.shape[:2]
+    out, last = np.zeros((steps, 2, batch, 3)), np.zeros((2, batch, 3))
+    for d in range(2):
+        h, c = np.zeros((batch, 3)), np.zeros((batch, 3))
+        for t in range(steps)[::-1 if d else 1]:
+            i, o, f, g = np.split(x[t] @ LSTM_W[d].T.astype("d") + h @ LSTM_R[d].T, 4, 1)
+            i, o, f = (1 / (1 + np.exp(-v)) for v in (i, o, f))
+            c = f * c + i * np.tanh(g)
+            out[t, d] = h = o * np.tanh(c)
+        last[d] = h
+    return [out.astype("f"), last.astype("f")]
+
+
+REFERENCES = {"conv_batch": conv_reference, "conv_open": conv_open_reference, "lstm": lstm_reference}
+# Multiplications that a run counts, from its inputs: those of the extents that it has.
+MACS = {
+    "matmul_open": lambda a, b: 2 * a.shape[0] * a.shape[1] * b.shape[0],
+    "matmul_batches": lambda a, b: a.size * b.shape[3],
+    "matmul": lambda x: x.size * 5,
+}
+
+
 def value_info(name, elem, dims):
     shape = [] if dims is None else [(2, [(1, [(2, d)] if isinstance(d, str) else [(1, d)]) for d in dims])]
     return [(1, name), (2, [(1, [(1, elem)] + shape)])]
@@ -159,7 +228,12 @@ def check_case(checks, name, folder):
         x = feeds(*size)
         data = os.path.join(folder, name + "x".join(map(str, size)))
         write_data(data, "input", x)
-        write_data(data, "output", (reference or conv_reference)(*x))
+        write_data(data, "output", (reference or REFERENCES[name])(*x))
+        if name in MACS:
+            checks.run("bitlet-isa-sim", binary, "--inputs", data, "--stats", data + ".json")
+            with open(data + ".json", encoding="utf-8") as f:
+                count = sum(layer["macs"] for layer in json.load(f)["layers"])
+            checks.note(count == MACS[name](*x), "%s %s: multiplications" % (name, size), "%d, expected are %d" % (count, MACS[name](*x)))
         for words in (["bitlet-isa-sim", binary], ["onnx-eval", path] + options):
             status, text = checks.run(*words, "--inputs", data, "--expect", data)
             checks.note(status == 0, "%s %s %s" % (name, size, words[0]), text)

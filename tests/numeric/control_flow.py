@@ -100,6 +100,7 @@ def loops():
         {"n": scalar(4)},
     )
     out["Loop growing"] = case([node("Loop", ["n", "", "v0"], ["y"], body=loop_body([node("Identity", ["go_on"], ["c"]), node("Concat", ["v", "x"], ["next"], axis=0)], [("v", FLOAT, None)], ["c", "next"]))], {"v0": V, "x": W[1].copy()}, {"y": np.concatenate([V, W[1], W[1], W[1]])}, {"n": scalar(3)})
+    out.update(open_types())
     inner = ow.graph([node("Identity", ["go2"], ["c2"]), node("Cast", ["i"], ["fi"], to=FLOAT), node("Cast", ["k"], ["fk"], to=FLOAT), node("Mul", ["fi", "fk"], ["t"]), node("MatMul", ["u", "w"], ["uw"]), node("Add", ["uw", "t"], ["un"])], [("k", INT, []), ("go2", BOOL, []), ("u", FLOAT, [4])], [("c2", BOOL, []), ("un", FLOAT, [4])])
     v = V.astype(np.float64)
     for i in range(3):
@@ -118,6 +119,28 @@ def loops():
     for i in range(4):
         v = v @ W if i % 2 else -v
     out["If in a Loop"] = case([node("Loop", ["n", "", "v0"], ["y"], body=loop_body(odd, vec, ["c", "next"]))], {"v0": V, "n": scalar(4)}, {"y": v.astype(F)}, {"two": scalar(2), "w": W})
+    return out
+
+
+def open_types():
+    """Carried values and results whose extents only the program knows."""
+    out = {}
+    x = W[1].copy()
+    grow = [node("Identity", ["go_on"], ["c"]), node("Concat", ["v", "x"], ["next"], axis=0), node("ReduceSum", ["next"], ["sum"], keepdims=0)]
+    body = loop_body(grow, [("v", FLOAT, None)], ["c", "next", "sum"])
+    for n in (0, 1, 3):
+        want = np.concatenate([V] + [x] * n)
+        sums = np.array([np.concatenate([V] + [x] * k).sum() for k in range(1, n + 1)], F)
+        out[f"Loop growing, count of run time {n}"] = open_case([node("Loop", ["n", "", "v0"], ["y", "all"], body=body)], {"n": scalar(n), "v0": V, "x": x}, {"y": want, "all": sums}, (["k"], ["m"]))
+    # The elements are of one extent, which the body computes.
+    stack = loop_body([node("Identity", ["go_on"], ["c"]), node("Slice", ["v0", "zero", "len"], ["s"]), node("Add", ["s", "v"], ["t"])], [("v", FLOAT, [1])], ["c", "v", "t"])
+    for n, size in ((3, 2), (2, 4), (1, 1)):
+        want = np.stack([V[:size] + F(1)] * n)
+        out[f"Loop stacks elements of {size}"] = open_case([node("Loop", ["n", "", "one"], ["y", "all"], body=stack)], {"n": scalar(n), "v0": V, "len": np.array([size], I)}, {"y": np.array([1], F), "all": want}, ([1], ["k", "m"]), {"zero": np.array([0], I), "one": np.array([1], F)})
+    branches = {"then_branch": ow.graph([node("Concat", ["v0", "x"], ["t1"], axis=0)], [], [("t1", FLOAT, None)]), "else_branch": ow.graph([node("Slice", ["v0", "zero", "len"], ["e1"])], [], [("e1", FLOAT, None)])}
+    for go, size in ((True, 1), (False, 3), (False, 0)):
+        want = np.concatenate([V, x]) if go else V[:size]
+        out[f"If of two extents {go} {size}"] = open_case([node("If", ["go"], ["y"], **branches), node("Shape", ["y"], ["k"])], {"go": scalar(go, B), "v0": V, "x": x, "len": np.array([size], I)}, {"y": want, "k": np.array(want.shape, I)}, (["n"], [1]), {"zero": np.array([0], I)})
     return out
 
 
