@@ -212,21 +212,31 @@ static const char *shape_hint(const struct importer *imp, const struct ir_type *
 
 #define OPEN_DIM_MAX 1024
 #define OPEN_ELEMS_MAX (INT64_C(1) << 24)
+// A batch alone multiplies all of the model's memory and instructions.
+#define OPEN_BATCH_MAX 16
+#define OPEN_BATCH_ELEMS_MAX (INT64_C(1) << 20)
 
 // Bounds for the extents that have no value: all the same, and not so large that the input would
 // be very large.
-static void open_extents(const struct importer *imp, struct ir_type *t, int64_t *least)
+static void open_extents(const struct importer *imp, struct ir_type *t, int64_t *least,
+                         int64_t most, int64_t most_elems)
 {
     int64_t given = imp->opt ? imp->opt->max_dim : 0;
     for (int i = 0; i < t->rank; i++)
         least[i] = t->dim[i] < 0 ? 0 : least[i];
-    for (int64_t bound = given ? given : OPEN_DIM_MAX;; bound /= 2) {
+    for (int64_t bound = given ? given : most;; bound /= 2) {
         for (int i = 0; i < t->rank; i++)
             t->dim[i] = least[i] == 0 ? bound : t->dim[i];
         int64_t elems = dims_elems(t->dim, t->rank);
-        if (given || bound <= 1 || (elems >= 0 && elems <= OPEN_ELEMS_MAX))
+        if (given || bound <= 1 || (elems >= 0 && elems <= most_elems))
             return;
     }
+}
+
+// Whether the first dimension alone has no value.
+static bool is_lone_batch(const struct importer *imp, const struct ir_type *t, int unknown)
+{
+    return unknown == 1 && t->dim[0] < 0 && t->rank > 1 && (!imp->opt || imp->opt->max_dim == 0);
 }
 
 static bool resolve_dims(struct importer *imp, const char *name,
@@ -247,12 +257,16 @@ static bool resolve_dims(struct importer *imp, const char *name,
         unknown += t->dim[i] < 0;
     }
     hint = shape_hint(imp, t);
-    if (unknown == 1 && t->dim[0] < 0 && t->rank > 1 && imp->opt && imp->opt->max_dim == 0) {
-        diag_note(imp->diag, loc, "the batch is symbolic, 1 is assumed; --shape %s=%s sets it",
+    bool batch = is_lone_batch(imp, t, unknown);
+    if (batch && imp->closed_batch) {
+        diag_note(imp->diag, loc,
+                  "the batch is symbolic; operators of the model need it when compiling, 1 is "
+                  "assumed; --shape %s=%s sets it",
                   name, hint);
         t->dim[0] = 1;
     } else if (unknown > 0) {
-        open_extents(imp, t, least);
+        open_extents(imp, t, least, batch ? OPEN_BATCH_MAX : OPEN_DIM_MAX,
+                     batch ? OPEN_BATCH_ELEMS_MAX : OPEN_ELEMS_MAX);
         diag_note(
             imp->diag, loc,
             "%d of the %d dimensions have no value, their extents are taken from the input at "
@@ -783,36 +797,66 @@ static bool load_model(struct importer *imp, struct io_map *map)
     return true;
 }
 
+static bool has_lone_batch(const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_input; i++) {
+        const Onnx__TypeProto *t = g->input[i]->type;
+        const Onnx__TensorShapeProto *s = t && t->tensor_type ? t->tensor_type->shape : NULL;
+        if (s && s->n_dim > 1 && !(s->dim[0]->has_dim_value && s->dim[0]->dim_value >= 0))
+            return true;
+    }
+    return false;
+}
+
+static struct ir_module *import_graph(struct importer *imp)
+{
+    const Onnx__GraphProto *g = imp->model->graph;
+    struct import_scope scope = {
+        .graph = g, .opsets = imp->model->opset_import, .num_opsets = imp->model->n_opset_import};
+    imp->scope = &scope;
+    if (!check_versions(imp))
+        return NULL;
+    importer_find_independent(imp, g->node, g->n_node);
+    imp->module = ir_module_create(imp->arena);
+    imp->module->locs = imp->locs;
+    imp->module->source = arena_strdup(imp->arena, imp->path);
+    imp->graph = imp->module->main = ir_graph_create(imp->module, "main");
+    bool ok = import_initializers(imp, g);
+    ok = import_inputs(imp, g) && ok;
+    if (!ok || !importer_nodes(imp, g->node, g->n_node, -1) || !import_outputs(imp, g))
+        return NULL;
+    imp->module->level = IR_L_IMPORTED;
+    return imp->module;
+}
+
+static void hear_nothing(void *user, enum diag_severity sev, enum diag_id id, const char *message)
+{
+    (void)user;
+    (void)sev;
+    (void)id;
+    (void)message;
+}
+
+// Whether every node can do with a batch that only the program knows: tried without a word.
+static bool batch_may_be_open(const struct importer *imp)
+{
+    struct importer trial = *imp;
+    trial.diag = diag_create(imp->arena, imp->locs);
+    diag_set_sink(trial.diag, hear_nothing, NULL);
+    return import_graph(&trial) != NULL;
+}
+
 struct ir_module *onnx_import(const char *path, const struct onnx_import_options *o,
                               struct io_map *map, struct arena *a, struct loc_table *locs,
                               struct diag *d)
 {
-    struct import_scope scope = {0};
-    struct importer imp = {.arena = a,
-                           .diag = d,
-                           .locs = locs,
-                           .path = path,
-                           .base_dir = dir_of(path, a),
-                           .opt = o,
-                           .scope = &scope};
+    struct importer imp = {
+        .arena = a, .diag = d, .locs = locs, .path = path, .base_dir = dir_of(path, a), .opt = o};
     if (!load_model(&imp, map))
         return NULL;
-    scope.graph = imp.model->graph;
-    scope.opsets = imp.model->opset_import;
-    scope.num_opsets = imp.model->n_opset_import;
-    if (!check_versions(&imp))
-        return NULL;
-    const Onnx__GraphProto *g = imp.model->graph;
-    importer_find_independent(&imp, g->node, g->n_node);
-    imp.module = ir_module_create(a);
-    imp.module->locs = locs;
-    imp.module->source = arena_strdup(a, path);
-    imp.graph = imp.module->main = ir_graph_create(imp.module, "main");
-    bool ok = import_initializers(&imp, g);
-    ok = import_inputs(&imp, g) && ok;
-    if (!ok || !importer_nodes(&imp, g->node, g->n_node, -1) || !import_outputs(&imp, g))
-        return NULL;
-    io_map_release(map);
-    imp.module->level = IR_L_IMPORTED;
-    return imp.module;
+    imp.closed_batch = has_lone_batch(imp.model->graph) && !batch_may_be_open(&imp);
+    struct ir_module *m = import_graph(&imp);
+    if (m)
+        io_map_release(map);
+    return m;
 }
