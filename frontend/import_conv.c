@@ -47,26 +47,14 @@ static struct ir_value *pad_open(struct import_node *n, struct ir_value *x, stru
                      irb_const_like(b, x->type.dtype, 0));
 }
 
-// The number of windows along a spatial dimension whose extent is known only at run time.
-static struct ir_value *count_windows(struct import_node *n, struct ir_value *x,
-                                      const struct window *w, int i)
-{
-    int64_t reach = (w->kernel[i] - 1) * w->dilations[i] + 1, s = w->strides[i];
-    struct ir_value *span =
-        node_plus(n, x->type.sym[2 + i], w->pads[i] + w->pads[w->spatial + i] - reach + s);
-    return irb_binary(&n->b, BFN_div, irb_binary(&n->b, BFN_max, span, node_i64(n, 0)),
-                      node_i64(n, s));
-}
-
 static bool conv_open(struct import_node *n, struct window *w)
 {
     struct ir_value *x = n->in[0], *extent[WINDOW_DIMS_MAX] = {NULL};
     for (int i = 0; x && i < w->spatial; i++)
         if (x->type.sym[2 + i] && w->same && w->strides[i] > 1)
             x = pad_open(n, x, w, i);
-    for (int i = 0; x && i < w->spatial; i++)
-        if (x->type.sym[2 + i] && !(extent[i] = count_windows(n, x, w, i)))
-            return false;
+    if (!window_extents(n, x, w, extent))
+        return false;
     return node_bind(n, 0,
                      irb_conv_to(&n->b, x, n->in[1], node_in(n, 2), w->spatial, w->strides,
                                  w->dilations, w->pads, node_int(n, "group", 1), extent));

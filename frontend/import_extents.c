@@ -129,10 +129,12 @@ static const char *const any_dimension[] = {
     "Where",
     "Xor",
 };
-// Operators that look at the extents of all dimensions but the first.
-static const char *const batch_alone[] = {
-    "AveragePool", "BatchNormalization", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "MaxPool",
+// Operators that look at the extents of channels alone, and of all dimensions but the first.
+static const char *const but_channels[] = {
+    "AveragePool",   "BatchNormalization",    "GlobalAveragePool",
+    "GlobalMaxPool", "InstanceNormalization", "MaxPool",
 };
+static const char *const batch_alone[] = {"Flatten"};
 
 static bool is_listed(const char *const *list, size_t num, const char *op)
 {
@@ -148,6 +150,8 @@ bool node_takes_extents(struct import_node *n)
     uint32_t allowed = 0;
     if (is_listed(any_dimension, sizeof(any_dimension) / sizeof(*any_dimension), op))
         return true;
+    if (is_listed(but_channels, sizeof(but_channels) / sizeof(*but_channels), op))
+        allowed = ~2u;
     if (is_listed(batch_alone, sizeof(batch_alone) / sizeof(*batch_alone), op))
         allowed = 1;
     for (int i = 0; i < n->num_in; i++)

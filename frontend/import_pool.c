@@ -71,7 +71,46 @@ static bool pool_window(struct import_node *n, struct window *w)
 static struct ir_value *pool(struct import_node *n, enum reduce_fn fn, struct ir_value *x,
                              const struct window *w)
 {
-    return irb_pool(&n->b, fn, x, w->spatial, w->kernel, w->strides, w->dilations, w->pads);
+    struct ir_value *extent[WINDOW_DIMS_MAX] = {NULL};
+    if (!window_extents(n, x, w, extent))
+        return NULL;
+    return irb_pool_to(&n->b, fn, x, w->spatial, w->kernel, w->strides, w->dilations, w->pads,
+                       extent);
+}
+
+// Whether some spatial extent is known only at run time; *ok false: this is reported as what the
+// operator cannot do.
+static bool is_open(struct import_node *n, const struct window *w, bool positions, bool *ok)
+{
+    bool open = false, moves = node_int(n, "ceil_mode", 0) != 0 || positions;
+    for (int i = 0; i < w->spatial; i++)
+        if (n->in[0]->type.sym[2 + i]) {
+            open = true;
+            moves |= w->same && w->strides[i] > 1;
+        }
+    *ok = !open || !moves ||
+          node_error(n, DIAG_ONNX_DYNAMIC,
+                     "spatial extents of %s must be known when compiling for %s; fix them with "
+                     "--shape",
+                     node_type_text(n, 0),
+                     positions ? "positions of the largest elements"
+                               : "ceil_mode, and for auto_pad SAME with strides");
+    return open;
+}
+
+// Sums of windows divided by how many elements they have: sums over ones.
+static struct ir_value *open_average(struct import_node *n, struct ir_value *x,
+                                     const struct window *w)
+{
+    struct ir_value *sum = pool(n, RFN_sum, x, w);
+    double taps = 1;
+    for (int i = 0; i < w->spatial; i++)
+        taps *= (double)w->kernel[i];
+    if (!sum || node_int(n, "count_include_pad", 0) != 0)
+        return node_with_scalar(n, BFN_div, sum, taps);
+    struct ir_value *one = irb_const_like(&n->b, x->type.dtype, 1);
+    struct ir_value *count = pool(n, RFN_sum, irb_broadcast_to(&n->b, one, &x->type), w);
+    return irb_binary(&n->b, BFN_div, sum, count);
 }
 
 bool import_AveragePool(struct import_node *n)
@@ -80,7 +119,11 @@ bool import_AveragePool(struct import_node *n)
     if (!pool_window(n, &w))
         return false;
     enum dtype t = n->in[0]->type.dtype;
-    struct ir_value *sum = pool(n, RFN_sum, node_convert(n, n->in[0], node_wide_type(t)), &w);
+    struct ir_value *x = node_convert(n, n->in[0], node_wide_type(t));
+    bool ok;
+    if (is_open(n, &w, false, &ok))
+        return ok && x && node_bind(n, 0, node_convert(n, open_average(n, x, &w), t));
+    struct ir_value *sum = pool(n, RFN_sum, x, &w);
     if (!sum)
         return false;
     struct ir_value *sizes = window_sizes(n, &w, sum, node_int(n, "count_include_pad", 0) != 0);
@@ -124,7 +167,11 @@ static struct ir_value *max_positions(struct import_node *n, const struct window
 bool import_MaxPool(struct import_node *n)
 {
     struct window w;
-    if (!pool_window(n, &w) || !node_bind(n, 0, pool(n, RFN_max, n->in[0], &w)))
+    bool ok;
+    if (!pool_window(n, &w))
+        return false;
+    is_open(n, &w, node_has_output(n, 1), &ok);
+    if (!ok || !node_bind(n, 0, pool(n, RFN_max, n->in[0], &w)))
         return false;
     return !node_has_output(n, 1) || node_bind(n, 1, max_positions(n, &w));
 }

@@ -1,5 +1,7 @@
 #include "import_window.h"
 
+#include "import_extents.h"
+
 #include <string.h>
 
 // Bounds every number, so that products of two stay far inside 64 bits.
@@ -118,4 +120,21 @@ bool window_place(struct import_node *n, struct window *w, const int64_t *extent
                               i, (long long)w->kernel[i], (long long)w->dilations[i]);
     }
     return true;
+}
+
+bool window_extents(struct import_node *n, const struct ir_value *x, const struct window *w,
+                    struct ir_value **extent)
+{
+    struct ir_builder *b = &n->b;
+    for (int i = 0; x && i < w->spatial; i++) {
+        int64_t s = w->strides[i], more = w->pads[i] + w->pads[w->spatial + i] - reach(w, i) + s;
+        extent[i] = NULL;
+        if (!x->type.sym[2 + i])
+            continue;
+        struct ir_value *span = node_plus(n, x->type.sym[2 + i], more);
+        span = irb_binary(b, BFN_max, span, node_i64(n, 0));
+        if (!(extent[i] = irb_binary(b, BFN_div, span, node_i64(n, s))))
+            return false;
+    }
+    return x != NULL;
 }

@@ -33,4 +33,9 @@ int64_t window_count(const struct window *w, int i, int64_t extent);
 bool window_ints(struct import_node *n, const char *name, int count, int64_t low, int64_t dflt,
                  int64_t *out);
 
+// The number of windows along the spatial dimensions of x whose extents are known only at run time,
+// NULL for others. The pads are those of w.
+bool window_extents(struct import_node *n, const struct ir_value *x, const struct window *w,
+                    struct ir_value **extent);
+
 #endif

@@ -32,32 +32,48 @@ static bool ends_with(const char *s, const char *end)
 
 // ---- Arrays that hold one or several samples
 
-// How many samples t holds for an input of that type; 0: it does not fit.
-static int64_t samples_in(const struct tensor *t, const struct ir_type *type)
+// Whether the input's extent along axis is that of the data.
+static bool is_open(const struct ir_value *input, int axis)
 {
+    for (const struct ir_use *u = input->uses; u; u = u->next)
+        if (u->op->op == IR_OP_INPUT_EXTENT && ir_int(u->op, IR_A_axis, 0) == axis)
+            return true;
+    return false;
+}
+
+// How many samples t holds for an input, and their extents; 0: it does not fit. Of a batch that is
+// as large as its data all is one sample, unless that is too large.
+static int64_t samples_in(const struct tensor *t, const struct ir_value *input, int64_t *dim)
+{
+    const struct ir_type *type = &input->type;
     if (t->dtype != type->dtype)
         return 0;
     int extra = t->rank - type->rank;
     if (extra != 0 && extra != 1)
         return 0;
-    for (int d = extra ? 0 : 1; d < type->rank; d++)
-        if (t->dim[d + extra] != type->dim[d])
+    for (int d = 0; d < type->rank; d++) {
+        bool open = is_open(input, d) && t->dim[d + extra] < type->dim[d];
+        dim[d] = open ? t->dim[d + extra] : type->dim[d];
+        if ((d > 0 || extra) && t->dim[d + extra] != dim[d])
             return 0;
+    }
     if (extra)
         return t->dim[0];
     if (type->rank == 0)
         return 1;
-    return type->dim[0] > 0 && t->dim[0] % type->dim[0] == 0 ? t->dim[0] / type->dim[0] : 0;
+    if (is_open(input, 0) && t->dim[0] > type->dim[0])
+        dim[0] = 1;
+    return dim[0] > 0 && t->dim[0] % dim[0] == 0 ? t->dim[0] / dim[0] : 0;
 }
 
-static const struct tensor *sample_of(const struct tensor *t, const struct ir_type *type, int64_t i,
-                                      struct arena *a)
+static const struct tensor *sample_of(const struct tensor *t, const struct ir_value *input,
+                                      int64_t i, struct arena *a)
 {
     struct tensor *s = ARENA_NEW(a, struct tensor);
-    s->dtype = type->dtype;
-    s->rank = type->rank;
-    memcpy(s->dim, type->dim, sizeof type->dim);
-    s->data = (char *)t->data + (size_t)i * ir_type_bytes(type);
+    s->dtype = t->dtype;
+    s->rank = input->type.rank;
+    samples_in(t, input, s->dim);
+    s->data = (char *)t->data + (size_t)i * tensor_bytes(s);
     return s;
 }
 
@@ -73,9 +89,9 @@ static bool misfit(struct source *s, const char *path, const struct ir_value *in
 // One array for every input; all hold the same number of samples.
 static bool tell_arrays(struct source *s, const char *path, const struct tensor *const *arrays)
 {
-    int64_t count = -1;
+    int64_t count = -1, dim[IR_MAX_RANK];
     for (int i = 0; i < s->g->num_inputs; i++) {
-        int64_t n = samples_in(arrays[i], &s->g->inputs[i]->type);
+        int64_t n = samples_in(arrays[i], s->g->inputs[i], dim);
         if (n == 0)
             return misfit(s, path, s->g->inputs[i], arrays[i]);
         if (count >= 0 && n != count)
@@ -89,7 +105,7 @@ static bool tell_arrays(struct source *s, const char *path, const struct tensor 
         ARENA_ARRAY(s->arena, (size_t)s->g->num_inputs + 1, const struct tensor *);
     for (int64_t k = 0; k < count; k++) {
         for (int i = 0; i < s->g->num_inputs; i++)
-            inputs[i] = sample_of(arrays[i], &s->g->inputs[i]->type, k, s->arena);
+            inputs[i] = sample_of(arrays[i], s->g->inputs[i], k, s->arena);
         if (!s->fn(s->user, inputs))
             return false;
         s->samples++;

@@ -10,8 +10,8 @@ const char *host_expect_extents(const int64_t *real, int64_t n, const int64_t *w
 const char *host_sequence_at_within(struct host_memory *m, struct tensor *y, int64_t *extent,
                                     int64_t num, const struct tensor_list *s,
                                     const int64_t *position);
-const char *host_sequence_concat_within(struct tensor *y, int64_t *extent, int64_t num,
-                                        const struct tensor_list *s, int64_t axis,
+const char *host_sequence_concat_within(struct host_memory *m, struct tensor *y, int64_t *extent,
+                                        int64_t num, const struct tensor_list *s, int64_t axis,
                                         int64_t new_axis);
 const char *host_optional_get_within(struct host_memory *m, struct tensor *y, int64_t *extent,
                                      int64_t num, const struct tensor_list *o);

@@ -111,16 +111,21 @@ const char *host_sequence_length(int64_t *y, const struct tensor_list *s)
 }
 
 // As host_sequence_concat, into the larger y.
-const char *host_sequence_concat_within(struct tensor *y, int64_t *extent, int64_t num,
-                                        const struct tensor_list *s, int64_t axis, int64_t new_axis)
+const char *host_sequence_concat_within(struct host_memory *m, struct tensor *y, int64_t *extent,
+                                        int64_t num, const struct tensor_list *s, int64_t axis,
+                                        int64_t new_axis)
 {
-    static const char misfit[] =
-        "the elements do not join, or not in the room there is (--max-dim)";
+    static _Thread_local char misfit[240];
     int64_t along = 0;
     if (axis < 0 || axis >= y->rank || num < y->rank || s->num == 0)
         return s->num == 0 ? "there is nothing to concatenate" : "the axis lies outside the result";
     for (int64_t k = 0; k < s->num; k++) {
         const struct tensor *x = s->item[k];
+        snprintf(misfit, sizeof misfit,
+                 "element %lld, %.60s, does not join with those before it, or not in the room of "
+                 "%.60s (--max-dim)",
+                 (long long)k, tensor_type_text(x->dtype, x->dim, x->rank, m->arena),
+                 tensor_type_text(y->dtype, y->dim, y->rank, m->arena));
         if (x->dtype != y->dtype || x->rank != y->rank - (new_axis ? 1 : 0))
             return misfit;
         struct tensor to = *y;

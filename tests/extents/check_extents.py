@@ -95,6 +95,12 @@ CASES = {
                         {"k": K, "k2": np.concatenate([K, K[:, :1]], 1)}),
                   ["--shape", "x=1..2x3x3..12x5..40"], [(2, 12, 40), (1, 3, 5), (1, 7, 8), (2, 4, 11)],
                   lambda n, h, w: [RNG.standard_normal((n, 3, h, w)).astype("f")], None),
+    "pools_open": (model([("MaxPool", ["x"], ["m"], {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1]}),
+                          ("AveragePool", ["x"], ["a"], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}),
+                          ("AveragePool", ["x"], ["b"], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}),
+                          ("GlobalAveragePool", ["x"], ["g"])],
+                         [("x", ow.FLOAT, ["N", 2, "H", "W"])], [(k, ow.FLOAT, None) for k in "mabg"]),
+                   ["--shape", "x=1..2x2x2..9x2..11"], [(2, 9, 11), (1, 2, 2), (1, 5, 4)], lambda n, h, w: [RNG.standard_normal((n, 2, h, w)).astype("f")], None),
     "concat_open": (model([("Concat", ["a", "b", "c", "a"], ["y"], {"axis": 1})], [("a", ow.FLOAT, ["N", "P"]), ("b", ow.FLOAT, ["N", 2]), ("c", ow.FLOAT, ["N", "Q"])],
                           [("y", ow.FLOAT, None)]),
                     ["--shape", "N=1..3", "--shape", "P=0..4", "--shape", "Q=0..5"], [(3, 4, 5), (1, 0, 2), (2, 1, 0), (2, 0, 0)],
@@ -174,6 +180,19 @@ def conv_open_reference(x):
     return [y, conv(y, k2, [(t // 2, t - t // 2) for t in total], 2), conv(y, k2, ((0, 0), (0, 0)), 1, (1, 2))]
 
 
+def windows(x, kernel, pads, strides, fill, over):
+    x = np.pad(x, ((0, 0), (0, 0)) + pads, constant_values=fill)
+    view = np.lib.stride_tricks.sliding_window_view(x, kernel, (2, 3))
+    return over(view[:, :, ::strides[0], ::strides[1]], axis=(4, 5))
+
+
+def pools_reference(x):
+    square, ones = ((1, 1), (1, 1)), np.ones(x.shape, "f")
+    total = windows(x, (3, 3), square, (1, 1), 0, np.sum)
+    return [windows(x, (3, 2), ((1, 1), (0, 1)), (2, 1), -np.inf, np.max), total / windows(ones, (3, 3), square, (1, 1), 0, np.sum), total / np.float32(9),
+            x.mean((2, 3), keepdims=True)]
+
+
 def lstm_reference(x):
     """Gates i, o, f, c; forwards and backwards."""
     steps, batch = x.shape[:2]
@@ -189,7 +208,7 @@ def lstm_reference(x):
     return [out.astype("f"), last.astype("f")]
 
 
-REFERENCES = {"conv_batch": conv_reference, "conv_open": conv_open_reference, "lstm": lstm_reference}
+REFERENCES = {"conv_batch": conv_reference, "conv_open": conv_open_reference, "pools_open": pools_reference, "lstm": lstm_reference}
 # Multiplications that a run counts, from its inputs: those of the extents that it has.
 MACS = {
     "matmul_open": lambda a, b: 2 * a.shape[0] * a.shape[1] * b.shape[0],
