@@ -1,0 +1,513 @@
+"""Operators of the default domain at the edges of their specification, against numpy.
+
+    op_cases.py --bin BUILD/bin [-k NAME]
+
+Each case is run by the reference evaluator and by compiler and simulator. Ends with "N passed, N failed".
+"""
+
+import argparse
+import concurrent.futures
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: numpy is not there")
+    sys.exit(77)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tools"))
+import onnx_write as ow  # noqa: E402
+
+F, D, I, H = np.float32, np.float64, np.int64, np.float16
+NAN, INF = float("nan"), float("inf")
+RNG = np.random.default_rng(23)
+CASES = {}
+
+
+class Const:
+    """An operand that the model holds."""
+
+    def __init__(self, value, dtype=I):
+        self.value = np.asarray(value, dtype)
+
+
+def rnd(*shape, low=-2, high=2, dtype=F):
+    return RNG.uniform(low, high, shape).astype(dtype)
+
+
+def add(name, op, inputs, outputs, opset=25, tol=1e-5, through=None, **attrs):
+    """inputs: arrays, Const or None; outputs: arrays or None (not asked for)."""
+    assert name not in CASES, name
+    CASES[name] = (op, inputs, outputs, opset, tol, attrs)
+
+
+def build(op, inputs, outputs, opset, attrs):
+    names, feeds, init, results = [], [], {}, []
+    for i, v in enumerate(inputs):
+        name = "" if v is None else f"x{i}"
+        names.append(name)
+        if isinstance(v, Const):
+            init[name] = v.value
+        elif v is not None:
+            feeds.append((name, v))
+    for i, v in enumerate(outputs):
+        if v is not None:
+            results.append((f"y{i}", v))
+    info = [[(k, ow._NUMPY[str(v.dtype)], list(v.shape)) for k, v in side] for side in (feeds, results)]
+    node = ow.node(op, names, ["" if v is None else f"y{i}" for i, v in enumerate(outputs)], **attrs)
+    return ow.model([node], *info, init, opset=opset), [v for _, v in feeds], [v for _, v in results]
+
+
+def run(*args):
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return (os.path.basename(args[0]) + ": " + (done.stdout or "exit status %d" % done.returncode)) if done.returncode else ""
+
+
+def try_case(binaries, spec):
+    """What is wrong, or an empty text."""
+    op, inputs, outputs, opset, tol, attrs = spec
+    model, feeds, results = build(op, inputs, [None if v is None else np.asarray(v) for v in outputs], opset, attrs)
+    with tempfile.TemporaryDirectory() as folder:
+        file, binary = os.path.join(folder, "m.onnx"), os.path.join(folder, "m.blt")
+        with open(file, "wb") as f:
+            f.write(model)
+        arguments = []
+        for k, v in enumerate(feeds):
+            arguments += ["--inputs", os.path.join(folder, f"input_{k}.npy")]
+            np.save(arguments[-1], v)
+        for k, v in enumerate(results):
+            np.save(os.path.join(folder, f"output_{k}.npy"), v)
+        arguments += ["--expect", folder, "--rtol", str(tol), "--atol", str(tol)]
+        tools = [os.path.join(binaries, t) for t in ("onnx-eval", "bitletc", "bitlet-isa-sim")]
+        why = run(tools[0], file, *arguments)
+        compiled = run(tools[1], file, "-o", binary)
+        return why + (compiled or run(tools[2], binary, "--quiet", *arguments))
+
+
+# ---- Attention
+
+
+def softmax(x):
+    with np.errstate(all="ignore"):
+        e = np.exp(x - np.where(np.isneginf(x.max(-1, keepdims=True)), 0, x.max(-1, keepdims=True)))
+        s = e.sum(-1, keepdims=True)
+        return e / np.where(s == 0, 1, s)
+
+
+def attend(q, k, v, mask=None, past=None, causal=False, lengths=None, scale=None, cap=0):
+    """Y, present key and value, and the scores of the four modes; operands of four dimensions."""
+    q, k, v = (a.astype(D) for a in (q, k, v))
+    before = 0
+    if past is not None:
+        before = past[0].shape[2]
+        k, v = np.concatenate([past[0], k], 2), np.concatenate([past[1], v], 2)
+    kk, vv = (np.repeat(a, q.shape[1] // a.shape[1], 1) for a in (k, v))
+    s0 = (q @ kk.swapaxes(2, 3)) * (q.shape[3] ** -0.5 if scale is None else scale)
+    s1 = cap * np.tanh(s0 / cap) if cap else s0
+    bias = np.zeros(s0.shape)
+    rows, columns = np.arange(s0.shape[2])[:, None], np.arange(s0.shape[3])
+    if mask is not None:
+        short = s0.shape[3] - mask.shape[-1] if mask.shape[-1] > 1 else 0
+        wide = np.where(mask, 0.0, -INF) if mask.dtype == bool else mask.astype(D)
+        bias = bias + np.concatenate([wide, np.full(wide.shape[:-1] + (short,), -INF)], -1)
+    if lengths is not None:
+        bias[np.broadcast_to(columns >= lengths[:, None, None, None], bias.shape)] = -INF
+    if causal:
+        offset = np.full(len(q), before) if lengths is None else lengths - q.shape[2]
+        bias[np.broadcast_to(columns > rows + offset[:, None, None, None], bias.shape)] = -INF
+    s2 = s1 + bias
+    s3 = softmax(s2)
+    return s3 @ vv, k, v, [s0, s1, s2, s3]
+
+
+def attention_cases():
+    q, k, v = rnd(2, 4, 3, 8), rnd(2, 2, 5, 8), rnd(2, 2, 5, 6)
+    past = rnd(2, 2, 4, 8), rnd(2, 2, 4, 6)
+    allowed = RNG.integers(0, 2, (3, 5)).astype(bool)
+    allowed[1] = False
+    allowed[0, :2] = True
+
+    def one(name, operands, attrs, mode=None, opset=24, **given):
+        y, pk, pv, scores = attend(q, k, v, **given)
+        outputs = [y, None, None, scores[mode]] if mode is not None else [y] + ([pk, pv] if "past" in given else [])
+        if mode is not None:
+            attrs = dict(attrs, qk_matmul_output_mode=mode)
+        add("Attention " + name, "Attention", [q, k, v] + operands, [None if o is None else o.astype(F) for o in outputs], opset, **attrs)
+
+    for opset in (23, 24):
+        for mode in range(4):
+            one(f"no key allowed, mode {mode}, opset {opset}", [allowed], {}, mode, opset, mask=allowed)
+    one("no key allowed by floats", [np.where(allowed, 0.25, -INF).astype(F)], {}, mask=np.where(allowed, 0.25, -INF))
+    one("mask and causal", [allowed], {"is_causal": 1}, mask=allowed, causal=True)
+    one("causal, past", [None, *past], {"is_causal": 1}, past=past, causal=True)
+    lengths = np.array([5, 4], I)
+    one("lengths", [None, None, None, lengths], {}, lengths=lengths)
+    one("lengths, causal", [None, None, None, lengths], {"is_causal": 1}, causal=True, lengths=lengths)
+    few = np.array([2, 0], I)
+    one("lengths below the queries, causal", [None, None, None, few], {"is_causal": 1}, causal=True, lengths=few)
+    one("lengths, causal, mask", [allowed[None, None], None, None, lengths], {"is_causal": 1}, mode=2, causal=True, lengths=lengths, mask=allowed)
+    for shape in ((1, 5), (3, 5), (4, 3, 5), (1, 3, 5), (2, 1, 3, 5), (2, 4, 1, 5), (3, 3), (2, 4, 3, 2)):
+        mask = rnd(*shape)
+        one(f"float mask {shape}", [mask], {"softcap": 0.5, "scale": 0.3}, mode=2, mask=mask, cap=0.5, scale=0.3)
+    one("softcap, mode 1", [], {"softcap": 2.0}, mode=1, cap=2.0)
+    one("precision double", [], {"softmax_precision": 11})
+    one("mask over the past", [rnd(2, 1, 3, 9) * 0 + 1, *past], {}, past=past, mask=np.ones((2, 1, 3, 9)))
+    packed = [a.transpose(0, 2, 1, 3).reshape(2, a.shape[2], -1).copy() for a in (q, k, v)]
+    y = attend(q, k, v, allowed)[0].transpose(0, 2, 1, 3).reshape(2, 3, -1).astype(F)
+    add("Attention 3-D", "Attention", packed + [allowed], [y], 23, q_num_heads=4, kv_num_heads=2)
+    half = [a.astype(H) for a in (q, k, v)]
+    add("Attention f16", "Attention", half + [allowed], [attend(*half, allowed)[0].astype(H)], 24, tol=4e-3)
+    double = [a.astype(D) for a in (q, k, v)]
+    add("Attention f64", "Attention", double + [allowed], [attend(*double, allowed)[0]], 24, tol=1e-9)
+
+
+def rotate(x, cos, sin, interleaved=False):
+    """x[batch, heads, length, size]; cos[batch, length, half]"""
+    half = cos.shape[-1]
+    c, s = cos[:, None], sin[:, None]
+    a, b = (x[..., 0:2 * half:2], x[..., 1:2 * half:2]) if interleaved else (x[..., :half], x[..., half:2 * half])
+    y = x.copy()
+    p, r = c * a - s * b, s * a + c * b
+    if interleaved:
+        y[..., 0:2 * half:2], y[..., 1:2 * half:2] = p, r
+    else:
+        y[..., :half], y[..., half:2 * half] = p, r
+    return y
+
+
+def rotary_cases():
+    x, where = rnd(2, 3, 4, 8), RNG.integers(0, 10, (2, 4)).astype(I)
+    for half, attrs in ((4, {}), (2, {"rotary_embedding_dim": 4}), (3, {"rotary_embedding_dim": 6, "interleaved": 1}), (4, {"interleaved": 1})):
+        cos, sin = rnd(10, half), rnd(10, half)
+        y = rotate(x, cos[where], sin[where], attrs.get("interleaved"))
+        add(f"RotaryEmbedding {half} {attrs}", "RotaryEmbedding", [x, cos, sin, where], [y], 23, **attrs)
+        add(f"RotaryEmbedding {half} {attrs} no positions", "RotaryEmbedding", [x, cos[where], sin[where]], [y], 23, **attrs)
+        flat = [a.transpose(0, 2, 1, 3).reshape(2, 4, 24).copy() for a in (x, y)]
+        add(f"RotaryEmbedding {half} {attrs} 3-D", "RotaryEmbedding", [flat[0], cos, sin, where], [flat[1]], 23, num_heads=3, **attrs)
+    h = x.astype(H), rnd(10, 4, dtype=H), rnd(10, 4, dtype=H)
+    add("RotaryEmbedding f16", "RotaryEmbedding", [*h, where], [rotate(h[0].astype(F), h[1].astype(F)[where], h[2].astype(F)[where]).astype(H)], 23, tol=4e-3)
+
+
+def tensor_scatter_cases():
+    for axis in (-2, 1, 2, -1):
+        for mode in ("linear", "circular"):
+            past, at = rnd(2, 3, 6, 5), np.array([1, 2], I) if mode == "linear" else np.array([4, 1], I)
+            a = axis % 4
+            if mode == "circular":
+                at = at % past.shape[a]
+            shape = list(past.shape)
+            shape[a] = 1 if a == 1 and mode == "linear" else 2
+            update, want = rnd(*shape), past.copy()
+            for b in range(2):
+                for i in range(shape[a]):
+                    place = (int(at[b]) + i) % past.shape[a]
+                    np.moveaxis(want, a, 1)[b, place] = np.moveaxis(update, a, 1)[b, i]
+            add(f"TensorScatter {axis} {mode}", "TensorScatter", [past, update, at], [want], 24, axis=axis, mode=mode)
+    past, update = rnd(2, 6, 5), rnd(2, 3, 5)
+    add("TensorScatter from 0", "TensorScatter", [past, update], [np.concatenate([update, past[:, 3:]], 1)], 24)
+    p, u = past.astype(H), update.astype(H)
+    add("TensorScatter f16", "TensorScatter", [p, u], [np.concatenate([u, p[:, 3:]], 1)], 24)
+    p, u = (np.arange(n).reshape(2, -1, 5).astype(np.int8) for n in (60, 30))
+    add("TensorScatter i8", "TensorScatter", [p, u], [np.concatenate([u, p[:, 3:]], 1)], 24)
+
+
+attention_cases()
+rotary_cases()
+tensor_scatter_cases()
+
+
+# ---- Normalisation and activations
+
+
+def norm_cases():
+    x, s, b = rnd(2, 6, 3, 4), rnd(6), rnd(6)
+    for groups in (1, 2, 3, 6):
+        g = x.astype(D).reshape(2, groups, -1)
+        g = ((g - g.mean(-1, keepdims=True)) / np.sqrt(g.var(-1, keepdims=True) + 0.01)).reshape(x.shape)
+        y = g * s[:, None, None] + b[:, None, None]
+        add(f"GroupNormalization {groups}", "GroupNormalization", [x, s, b], [y.astype(F)], 21, num_groups=groups, epsilon=0.01)
+        s18, b18 = rnd(groups), rnd(groups)
+        y = g * np.repeat(s18, 6 // groups)[:, None, None] + np.repeat(b18, 6 // groups)[:, None, None]
+        add(f"GroupNormalization-18 {groups}", "GroupNormalization", [x, s18, b18], [y.astype(F)], 18, num_groups=groups, epsilon=0.01)
+    for axis in range(-4, 4):
+        w = rnd(*x.shape[axis:])
+        axes = tuple(range(axis % 4, 4))
+        y = x / np.sqrt((x.astype(D) ** 2).mean(axes, keepdims=True) + 1e-5) * w
+        add(f"RMSNormalization {axis}", "RMSNormalization", [x, w], [y.astype(F)], 23, axis=axis)
+        c = x.astype(D) - x.astype(D).mean(axes, keepdims=True)
+        inv = 1 / np.sqrt((c**2).mean(axes, keepdims=True) + 1e-5)
+        add(f"LayerNormalization {axis}", "LayerNormalization", [x, w], [(c * inv * w).astype(F), x.mean(axes, keepdims=True), inv.astype(F)], 17, axis=axis)
+    h, w = x.astype(H), rnd(4)
+    y = h.astype(D) / np.sqrt((h.astype(D) ** 2).mean(-1, keepdims=True) + 1e-5)
+    add("RMSNormalization f16, f32 scale", "RMSNormalization", [h, w], [(y.astype(H) * w).astype(F)], 23, tol=2e-3)
+    add("RMSNormalization f16, scalar scale", "RMSNormalization", [h, np.array([2], H)], [(2 * y).astype(H)], 23, tol=4e-3)
+    add("RMSNormalization f64", "RMSNormalization", [x.astype(D), rnd(4, dtype=D) * 0 + 3], [3 * x.astype(D) / np.sqrt((x.astype(D) ** 2).mean(-1, keepdims=True) + 1e-5)], 23, stash_type=11, tol=1e-9)
+    for p in (1, 2):
+        for axis in (0, -1, 2):
+            z = x.copy()
+            z[:, 0] = 0 if axis == 2 else z[:, 0]
+            norm = np.abs(z).sum(axis, keepdims=True) if p == 1 else np.sqrt((z**2).sum(axis, keepdims=True))
+            add(f"LpNormalization {p} {axis}", "LpNormalization", [z], [z / np.where(norm == 0, 1, norm)], 22, p=p, axis=axis)
+    for alpha in (1.0, 0.5, -1.0):
+        add(f"Swish {alpha}", "Swish", [x], [(x / (1 + np.exp(-alpha * x.astype(D)))).astype(F)], 24, alpha=alpha)
+    add("Swish far", "Swish", [np.array([-1e4, -100, 0, 100, 1e4], F)], [np.array([0, 0, 0, 100, 1e4], F)], 24)
+    add("Mish far", "Mish", [np.array([-1e4, -100, 0, 100, 1e4], F)], [np.array([0, 0, 0, 100, 1e4], F)], 18)
+    add("Softplus far", "Softplus", [np.array([-1e4, 0, 100, 1e4], F)], [np.array([0, np.log(2), 100, 1e4], F)], 22)
+    add("Sigmoid far", "Sigmoid", [np.array([-1e4, 0, 1e4, INF, -INF, NAN], F)], [np.array([0, 0.5, 1, 1, 0, NAN], F)], 13)
+    add("Elu alpha", "Elu", [x], [np.where(x < 0, 0.3 * np.expm1(x), x).astype(F)], 22, alpha=0.3)
+    add("Celu alpha", "Celu", [x], [(np.maximum(x, 0) + np.minimum(0, 0.3 * np.expm1(x / 0.3))).astype(F)], 12, alpha=0.3)
+    add("Gelu tanh", "Gelu", [x], [(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x.astype(D) ** 3)))).astype(F)], 20, approximate="tanh")
+    for axis in (-4, 0, 1, 2, -1):
+        e = np.exp(x.astype(D) - x.max(axis, keepdims=True))
+        add(f"Softmax {axis}", "Softmax", [x], [(e / e.sum(axis, keepdims=True)).astype(F)], 13, axis=axis)
+        add(f"LogSoftmax {axis}", "LogSoftmax", [x], [np.log(e / e.sum(axis, keepdims=True)).astype(F)], 13, axis=axis)
+        hot = np.moveaxis(np.eye(x.shape[axis])[x.argmax(axis)], -1, axis)
+        add(f"Hardmax {axis}", "Hardmax", [x], [hot.astype(F)], 13, axis=axis)
+    tie = np.array([[1, 3, 3, 2], [5, 5, 5, 5]], F)
+    add("Hardmax ties", "Hardmax", [tie], [np.array([[0, 1, 0, 0], [1, 0, 0, 0]], F)], 13)
+    y = (x.astype(D) - x.astype(D).mean((0, 2, 3), keepdims=True)) / (x.astype(D).std((0, 2, 3), keepdims=True) + 1e-9)
+    add("MeanVarianceNormalization", "MeanVarianceNormalization", [x], [y.astype(F)], 13)
+    y = (x.astype(D) - x.astype(D).mean((0, 1), keepdims=True)) / (x.astype(D).std((0, 1), keepdims=True) + 1e-9)
+    add("MeanVarianceNormalization axes", "MeanVarianceNormalization", [x], [y.astype(F)], 13, axes=[-3, 0])
+    for size in (1, 2, 3, 5, 9):
+        lo, hi = (size - 1) // 2, size // 2
+        sq = np.stack([(x.astype(D) ** 2)[:, max(0, c - lo):c + hi + 1].sum(1) for c in range(6)], 1)
+        add(f"LRN {size}", "LRN", [x], [(x / (2 + 0.1 / size * sq) ** 0.6).astype(F)], 13, size=size, alpha=0.1, beta=0.6, bias=2.0)
+    w, r = rnd(6), rnd(6, low=0.5)
+    z = (x - r[:, None, None]) / np.sqrt(np.abs(w)[:, None, None] + 0.1) * s[:, None, None] + b[:, None, None]
+    add("BatchNormalization", "BatchNormalization", [x, s, b, r, np.abs(w)], [z], 15, epsilon=0.1)
+    two = x[:, :, 0, 0].copy()
+    add("BatchNormalization rank 2", "BatchNormalization", [two, s, b, r, np.abs(w)], [(two - r) / np.sqrt(np.abs(w) + 0.1) * s + b], 15, epsilon=0.1)
+    mean, var = x.astype(D).mean((0, 2, 3)), x.astype(D).var((0, 2, 3))
+    z = (x - mean[:, None, None]) / np.sqrt(var[:, None, None] + 1e-5) * s[:, None, None] + b[:, None, None]
+    add("BatchNormalization training", "BatchNormalization", [x, s, b, r, np.abs(w)], [z.astype(F), (r * 0.8 + mean * 0.2).astype(F), (np.abs(w) * 0.8 + var * 0.2).astype(F)], 15, training_mode=1, momentum=0.8)
+    one = x[0, 0, 0]
+    add("PRelu scalar slope", "PRelu", [x, np.array([0.3], F)], [np.where(x < 0, x * F(0.3), x)], 16)
+    add("Clip min above max", "Clip", [one, np.array(2, F), np.array(1, F)], [np.full_like(one, 1)], 13)
+    add("Clip max alone", "Clip", [x, None, np.array(0.5, F)], [np.minimum(x, F(0.5))], 13)
+    i8 = np.array([-128, -3, 0, 5, 127], np.int8)
+    add("Clip i8 min", "Clip", [i8, np.array(-4, np.int8)], [np.maximum(i8, -4)], 13)
+    add("Clip NaN", "Clip", [np.array([NAN, INF, -INF], F), np.array(-1, F), np.array(1, F)], [np.array([NAN, 1, -1], F)], 13)
+    add("ThresholdedRelu", "ThresholdedRelu", [x], [np.where(x > 0.7, x, 0).astype(F)], 22, alpha=0.7)
+    add("HardSigmoid", "HardSigmoid", [x], [np.clip(0.5 * x + 0.6, 0, 1).astype(F)], 22, alpha=0.5, beta=0.6)
+
+
+norm_cases()
+
+
+# ---- Movement
+
+
+def pad_cases():
+    x = rnd(3, 4, 5)
+    for mode in ("constant", "edge", "reflect", "wrap"):
+        for before, after in (((1, 2, 0), (2, 1, 3)), ((0, 0, 4), (0, 0, 4)), ((2, -1, 1), (-1, 2, -2)), ((-1, 3, -2), (1, -1, 2))):
+            cut = x[tuple(slice(max(0, -b), x.shape[i] - max(0, -a)) for i, (b, a) in enumerate(zip(before, after)))]
+            wide = [(max(0, b), max(0, a)) for b, a in zip(before, after)]
+            if mode == "reflect" and any(max(w) >= d for w, d in zip(wide, cut.shape)):
+                continue
+            y = np.pad(cut, wide, mode=mode, **({"constant_values": 1.5} if mode == "constant" else {}))
+            operands = [x, Const(before + after), Const(1.5, F) if mode == "constant" else None]
+            add(f"Pad {mode} {before} {after}", "Pad", operands, [y], 19 if mode == "wrap" else 18, mode=mode)
+    y = np.pad(x, ((0, 0), (2, 1), (1, 0)), mode="wrap")
+    add("Pad wrap axes", "Pad", [x, Const([1, 2, 0, 1]), None, Const([-1, 1])], [y], 25, mode="wrap")
+    add("Pad twice around", "Pad", [x, Const([0, 0, 7, 0, 0, 12])], [np.pad(x, ((0, 0), (0, 0), (7, 12)), mode="wrap")], 25, mode="wrap")
+    b = x > 0
+    add("Pad bool", "Pad", [b, Const([0, 1, 0, 0, 0, 2]), Const(True, bool)], [np.pad(b, ((0, 0), (1, 0), (0, 2)), constant_values=True)], 25)
+    for t in (np.int8, np.uint64, np.int64, H, D):
+        z = np.arange(12).reshape(3, 4).astype(t)
+        add(f"Pad {t.__name__} axes", "Pad", [z, Const([2, 1]), Const(3, t), Const([-1], np.int32)], [np.pad(z, ((0, 0), (2, 1)), constant_values=3)], 25)
+    big = np.array([2**62 + 1, -(2**62) - 3], I)
+    add("Pad with a large value", "Pad", [big, Const([1, 0]), Const(2**62 + 5)], [np.concatenate([[2**62 + 5], big])], 25)
+
+
+def crop_or_pad(x, shape, axes):
+    for axis, want in zip(axes, shape):
+        have = x.shape[axis]
+        if want < have:
+            first = (have - want) // 2
+            x = np.take(x, range(first, first + want), axis)
+        else:
+            first = (want - have) // 2
+            width = [(0, 0)] * x.ndim
+            width[axis] = (first, want - have - first)
+            x = np.pad(x, width)
+    return x
+
+
+def move_cases():
+    x = rnd(5, 4, 7)
+    for shape, axes in (((3, 6, 4), None), ((8, 1), (0, -1)), ((4, 9), (-2, 2)), ((2,), (-1,)), ((5, 4, 7), None)):
+        y = crop_or_pad(x, shape, axes or range(3))
+        attrs = {"axes": list(axes)} if axes else {}
+        add(f"CenterCropPad {shape} {axes}", "CenterCropPad", [x, Const(shape)], [y], 18, **attrs)
+    add("CenterCropPad bool", "CenterCropPad", [x > 0, Const([2, 7], np.int32)], [crop_or_pad(x > 0, (2, 7), (0, 1))], 18, axes=[0, 1])
+    for n in (2, 3, 4):
+        size = -(-7 // n)
+        parts = [x[:, :, i * size:(i + 1) * size].copy() for i in range(n)]
+        add(f"Split into {n}", "Split", [x], parts, 18, axis=-1, num_outputs=n)
+    add("Split with an empty part", "Split", [x, Const([4, 0, 3])], [x[..., :4].copy(), x[..., :0].copy(), x[..., 4:].copy()], 18, axis=2)
+    add("Split more than there is", "Split", [x[0, 0, :3].copy()], [x[0, 0, :2].copy(), x[0, 0, 2:3].copy()], 18, num_outputs=2)
+    add("Reshape allowzero", "Reshape", [np.zeros((0, 3), F), Const([3, 0])], [np.zeros((3, 0), F)], 14, allowzero=1)
+    add("Reshape to a scalar", "Reshape", [np.array([[3]], F), Const(np.zeros(0))], [np.array(3, F)], 19)
+    add("Reshape 0 and -1", "Reshape", [x, Const([0, -1])], [x.reshape(5, 28)], 21)
+    add("Reshape nothing, -1", "Reshape", [np.zeros((0, 3), F), Const([-1, 3])], [np.zeros((0, 3), F)], 14)
+    for axis in range(-3, 4):
+        add(f"Flatten {axis}", "Flatten", [x], [x.reshape(int(np.prod(x.shape[:axis])) if axis != 0 else 1, -1)], 21, axis=axis)
+    add("Flatten scalar", "Flatten", [np.array(2, F)], [np.array([[2]], F)], 21, axis=0)
+    add("Squeeze all", "Squeeze", [x[:1, :, :1]], [x[0, :, 0].copy()], 21)
+    add("Squeeze negative", "Squeeze", [x[:1, :, :1], Const([-1])], [x[:1, :, 0].copy()], 21)
+    add("Unsqueeze unordered", "Unsqueeze", [x, Const([4, 0, -3])], [x[None, :, None, :, None].reshape(1, 5, 1, 4, 1, 7).reshape(np.expand_dims(x, (4, 0, -3)).shape)], 21)
+    add("Unsqueeze scalar", "Unsqueeze", [np.array(2, F), Const([0, 1])], [np.array([[2]], F)], 21)
+    add("Transpose", "Transpose", [x], [x.transpose(2, 0, 1)], 21, perm=[2, 0, 1])
+    add("Transpose scalar", "Transpose", [np.array(2, F)], [np.array(2, F)], 21)
+    add("Expand both ways", "Expand", [x[:, :1], Const([2, 1, 3, 1])], [np.broadcast_to(x[:, :1], (2, 5, 3, 7))], 13)
+    add("Expand shorter shape", "Expand", [x, Const([1])], [x], 13)
+    add("Expand to nothing", "Expand", [x[:, :1], Const([0, 1])], [np.zeros((5, 0, 7), F)], 13)
+    add("Tile zero times", "Tile", [x, Const([1, 0, 2])], [np.tile(x, (1, 0, 2))], 13)
+    add("Tile scalar", "Tile", [np.array(2, F), Const(np.zeros(0))], [np.array(2, F)], 13)
+    for upper in (0, 1):
+        for k in (-9, -2, 0, 1, 9):
+            f = np.triu if upper else np.tril
+            add(f"Trilu {upper} {k}", "Trilu", [x, Const(k)], [f(x, k)], 14, upper=upper)
+    add("Trilu bool", "Trilu", [x > 0], [np.triu(x > 0)], 14)
+    add("Trilu empty", "Trilu", [x[:, :0]], [x[:, :0]], 14)
+    add("Trilu NaN", "Trilu", [np.full((3, 3), NAN, F)], [np.where(np.triu(np.ones((3, 3))) > 0, NAN, 0).astype(F)], 14)
+    add("Slice backwards past the ends", "Slice", [x, Const([100, -1]), Const([-100, -100]), Const([0, 2]), Const([-2, -3])], [x[::-2, :, ::-3]], 13)
+    add("Slice to the far end", "Slice", [x, Const([1]), Const([2**63 - 1]), Const([-1])], [x[..., 1:]], 13)
+    add("Slice down to the far end", "Slice", [x, Const([-1]), Const([-(2**63)]), Const([0]), Const([-1])], [x[::-1]], 13)
+    add("Slice nothing", "Slice", [x, Const([3]), Const([1])], [x[3:1]], 13)
+    add("Slice i32", "Slice", [x, Const([1], np.int32), Const([3], np.int32), Const([1], np.int32)], [x[:, 1:3]], 13)
+    add("Concat empty", "Concat", [x[:0], x, x[:2]], [np.concatenate([x, x[:2]])], 13, axis=-3)
+    add("Identity f64", "Identity", [x.astype(D)], [x.astype(D)], 25)
+    add("Shape of part", "Shape", [x], [np.array([4], I)], 25, start=-2, end=-1)
+    add("Shape beyond", "Shape", [x], [np.array([5, 4, 7], I)], 25, start=-10, end=10)
+    add("Shape of a scalar", "Shape", [np.array(2, F)], [np.zeros(0, I)], 25)
+    add("Size of nothing", "Size", [x[:0]], [np.array(0, I)], 25)
+    add("SpaceToDepth", "SpaceToDepth", [rnd(2, 3, 4, 6)], [None], 13, blocksize=2)
+    y = CASES.pop("SpaceToDepth")[1][0]
+    add("SpaceToDepth", "SpaceToDepth", [y], [y.reshape(2, 3, 2, 2, 3, 2).transpose(0, 3, 5, 1, 2, 4).reshape(2, 12, 2, 3)], 13, blocksize=2)
+    y = rnd(2, 8, 2, 3)
+    add("DepthToSpace CRD", "DepthToSpace", [y], [y.reshape(2, 2, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3).reshape(2, 2, 4, 6)], 13, blocksize=2, mode="CRD")
+    lengths = np.array([1, 4, 3, 0], I)[:4]
+    y = x.copy()[:, :4]
+    for b in range(4):
+        y[:lengths[b], b] = y[:lengths[b], b][::-1].copy()
+    add("ReverseSequence", "ReverseSequence", [x[:, :4].copy(), lengths], [y], 10)
+    y = x.copy()
+    more = np.array([1, 4, 2, 3, 4], I)
+    for b in range(5):
+        y[b, :more[b]] = y[b, :more[b]][::-1].copy()
+    add("ReverseSequence batch first", "ReverseSequence", [x, more], [y], 10, batch_axis=0, time_axis=1)
+
+
+def index_cases():
+    x = rnd(4, 5, 6)
+    for axis in (-3, 0, 1, 2):
+        i = RNG.integers(-x.shape[axis], x.shape[axis], (2, 3)).astype(np.int32)
+        add(f"Gather {axis}", "Gather", [x, i], [np.take(x, i, axis)], 13, axis=axis)
+        shape = [2, 3, 4]
+        j = RNG.integers(-x.shape[axis], x.shape[axis], shape).astype(I)
+        part = x if axis == 0 else x
+        grid = list(np.indices(shape))
+        grid[axis % 3] = j
+        add(f"GatherElements {axis}", "GatherElements", [part, j], [part[tuple(grid)]], 13, axis=axis)
+        for reduction, f in (("none", None), ("add", np.add), ("mul", np.multiply), ("max", np.maximum), ("min", np.minimum)):
+            k = j if f else np.argsort(rnd(*x.shape), axis)[tuple(slice(0, s) for s in shape)]
+            grid[axis % 3] = k
+            u, y = rnd(*shape), x.copy()
+            if f:
+                f.at(y, tuple(grid), u)
+            else:
+                y[tuple(grid)] = u
+            add(f"ScatterElements {axis} {reduction}", "ScatterElements", [x, k.astype(I), u], [y], 18, axis=axis, reduction=reduction)
+    add("Gather scalar", "Gather", [x, np.array(-2, I)], [x[:, -2]], 13, axis=1)
+    add("Gather nothing", "Gather", [x, np.zeros((0, 2), I)], [np.zeros((0, 2, 5, 6), F)], 13)
+    for q, shape in ((1, (3, 1)), (2, (2, 3, 2)), (3, (4, 3))):
+        i = np.stack([RNG.integers(-s, s, shape[:-1]) for s in x.shape[:q]], -1).astype(I)
+        at = tuple(np.moveaxis(i, -1, 0))
+        add(f"GatherND {q}", "GatherND", [x, i], [x[at]], 13)
+        for reduction, f in (("add", np.add), ("mul", np.multiply), ("max", np.maximum), ("min", np.minimum)):
+            u, y = rnd(*x[at].shape), x.copy()
+            f.at(y, at, u)
+            add(f"ScatterND {q} {reduction}", "ScatterND", [x, i, u], [y], 18, reduction=reduction)
+    i = RNG.integers(-5, 5, (4, 3, 1)).astype(I)
+    add("GatherND batch", "GatherND", [x, i], [np.stack([x[b][i[b, :, 0]] for b in range(4)])], 13, batch_dims=1)
+    i = RNG.integers(-6, 6, (4, 5, 1)).astype(I)
+    add("GatherND batch 2", "GatherND", [x, i], [np.take_along_axis(x, i % 6, 2)[..., 0]], 13, batch_dims=2)
+    for t in (np.int8, np.uint8, np.int32, np.uint64, H, D):
+        z, i, u = np.arange(6).astype(t), np.array([1, 1, 4], I), np.array([5, 6, 2], t)
+        for reduction, f in (("add", np.add), ("mul", np.multiply), ("max", np.maximum), ("min", np.minimum)):
+            y = z.copy()
+            f.at(y, i, u)
+            add(f"ScatterElements {t.__name__} {reduction}", "ScatterElements", [z, i, u], [y], 18, reduction=reduction)
+            add(f"ScatterND {t.__name__} {reduction}", "ScatterND", [z, i[:, None], u], [y], 18, reduction=reduction)
+    b = np.array([True, False, True])
+    add("ScatterElements bool", "ScatterElements", [b, np.array([1], I), np.array([True])], [np.array([True, True, True])], 18)
+    for t in (F, I, np.int32, D, H):
+        z = np.arange(1, 13).reshape(3, 4).astype(t)
+        for op, f in (("CumSum", np.cumsum), ("CumProd", np.cumprod)):
+            if t == H and op == "CumProd":
+                continue
+            for axis in (0, -1):
+                for exclusive in (0, 1):
+                    for reverse in (0, 1):
+                        y = np.flip(z, axis) if reverse else z
+                        y = f(y, axis, dtype=t)
+                        if exclusive:
+                            y = np.concatenate([np.full_like(np.take(y, [0], axis), op == "CumProd"), np.take(y, range(y.shape[axis] - 1), axis)], axis)
+                        y = np.flip(y, axis) if reverse else y
+                        add(f"{op} {t.__name__} {axis} {exclusive}{reverse}", op, [z, Const(axis, np.int32)], [y], 26, exclusive=exclusive, reverse=reverse)
+    for t in (F, H, D, I, np.int32, np.uint8, np.int8, np.uint64):
+        z = RNG.permutation(40).reshape(4, 10).astype(t)
+        for largest in (0, 1):
+            for axis in (0, -1):
+                order = np.argsort(-z.astype(D) if largest else z.astype(D), axis, kind="stable")
+                order = np.take(order, range(3), axis).astype(I)
+                add(f"TopK {t.__name__} {largest} {axis}", "TopK", [z, Const([3])], [np.take_along_axis(z, order, axis), order], 24, axis=axis, largest=largest)
+    same = np.array([[1, 3, 3, 2, 3]], F)
+    add("TopK ties", "TopK", [same, Const([4])], [np.array([[3, 3, 3, 2]], F), np.array([[1, 2, 4, 3]], I)], 11)
+    add("TopK smallest ties", "TopK", [same[:, 1:], Const([3])], [np.array([[2, 3, 3]], F), np.array([[2, 0, 1]], I)], 11, largest=0)
+    add("TopK none", "TopK", [same, Const([0])], [same[:, :0], np.zeros((1, 0), I)], 11)
+    for axis in (0, 1, -1):
+        i = np.array([[0, 2, -1], [5, 3, -4]], F)
+        hot = np.where(np.arange(4) == np.where(i < 0, i + 4, i)[..., None], 7, -2).astype(np.int32)
+        add(f"OneHot {axis}", "OneHot", [i, Const(4, F), Const([-2, 7], np.int32)], [np.moveaxis(hot, -1, axis)], 11, axis=axis)
+    add("OneHot scalar", "OneHot", [np.array(2, I), Const([3]), Const([0, 1], F)], [np.array([0, 0, 1], F)], 11)
+    c = np.array([True, False, True, True])
+    for axis in (0, 1, -1, None):
+        attrs = {} if axis is None else {"axis": axis}
+        n = x.size if axis is None else x.shape[axis]
+        add(f"Compress {axis}", "Compress", [x, Const(c[:min(4, n)], bool)], [np.compress(c[:min(4, n)], x, axis)], 11, **attrs)
+    for t in (F, np.int32, bool, D, np.uint8):
+        add(f"EyeLike {t.__name__}", "EyeLike", [np.zeros((3, 5), F)], [np.eye(3, 5, -1).astype(t)], 22, k=-1, dtype=int(ow._NUMPY[np.dtype(t).name]))
+
+
+pad_cases()
+move_cases()
+index_cases()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("-k", default="", help="only cases whose names contain this")
+    parser.add_argument("-j", type=int, default=2)
+    args = parser.parse_args()
+    work = {name: spec for name, spec in CASES.items() if args.k in name}
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
+        for name, why in zip(work, pool.map(lambda spec: try_case(args.bin, spec), work.values())):
+            failed += bool(why)
+            if why:
+                print(f"FAILED {name}: {why.strip()}")
+    print(f"{len(work) - failed} passed, {failed} failed")
+    return 1 if failed or not work else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
