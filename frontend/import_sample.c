@@ -197,6 +197,29 @@ static struct ir_value *grid_axis(struct import_node *n, const struct sampler *s
         n, BFN_mul, node_with_scalar(n, BFN_sub, node_with_scalar(n, BFN_mul, g, extent), 1), 0.5);
 }
 
+// To the whole coordinate; halves to even, in three dimensions away from zero.
+static struct ir_value *nearest(struct import_node *n, struct ir_value *x, int spatial)
+{
+    struct ir_builder *b = &n->b;
+    if (spatial != 3)
+        return irb_unary(b, UFN_round, x);
+    struct ir_value *away =
+        irb_unary(b, UFN_floor, node_with_scalar(n, BFN_add, irb_unary(b, UFN_abs, x), 0.5));
+    return irb_binary(b, BFN_mul, away, irb_unary(b, UFN_sign, x));
+}
+
+// A place beyond the picture's edge becomes the middle of the outermost element. One between them
+// stays: the cubic kernel sees the difference.
+static struct ir_value *at_border(struct import_node *n, const struct sampler *s, int d,
+                                  struct ir_value *x)
+{
+    double last = (double)(s->dim[d] - 1), margin = s->align ? 0 : 0.5;
+    struct ir_value *inside =
+        irb_binary(&n->b, BFN_and, node_scalar_with(n, BFN_le, -margin, x),
+                   node_with_scalar(n, BFN_le, x, last + margin));
+    return irb_select(&n->b, inside, x, clamped(n, x, 0, last));
+}
+
 bool import_GridSample(struct import_node *n)
 {
     static const char *const modes[] = {"linear",   "nearest", "cubic",
@@ -228,9 +251,9 @@ bool import_GridSample(struct import_node *n)
     for (int d = 0; d < spatial; d++) {
         at[d] = grid_axis(n, &s, d, x->dim[0], positions);
         if (mode % 3 == 1)
-            at[d] = irb_unary(b, UFN_round, at[d]);
+            at[d] = nearest(n, at[d], spatial);
         if (s.border == BORDER_EDGE)
-            at[d] = clamped(n, at[d], 0, (double)(s.dim[d] - 1));
+            at[d] = at_border(n, &s, d, at[d]);
         else if (s.border == BORDER_REFLECT)
             at[d] = reflect_axis(n, &s, d, at[d]);
     }

@@ -492,6 +492,437 @@ move_cases()
 index_cases()
 
 
+# ---- Windows
+
+
+def placed(size, k, s, d, pads, auto, ceil):
+    """Begin, and the number of windows, of one dimension."""
+    reach = d * (k - 1) + 1
+    lo, hi = pads
+    if auto == "VALID":
+        lo = hi = 0
+    if auto.startswith("SAME"):
+        count = -(-size // s)
+        total = max(0, (count - 1) * s + reach - size)
+        lo, hi = (total // 2, total - total // 2) if auto == "SAME_UPPER" else (total - total // 2, total // 2)
+        return lo, hi, count
+    room = size + lo + hi - reach
+    count = (-(-room // s) if ceil else room // s) + 1
+    if ceil and (count - 1) * s >= size + lo:
+        count -= 1
+    return lo, hi, count
+
+
+def windows(x, kernel, strides, dilations, pads, auto="NOTSET", ceil=False):
+    """For every result position: the elements inside x, their flat positions, and how many lie in x or its padding."""
+    n = len(kernel)
+    at = [placed(x.shape[2 + i], kernel[i], strides[i], dilations[i], (pads[i], pads[n + i]), auto, ceil) for i in range(n)]
+    out = np.empty([a[2] for a in at], object)
+    for o in np.ndindex(*out.shape):
+        places, padded = [], 0
+        for k in np.ndindex(*kernel):
+            p = [o[i] * strides[i] - at[i][0] + k[i] * dilations[i] for i in range(n)]
+            if all(0 <= p[i] < x.shape[2 + i] for i in range(n)):
+                places.append(p)
+            padded += all(-at[i][0] <= p[i] < x.shape[2 + i] + at[i][1] for i in range(n))
+        out[o] = places, padded
+    return out
+
+
+def pooled(x, windows_of, f):
+    y = np.zeros(x.shape[:2] + windows_of.shape)
+    for o in np.ndindex(*windows_of.shape):
+        places, padded = windows_of[o]
+        values = np.stack([x[(slice(None), slice(None)) + tuple(p)] for p in places], -1) if places else np.zeros(x.shape[:2] + (0,))
+        y[(slice(None), slice(None)) + o] = f(values, padded)
+    return y
+
+
+def pool_cases():
+    shapes = {1: (2, 2, 11), 2: (2, 2, 7, 8), 3: (1, 2, 6, 5, 7)}
+    variants = [
+        {"kernel_shape": 3, "strides": 2},
+        {"kernel_shape": 3, "strides": 2, "ceil_mode": 1},
+        {"kernel_shape": 3, "strides": 3, "pads": 1, "ceil_mode": 1},
+        {"kernel_shape": 2, "dilations": 2, "strides": 2, "ceil_mode": 1, "pads": 1},
+        {"kernel_shape": 3, "dilations": 2},
+        {"kernel_shape": 2, "strides": 3, "auto_pad": "SAME_UPPER"},
+        {"kernel_shape": 2, "strides": 1, "auto_pad": "SAME_LOWER"},
+        {"kernel_shape": 3, "strides": 2, "auto_pad": "VALID"},
+        {"kernel_shape": 1, "strides": 3, "ceil_mode": 1},
+    ]
+    for n, shape in shapes.items():
+        for number, variant in enumerate(variants):
+            x = rnd(*shape)
+            attrs = {k: v if isinstance(v, str) or k == "ceil_mode" else [v] * n * (2 if k == "pads" else 1) for k, v in variant.items()}
+            w = windows(x, attrs["kernel_shape"], attrs.get("strides", [1] * n), attrs.get("dilations", [1] * n), attrs.get("pads", [0] * 2 * n), attrs.get("auto_pad", "NOTSET"), attrs.get("ceil_mode"))
+            tag = f"{n}-D {number}"
+            add(f"MaxPool {tag}", "MaxPool", [x], [pooled(x, w, lambda v, _: v.max(-1)).astype(F)], 22, **attrs)
+            for include in (0, 1):
+                y = pooled(x, w, lambda v, c: v.sum(-1) / (c if include else v.shape[-1]))
+                add(f"AveragePool {tag} {include}", "AveragePool", [x], [y.astype(F)], 22, count_include_pad=include, **attrs)
+            for p in (1, 2, 3):
+                y = pooled(x, w, lambda v, _: (np.abs(v) ** p).sum(-1) ** (1 / p))
+                add(f"LpPool {tag} {p}", "LpPool", [x], [y.astype(F)], 22, p=p, **attrs)
+            if n == 1 and number == 4:
+                continue
+            for order in (0, 1):
+                where = np.zeros(x.shape[:2] + w.shape, I)
+                for o in np.ndindex(*where.shape):
+                    places = w[o[2:]][0]
+                    best = max(places, key=lambda p: x[o[:2] + tuple(p)])
+                    dims, spot = shape[2:], best
+                    flat = np.ravel_multi_index(spot, dims, order="F" if order else "C")
+                    where[o] = (o[0] * shape[1] + o[1]) * np.prod(dims) + flat
+                add(f"MaxPool {tag} indices {order}", "MaxPool", [x], [pooled(x, w, lambda v, _: v.max(-1)).astype(F), where], 22, storage_order=order, **attrs)
+    x = rnd(2, 3, 4, 5)
+    add("GlobalLpPool 3", "GlobalLpPool", [x], [((np.abs(x) ** 3).sum((2, 3), keepdims=True) ** (1 / 3)).astype(F)], 22, p=3)
+    i8 = RNG.integers(-128, 128, (1, 2, 5, 5)).astype(np.int8)
+    w = windows(i8, [2, 2], [1, 1], [1, 1], [1, 1, 1, 1])
+    add("MaxPool i8 with pads", "MaxPool", [i8], [pooled(i8, w, lambda v, _: v.max(-1)).astype(np.int8)], 12, kernel_shape=[2, 2], pads=[1, 1, 1, 1])
+    low = np.full((1, 1, 3, 3), -INF, F)
+    add("MaxPool of -infinity", "MaxPool", [low], [low], 12, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    # MaxUnpool
+    y = np.zeros((1, 1, 4, 4), F)
+    y.flat[[5, 7, 13, 15]] = [1, 2, 3, 4]
+    values, at = np.array([[[[1, 2], [3, 4]]]], F), np.array([[[[5, 7], [13, 15]]]], I)
+    add("MaxUnpool", "MaxUnpool", [values, at], [y], 22, kernel_shape=[2, 2], strides=[2, 2])
+    y = np.pad(y, ((0, 0), (0, 0), (0, 1), (0, 1)))  # the positions are those of the extents without output_shape
+    add("MaxUnpool output shape", "MaxUnpool", [values, at, Const([1, 1, 5, 5])], [y], 22, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def conv(x, w, b, strides, dilations, pads, group, auto="NOTSET"):
+    n = x.ndim - 2
+    places = windows(x, w.shape[2:], strides, dilations, pads, auto)
+    at = [placed(x.shape[2 + i], w.shape[2 + i], strides[i], dilations[i], (pads[i], pads[n + i]), auto, False) for i in range(n)]
+    y = np.zeros((x.shape[0], w.shape[0]) + places.shape)
+    per, out = w.shape[1], w.shape[0] // group
+    for o in np.ndindex(*places.shape):
+        for k in np.ndindex(*w.shape[2:]):
+            p = tuple(o[i] * strides[i] - at[i][0] + k[i] * dilations[i] for i in range(n))
+            if all(0 <= p[i] < x.shape[2 + i] for i in range(n)):
+                v = x[(slice(None), slice(None)) + p]
+                for g in range(group):
+                    y[(slice(None), slice(g * out, (g + 1) * out)) + o] += v[:, g * per:(g + 1) * per] @ w[(slice(g * out, (g + 1) * out), slice(None)) + k].T
+    return y if b is None else y + b.reshape((-1,) + (1,) * n)
+
+
+def conv_transpose(x, w, b, strides, dilations, pads, outpad, group):
+    n, per = x.ndim - 2, x.shape[1] // group
+    full = [(x.shape[2 + i] - 1) * strides[i] + dilations[i] * (w.shape[2 + i] - 1) + 1 + outpad[i] for i in range(n)]
+    y = np.zeros([x.shape[0], w.shape[1] * group] + full)
+    for p in np.ndindex(*x.shape[2:]):
+        for k in np.ndindex(*w.shape[2:]):
+            o = tuple(p[i] * strides[i] + k[i] * dilations[i] for i in range(n))
+            for g in range(group):
+                y[(slice(None), slice(g * w.shape[1], (g + 1) * w.shape[1])) + o] += x[(slice(None), slice(g * per, (g + 1) * per)) + p] @ w[(slice(g * per, (g + 1) * per), slice(None)) + k]
+    y = y[(slice(None), slice(None)) + tuple(slice(pads[i], full[i] - pads[n + i]) for i in range(n))]
+    return y if b is None else y + b.reshape((-1,) + (1,) * n)
+
+
+def conv_cases():
+    for n, shape in {1: (2, 4, 9), 2: (1, 4, 6, 7), 3: (1, 4, 4, 5, 3)}.items():
+        for group in (1, 2, 4):
+            x, w, b = rnd(*shape), rnd(4, 4 // group, *[2 + i % 2 for i in range(n)]), rnd(4)
+            for number, (s, d, p) in enumerate(((1, 1, 0), (2, 1, 1), (1, 2, 1))):
+                pads = [p] * n + [p + 1] * n
+                y = conv(x, w, b, [s] * n, [d] * n, pads, group)
+                add(f"Conv {n}-D group {group} {number}", "Conv", [x, w, b], [y.astype(F)], 22, 1e-4, group=group, strides=[s] * n, dilations=[d] * n, pads=pads)
+            for auto in ("SAME_UPPER", "SAME_LOWER", "VALID"):
+                y = conv(x, w, None, [2] * n, [1] * n, [0] * 2 * n, group, auto)
+                add(f"Conv {n}-D group {group} {auto}", "Conv", [x, w], [y.astype(F)], 22, 1e-4, group=group, strides=[2] * n, auto_pad=auto)
+            w = rnd(4, 6 // 2, *[2 + i % 2 for i in range(n)])
+            for number, (s, d, p, o) in enumerate(((1, 1, 0, 0), (2, 1, 1, 1), (3, 2, 1, 2))):
+                pads = [p] * n + [0] * n
+                y = conv_transpose(x, w, None, [s] * n, [d] * n, pads, [o] * n, group)
+                add(f"ConvTranspose {n}-D group {group} {number}", "ConvTranspose", [x, w], [y.astype(F)], 22, 1e-4, group=group, strides=[s] * n, dilations=[d] * n, pads=pads, output_padding=[o] * n)
+    x, w, b = rnd(1, 2, 5, 6), rnd(2, 3, 3, 3), rnd(3)
+    for auto in ("NOTSET", "SAME_UPPER", "SAME_LOWER"):
+        # output_shape decides the pads: the odd one ends with SAME_UPPER, else begins.
+        shape = [10, 14]
+        total = [(x.shape[2 + i] - 1) * 2 + 3 - shape[i] for i in range(2)]
+        if min(total) < 0:
+            grow = [max(0, -t) for t in total]
+        else:
+            grow = [0, 0]
+        total = [t + g for t, g in zip(total, grow)]
+        upper = auto == "SAME_UPPER"
+        lo = [t // 2 if upper else t - t // 2 for t in total]
+        pads = lo + [t - v for t, v in zip(total, lo)]
+        y = conv_transpose(x, w, b, [2, 2], [1, 1], pads, grow, 1)
+        add(f"ConvTranspose output shape {auto}", "ConvTranspose", [x, w, b], [y.astype(F)], 22, 1e-4, strides=[2, 2], output_shape=shape, auto_pad=auto, output_padding=grow)
+    for auto in ("SAME_UPPER", "SAME_LOWER"):
+        total = [(x.shape[2 + i] - 1) * 2 + 3 - 2 * x.shape[2 + i] for i in range(2)]
+        lo = [t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in total]
+        y = conv_transpose(x, w, b, [2, 2], [1, 1], lo + [t - v for t, v in zip(total, lo)], [0, 0], 1)
+        add(f"ConvTranspose {auto}", "ConvTranspose", [x, w, b], [y.astype(F)], 22, 1e-4, strides=[2, 2], auto_pad=auto)
+    xi, wi = RNG.integers(0, 256, (1, 2, 4, 5)).astype(np.uint8), RNG.integers(-128, 128, (3, 2, 2, 2)).astype(np.int8)
+    y = conv(xi.astype(D) - 7, wi.astype(D) - np.array([1, -2, 3]).reshape(3, 1, 1, 1), None, [1, 1], [1, 1], [0, 1, 1, 0], 1)
+    add("ConvInteger zero points", "ConvInteger", [xi, wi, np.array(7, np.uint8), np.array([1, -2, 3], np.int8)], [y.astype(np.int32)], 10, 0, pads=[0, 1, 1, 0])
+
+
+def col2im(cols, image, block, dilations, pads, strides):
+    n = len(image)
+    channels = cols.shape[1] // int(np.prod(block))
+    y = np.zeros((cols.shape[0], channels) + tuple(image))
+    counts = [(image[i] + pads[i] + pads[n + i] - dilations[i] * (block[i] - 1) - 1) // strides[i] + 1 for i in range(n)]
+    c = cols.reshape((cols.shape[0], channels) + tuple(block) + tuple(counts))
+    for k in np.ndindex(*block):
+        for o in np.ndindex(*counts):
+            p = tuple(o[i] * strides[i] - pads[i] + k[i] * dilations[i] for i in range(n))
+            if all(0 <= p[i] < image[i] for i in range(n)):
+                y[(slice(None), slice(None)) + p] += c[(slice(None), slice(None)) + k + o]
+    return y
+
+
+def col2im_cases():
+    for image, block, attrs in (
+        ((5, 5), (1, 5), {}),
+        ((5, 5), (2, 3), {"strides": [2, 2]}),
+        ((5, 6), (2, 2), {"dilations": [1, 3], "pads": [0, 1, 1, 2]}),
+        ((7,), (3,), {"pads": [1, 1], "strides": [2]}),
+        ((3, 4, 5), (1, 2, 3), {"pads": [0, 1, 1, 0, 0, 1], "dilations": [1, 2, 1]}),
+    ):
+        n = len(image)
+        d, p, s = attrs.get("dilations", [1] * n), attrs.get("pads", [0] * 2 * n), attrs.get("strides", [1] * n)
+        total = int(np.prod([(image[i] + p[i] + p[n + i] - d[i] * (block[i] - 1) - 1) // s[i] + 1 for i in range(n)]))
+        cols = rnd(2, 3 * int(np.prod(block)), total)
+        add(f"Col2Im {image} {attrs}", "Col2Im", [cols, Const(image), Const(block)], [col2im(cols, image, block, d, p, s).astype(F)], 18, **attrs)
+
+
+pool_cases()
+conv_cases()
+col2im_cases()
+
+
+# ---- Interpolation
+
+
+def coordinates(mode, out, size, scale, length, roi):
+    """Positions in the operand, of one dimension; length: the scaled extent before it is cut to a whole number."""
+    x = np.arange(out, dtype=D)
+    if mode == "half_pixel":
+        return (x + 0.5) / scale - 0.5
+    if mode == "half_pixel_symmetric":
+        return size / 2 * (1 - out / length) + (x + 0.5) / scale - 0.5
+    if mode == "pytorch_half_pixel":
+        return (x + 0.5) / scale - 0.5 if length > 1 else x * 0
+    if mode == "align_corners":
+        return x * (size - 1) / (length - 1) if length != 1 else x * 0
+    if mode == "asymmetric":
+        return x / scale
+    lo, hi = roi
+    return lo * (size - 1) + x * (hi - lo) * (size - 1) / (out - 1) if out > 1 else np.full(1, 0.5 * (lo + hi) * (size - 1))
+
+
+def cubic(d, a):
+    d = np.abs(d)
+    return np.where(d <= 1, (a + 2) * d**3 - (a + 3) * d**2 + 1, np.where(d < 2, a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a, 0))
+
+
+def resize_axis(x, axis, out, scale, length, mode, transform, nearest, a, exclude, antialias, roi, outside):
+    size = x.shape[axis]
+    at = coordinates(transform, out, size, scale, length, roi)
+    x = np.moveaxis(x, axis, 0)
+    y = np.zeros((out,) + x.shape[1:])
+    for o, c in enumerate(at):
+        if transform == "tf_crop_and_resize" and not 0 <= c <= size - 1:
+            y[o] = outside
+            continue
+        if mode == "nearest":
+            i = {"floor": np.floor(c), "ceil": np.ceil(c), "round_prefer_floor": np.ceil(c - 0.5), "round_prefer_ceil": np.floor(c + 0.5)}[nearest]
+            y[o] = x[int(np.clip(i, 0, size - 1))]
+            continue
+        stretch = min(scale, 1) if antialias else 1
+        reach = (2 if mode == "cubic" else 1) / stretch
+        i = np.arange(np.floor(c - reach) - 1, np.ceil(c + reach) + 2)
+        w = cubic((i - c) * stretch, a) if mode == "cubic" else np.maximum(0, 1 - np.abs((i - c) * stretch))
+        if exclude:
+            w = np.where((i < 0) | (i >= size), 0, w)
+        if exclude or antialias:
+            w = w / w.sum()
+        y[o] = np.tensordot(w, x[np.clip(i, 0, size - 1).astype(int)], 1)
+    return np.moveaxis(y, 0, axis)
+
+
+def resize(x, axes, scales=None, sizes=None, policy="stretch", roi=None, mode="nearest", transform="half_pixel", nearest="round_prefer_floor", a=-0.75, exclude=0, antialias=0, outside=0):
+    y = x.astype(D)
+    if sizes is not None:
+        scales = [n / x.shape[i] for n, i in zip(sizes, axes)]
+        if policy != "stretch":
+            one = (min if policy == "not_larger" else max)(scales)
+            scales = [one] * len(axes)
+            sizes = [int(np.floor(one * x.shape[i] + 0.5)) for i in axes]
+    for k, i in enumerate(axes):
+        part = (roi[k], roi[len(axes) + k]) if roi is not None else (0, 1)
+        out = sizes[k] if sizes is not None else int(np.floor(x.shape[i] * scales[k] * (part[1] - part[0] if transform == "tf_crop_and_resize" else 1)))
+        y = resize_axis(y, i, out, scales[k], scales[k] * x.shape[i], mode, transform, nearest, a, exclude, antialias, part, outside)
+    return y.astype(x.dtype)
+
+
+def resize_cases():
+    x = rnd(1, 2, 5, 6)
+    transforms = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")
+    for transform in transforms:
+        for sy, sx in ((2.0, 3.0), (0.6, 0.7), (1.3, 0.5)):
+            s = [F(sy).item(), F(sx).item()]
+            for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
+                y = resize(x, (2, 3), s, transform=transform, nearest=nearest)
+                add(f"Resize {transform} {sy} {sx} {nearest}", "Resize", [x, None, Const(s, F)], [y], 19, axes=[2, 3], coordinate_transformation_mode=transform, nearest_mode=nearest)
+            for mode in ("linear", "cubic"):
+                for exclude in (0, 1):
+                    for antialias in (0, 1):
+                        y = resize(x, (2, 3), s, mode=mode, transform=transform, exclude=exclude, antialias=antialias)
+                        add(f"Resize {transform} {sy} {sx} {mode} {exclude}{antialias}", "Resize", [x, None, Const([1, 1] + s, F)], [y], 19, 2e-5, mode=mode, coordinate_transformation_mode=transform, exclude_outside=exclude, antialias=antialias)
+        for policy in ("stretch", "not_larger", "not_smaller"):
+            for sizes in ((9, 9), (3, 9), (4, 3)):
+                for mode in ("nearest", "linear"):
+                    y = resize(x, (3, 2), sizes=sizes, policy=policy, mode=mode, transform=transform)
+                    add(f"Resize {transform} {sizes} {policy} {mode}", "Resize", [x, None, None, Const(sizes)], [y], 19, 2e-5, axes=[-1, 2], mode=mode, keep_aspect_ratio_policy=policy, coordinate_transformation_mode=transform)
+    for roi in ((0.2, 0.3, 0.8, 0.9), (-0.4, 0.5, 1.2, 1.7)):
+        for mode in ("linear", "nearest", "cubic"):
+            y = resize(x, (2, 3), sizes=(4, 5), roi=np.array(roi, F).astype(D), mode=mode, transform="tf_crop_and_resize", outside=10)
+            add(f"Resize crop {roi} {mode}", "Resize", [x, Const(roi, F), None, Const([4, 5])], [y], 19, 2e-5, axes=[2, 3], mode=mode, coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=10.0)
+    y = resize(x, (2, 3), (0.8, 1.5), mode="cubic", a=-0.5)
+    add("Resize cubic coefficient", "Resize", [x, None, Const([0.8, 1.5], F)], [resize(x, (2, 3), (F(0.8).item(), 1.5), mode="cubic", a=-0.5)], 19, 2e-5, axes=[2, 3], mode="cubic", cubic_coeff_a=-0.5)
+    v = rnd(2, 3, 4)
+    add("Resize 3-D linear", "Resize", [v, None, Const([2, 1.5, 0.5], F)], [resize(v, (0, 1, 2), (2, 1.5, 0.5), mode="linear")], 19, 2e-5, mode="linear")
+    add("Resize f16", "Resize", [x.astype(H), None, Const([1, 1, 2, 2], F)], [resize(x.astype(H), (2, 3), (2, 2), mode="linear")], 19, 4e-3, mode="linear")
+    add("Resize f64", "Resize", [x.astype(D), None, Const([1, 1, 2, 2], F)], [resize(x.astype(D), (2, 3), (2, 2), mode="linear")], 19, 1e-9, mode="linear")
+
+
+def sample(x, grid, mode, padding, align):
+    n = x.ndim - 2
+    size = x.shape[2:]
+    y = np.zeros(x.shape[:2] + grid.shape[1:-1])
+
+    def reflect(c, lo, hi):
+        if hi <= lo:
+            return lo
+        c = abs(c - lo) % (2 * (hi - lo))
+        return lo + min(c, 2 * (hi - lo) - c)
+
+    def edge(c, s):
+        """A whole position that is in the picture, or None."""
+        if padding == "border":
+            return int(np.clip(c, 0, s - 1))
+        if padding == "reflection":
+            c = reflect(c, 0, s - 1) if align else reflect(c, -0.5, s - 0.5)
+            return int(np.clip(np.round(c), 0, s - 1))
+        return int(c) if 0 <= c < s else None
+
+    for b in range(x.shape[0]):
+        for o in np.ndindex(*grid.shape[1:-1]):
+            where = [(grid[b][o][n - 1 - i].astype(D) + 1) / 2 * (size[i] - 1) if align else ((grid[b][o][n - 1 - i].astype(D) + 1) * size[i] - 1) / 2 for i in range(n)]
+            taps = []
+            for c, s in zip(where, size):
+                if padding == "border" and not (0 if align else -0.5) <= c <= s - (1 if align else 0.5):
+                    c = np.clip(c, 0, s - 1)
+                if mode == "nearest":
+                    taps.append([(np.rint(c) if n == 2 else np.sign(c) * np.floor(abs(c) + 0.5), 1.0)])
+                elif mode == "linear":
+                    f = np.floor(c)
+                    taps.append([(f, 1 - (c - f)), (f + 1, c - f)])
+                else:
+                    f = np.floor(c)
+                    taps.append([(f + k, float(cubic(f + k - c, -0.75))) for k in range(-1, 3)])
+            total = 0
+            for k in np.ndindex(*[len(t) for t in taps]):
+                at = [edge(taps[i][k[i]][0], size[i]) for i in range(n)]
+                if None not in at:
+                    total = total + np.prod([taps[i][k[i]][1] for i in range(n)]) * x[b][(slice(None),) + tuple(at)]
+            y[b][(slice(None),) + o] = total
+    return y.astype(x.dtype)
+
+
+def sample_cases():
+    for n, (x, g) in {2: (rnd(2, 2, 4, 5), rnd(2, 3, 4, 2, low=-1.6, high=1.6)), 3: (rnd(1, 2, 3, 4, 3), rnd(1, 2, 3, 2, 3, low=-1.6, high=1.6))}.items():
+        for mode in ("linear", "nearest", "cubic") if n == 2 else ("linear", "nearest"):
+            for padding in ("zeros", "border", "reflection"):
+                for align in (0, 1):
+                    add(f"GridSample {n}-D {mode} {padding} {align}", "GridSample", [x, g], [sample(x, g, mode, padding, align)], 22, 2e-5, mode=mode, padding_mode=padding, align_corners=align)
+    halves = np.stack(np.meshgrid(*[np.arange(-6, 7) / 4] * 3, indexing="ij"), -1)[None].astype(F)
+    x = rnd(1, 1, 4, 4, 4)
+    for padding in ("zeros", "border", "reflection"):
+        add(f"GridSample halves 3-D {padding}", "GridSample", [x, halves], [sample(x, halves, "nearest", padding, 0)], 22, mode="nearest", padding_mode=padding)
+        flat = halves[:, :, :, 0, :2].copy()
+        add(f"GridSample halves 2-D {padding}", "GridSample", [x[..., 0], flat], [sample(x[..., 0], flat, "nearest", padding, 0)], 22, mode="nearest", padding_mode=padding)
+    x, g = rnd(1, 1, 4, 5), rnd(1, 3, 4, 2, low=-1, high=1)
+    add("GridSample-16", "GridSample", [x, g], [sample(x, g, "linear", "zeros", 0)], 16, 2e-5, mode="bilinear")
+    add("GridSample-16 bicubic", "GridSample", [x, g], [sample(x, g, "cubic", "zeros", 0)], 16, 2e-5, mode="bicubic")
+    add("GridSample f64", "GridSample", [x.astype(D), g.astype(D)], [sample(x.astype(D), g.astype(D), "linear", "zeros", 0)], 22, 1e-9)
+    for align in (0, 1):
+        for size in ((2, 3, 4, 5), (2, 1, 3, 4, 5), (1, 1, 1, 2)):
+            n = len(size) - 2
+            theta = rnd(size[0], n, n + 1)
+            line = [np.linspace(-1, 1, s) if align and s > 1 else (np.arange(s) * 2 + 1) / s - 1 if not align else np.array([-1.0]) for s in size[2:]]
+            if align and 1 in size[2:]:
+                continue
+            mesh = np.stack(np.meshgrid(*line, indexing="ij")[::-1] + [np.ones(size[2:])], -1)
+            y = np.einsum("...k,nik->n...i", mesh, theta.astype(D))
+            add(f"AffineGrid {size} {align}", "AffineGrid", [theta, Const(size)], [y.astype(F)], 20, align_corners=align)
+
+
+# ---- Signals
+
+
+def complex_of(x):
+    return x[..., 0] + 1j * x[..., 1] if x.shape[-1] == 2 else x[..., 0] + 0j
+
+
+def pairs(z, t=F):
+    return np.stack([z.real, z.imag], -1).astype(t)
+
+
+def signal_cases():
+    for last in (1, 2):
+        x = rnd(2, 6, 5, last)
+        for axis in (1, 2, -2, -3):
+            a = axis if axis > 0 else axis + 4
+            for length in (None, 4, 8):
+                z = np.fft.fft(complex_of(x), length, a)
+                extra = [Const(length) if length else None]
+                add(f"DFT {last} {axis} {length}", "DFT", [x] + extra + [Const(axis)], [pairs(z)], 20, 1e-4)
+                add(f"DFT {last} {axis} {length} inverse", "DFT", [x] + extra + [Const(axis)], [pairs(np.fft.ifft(complex_of(x), length, a))], 20, 1e-4, inverse=1)
+                if last == 1:
+                    y = np.fft.rfft(x[..., 0], length, a)
+                    add(f"DFT {axis} {length} onesided", "DFT", [x] + extra + [Const(axis)], [pairs(y)], 20, 1e-4, onesided=1)
+                if axis > 0:
+                    add(f"DFT-17 {last} {axis} {length}", "DFT", [x] + extra[:1 if length else 0], [pairs(z)], 17, 1e-4, axis=axis)
+    x = rnd(2, 6, 5, 1)
+    add("DFT default axis", "DFT", [x], [pairs(np.fft.fft(x[..., 0], axis=2))], 20, 1e-4)
+    add("DFT-17 default axis", "DFT", [x], [pairs(np.fft.fft(x[..., 0], axis=1))], 17, 1e-4)
+    add("DFT f64", "DFT", [x.astype(D)], [pairs(np.fft.fft(x[..., 0].astype(D), axis=2), D)], 20, 1e-9)
+    for length in (None, 7, 10):
+        half = np.fft.rfft(rnd(2, 8), axis=1)
+        y = np.fft.irfft(half, length or 8, 1)
+        if length is None:
+            length = 8
+        add(f"DFT back to reals {length}", "DFT", [pairs(half), Const(length), Const(1)], [y[..., None].astype(F)], 20, 1e-4, inverse=1, onesided=1)
+    s = rnd(2, 20, 1)
+    w = rnd(8, low=0.1, high=1)
+    for onesided in (0, 1):
+        for window in (None, w):
+            frames = np.stack([s[:, i * 3:i * 3 + 8, 0] * (1 if window is None else window) for i in range(5)], 1)
+            z = np.fft.rfft(frames, axis=-1) if onesided else np.fft.fft(frames, axis=-1)
+            add(f"STFT {onesided} {window is None}", "STFT", [s, Const(3), window, Const(8)], [pairs(z)], 17, 1e-4, onesided=onesided)
+    c = rnd(1, 20, 2)
+    z = np.fft.fft(np.stack([complex_of(c)[:, i * 4:i * 4 + 8] * w for i in range(4)], 1), axis=-1)
+    add("STFT of complex numbers", "STFT", [c, Const(4), w], [pairs(z)], 17, 1e-4, onesided=0)
+    for op, a in (("HannWindow", (0.5, -0.5, 0)), ("HammingWindow", (25 / 46, -21 / 46, 0)), ("BlackmanWindow", (0.42, -0.5, 0.08))):
+        for periodic in (0, 1):
+            n = 10 if periodic else 9
+            t = np.arange(10) * 2 * np.pi / n
+            y = a[0] + a[1] * np.cos(t) + a[2] * np.cos(2 * t)
+            add(f"{op} {periodic}", op, [Const(10, np.int32)], [y.astype(F)], 17, periodic=periodic)
+            add(f"{op} {periodic} f64", op, [Const(10)], [y.astype(D)], 17, periodic=periodic, output_datatype=11)
+
+
+resize_cases()
+sample_cases()
+signal_cases()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
