@@ -83,6 +83,7 @@ static struct ir_value *mean_weights(struct import_node *n, const struct roi_axi
                            irb_binary(b, BFN_add, a->start, bin));
         first = irb_binary(b, BFN_div, first, irb_binary(b, BFN_div, a->bin, a->grid));
         first = node_with_scalar(n, BFN_sub, irb_unary(b, UFN_floor, first), 1);
+        first = node_with_scalar(n, BFN_max, first, 0); // a small bin has number 0 only
     }
     for (int64_t i = 0; i < (a->ratio ? a->ratio : NEAR_MAX); i++) {
         struct ir_value *number = first ? node_with_scalar(n, BFN_add, first, (double)i)

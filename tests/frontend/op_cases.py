@@ -7,6 +7,7 @@ Each case is run by the reference evaluator and by compiler and simulator. Ends 
 
 import argparse
 import concurrent.futures
+import math
 import os
 import subprocess
 import sys
@@ -39,7 +40,39 @@ def rnd(*shape, low=-2, high=2, dtype=F):
     return RNG.uniform(low, high, shape).astype(dtype)
 
 
-def add(name, op, inputs, outputs, opset=25, tol=1e-5, through=None, **attrs):
+class Typed:
+    """A tensor of a type that numpy has not: its number, and the bit patterns of the elements."""
+
+    def __init__(self, onnx, bits, patterns):
+        self.onnx, self.bits, self.patterns = onnx, bits, np.asarray(patterns).astype(np.uint16)
+        self.shape = self.patterns.shape
+
+    def message(self):
+        flat = self.patterns.reshape(-1)
+        if self.bits == 16:
+            data = flat.astype("<u2").tobytes()
+        else:
+            per = 8 // self.bits
+            flat = np.concatenate([flat, np.zeros(-len(flat) % per, np.uint16)]).reshape(-1, per)
+            data = sum(flat[:, i] << (i * self.bits) for i in range(per)).astype(np.uint8).tobytes()
+        return [(1, int(d)) for d in self.shape] + [(2, self.onnx), (9, data)]
+
+
+def onnx_type(v):
+    return v.onnx if isinstance(v, Typed) else ow._NUMPY[str(v.dtype)]
+
+
+def save(v, path):
+    """The file written."""
+    if isinstance(v, Typed):
+        with open(path + ".pb", "wb") as f:
+            f.write(ow.encode(v.message()))
+        return path + ".pb"
+    np.save(path + ".npy", v)
+    return path + ".npy"
+
+
+def add(name, op, inputs, outputs, opset=25, tol=1e-5, **attrs):
     """inputs: arrays, Const or None; outputs: arrays or None (not asked for)."""
     assert name not in CASES, name
     CASES[name] = (op, inputs, outputs, opset, tol, attrs)
@@ -57,7 +90,7 @@ def build(op, inputs, outputs, opset, attrs):
     for i, v in enumerate(outputs):
         if v is not None:
             results.append((f"y{i}", v))
-    info = [[(k, ow._NUMPY[str(v.dtype)], list(v.shape)) for k, v in side] for side in (feeds, results)]
+    info = [[(k, onnx_type(v), list(v.shape)) for k, v in side] for side in (feeds, results)]
     node = ow.node(op, names, ["" if v is None else f"y{i}" for i, v in enumerate(outputs)], **attrs)
     return ow.model([node], *info, init, opset=opset), [v for _, v in feeds], [v for _, v in results]
 
@@ -70,17 +103,16 @@ def run(*args):
 def try_case(binaries, spec):
     """What is wrong, or an empty text."""
     op, inputs, outputs, opset, tol, attrs = spec
-    model, feeds, results = build(op, inputs, [None if v is None else np.asarray(v) for v in outputs], opset, attrs)
+    model, feeds, results = build(op, inputs, [v if v is None or isinstance(v, Typed) else np.asarray(v) for v in outputs], opset, attrs)
     with tempfile.TemporaryDirectory() as folder:
         file, binary = os.path.join(folder, "m.onnx"), os.path.join(folder, "m.blt")
         with open(file, "wb") as f:
             f.write(model)
         arguments = []
         for k, v in enumerate(feeds):
-            arguments += ["--inputs", os.path.join(folder, f"input_{k}.npy")]
-            np.save(arguments[-1], v)
+            arguments += ["--inputs", save(v, os.path.join(folder, f"input_{k}"))]
         for k, v in enumerate(results):
-            np.save(os.path.join(folder, f"output_{k}.npy"), v)
+            save(v, os.path.join(folder, f"output_{k}"))
         arguments += ["--expect", folder, "--rtol", str(tol), "--atol", str(tol)]
         tools = [os.path.join(binaries, t) for t in ("onnx-eval", "bitletc", "bitlet-isa-sim")]
         why = run(tools[0], file, *arguments)
@@ -921,6 +953,509 @@ def signal_cases():
 resize_cases()
 sample_cases()
 signal_cases()
+
+
+# ---- Narrow types
+
+# Exponent bits, mantissa bits, bias, whether there are infinities; fnuz: no -0, whose pattern is NaN.
+SMALL = {"e4m3fn": (ow.FLOAT8E4M3FN, 4, 3, 7), "e4m3fnuz": (ow.FLOAT8E4M3FNUZ, 4, 3, 8), "e5m2": (ow.FLOAT8E5M2, 5, 2, 15), "e5m2fnuz": (ow.FLOAT8E5M2FNUZ, 5, 2, 16)}
+
+
+def small_values(kind):
+    """The numbers of all 256 patterns, in double."""
+    _, exp_bits, man_bits, bias = SMALL[kind]
+    p = np.arange(256)
+    e, m = p >> man_bits & (1 << exp_bits) - 1, p & (1 << man_bits) - 1
+    v = np.where(e == 0, np.ldexp(m.astype(D), 1 - bias - man_bits), np.ldexp(1 + m / (1 << man_bits), e - bias))
+    if kind.endswith("fnuz"):
+        v[128] = NAN
+    elif kind == "e4m3fn":
+        v[127] = NAN
+    else:
+        v[124], v[125:128] = INF, NAN
+    v[128 + kind.endswith("fnuz"):] = -v[kind.endswith("fnuz"):128]
+    return v
+
+
+def to_small(x, kind, saturate):
+    """Patterns, rounded to nearest, halves to even."""
+    v = small_values(kind)
+    ladder = np.arange(128)[np.isfinite(v[:128])]
+    top, nan = ladder[-1], 128 if kind.endswith("fnuz") else 127
+    # The next number up if there were one decides what is beyond the largest.
+    steps = np.append(v[ladder], 2 * v[top] - v[top - 1])
+    out = np.zeros(x.shape, int)
+    for at, f in np.ndenumerate(x.astype(D)):
+        a, sign = abs(f), 128 if np.signbit(f) else 0
+        if np.isnan(f):
+            out[at] = nan
+            continue
+        i = int(np.searchsorted(steps, a, "right")) - 1 if np.isfinite(a) else len(steps) - 1
+        if i < len(steps) - 1:
+            middle = (steps[i] + steps[i + 1]) / 2
+            i += a > middle or (a == middle and i % 2 == 1)
+        if i > top:
+            i = top if saturate else {"e5m2": 124, "e4m3fn": 127}.get(kind, 128)
+            sign = 0 if i == 128 else sign
+        out[at] = sign | i if i or not kind.endswith("fnuz") else 0
+    return out
+
+
+def bf16(x):
+    """Patterns of bfloat16, halves to even."""
+    bits = x.astype(F).view(np.uint32)
+    return np.where(np.isnan(x), 0x7FC0, (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
+
+
+def from_bf16(p):
+    return (p.astype(np.uint32) << 16).view(F)
+
+
+def with_infinities(x, t):
+    with np.errstate(over="ignore"):
+        return x.astype(t)
+
+
+def narrow_cases():
+    rough = np.concatenate([rnd(60), rnd(60, low=-500, high=500), rnd(40, low=-1e-2, high=1e-2), np.array([0, -0.0, 448, 464, 465, 479, 480, 57344, 61440, 65500, -65500, INF, -INF, NAN, 2**-9, 2**-10, 2**-17, 3 * 2**-18], F)])
+    for kind, (onnx, *_) in SMALL.items():
+        every, v = Typed(onnx, 8, np.arange(256)), small_values(kind)
+        add(f"Cast {kind} to f32", "Cast", [every], [v.astype(F)], to=1)
+        add(f"Cast {kind} to f16", "Cast", [every], [v.astype(H)], to=10)
+        add(f"Cast {kind} to f64", "Cast", [every], [v], to=11)
+        for other, (number, *_) in SMALL.items():
+            if other == kind:
+                continue
+            add(f"Cast {kind} to {other}", "Cast", [every], [Typed(number, 8, to_small(v, other, 1))], 25, 0, to=number)
+        for saturate in (0, 1):
+            for t in (F, H, D):
+                add(f"Cast {t.__name__} to {kind} {saturate}", "Cast", [rough.astype(t)], [Typed(onnx, 8, to_small(rough.astype(t), kind, saturate))], 25, 0, to=onnx, saturate=saturate)
+            b = bf16(rough)
+            add(f"Cast bf16 to {kind} {saturate}", "Cast", [Typed(16, 16, b)], [Typed(onnx, 8, to_small(from_bf16(b), kind, saturate))], 25, 0, to=onnx, saturate=saturate)
+        i = np.arange(-300, 300, 7).astype(np.int32)
+        add(f"Cast i32 to {kind}", "Cast", [i], [Typed(onnx, 8, to_small(i, kind, 1))], 25, 0, to=onnx)
+        x = rnd(3, 5, low=-30, high=30)
+        add(f"QuantizeLinear {kind}", "QuantizeLinear", [x, np.array(0.5, F), Typed(onnx, 8, np.array(0))], [Typed(onnx, 8, to_small(x / F(0.5), kind, 1))], 25, 0)
+        add(f"QuantizeLinear {kind} by type", "QuantizeLinear", [x * 1000, np.array([0.5, 2, 1], F)], [Typed(onnx, 8, to_small(x * 1000 / np.array([[0.5], [2], [1]], F), kind, 0))], 25, 0, axis=0, saturate=0, output_dtype=onnx)
+        codes = RNG.integers(0, 100, (3, 5))
+        add(f"DequantizeLinear {kind}", "DequantizeLinear", [Typed(onnx, 8, codes), np.array([0.5, 2, 1], F)], [(v[codes] * np.array([[0.5], [2], [1]])).astype(F)], 25, axis=0)
+        add(f"DequantizeLinear {kind} f16", "DequantizeLinear", [Typed(onnx, 8, codes), np.array(0.5, H)], [(v[codes] * 0.5).astype(H)], 25)
+        for op, attrs, operands, y in (("Transpose", {}, [], codes.T), ("Reshape", {}, [Const([5, 3])], codes.reshape(5, 3)), ("Identity", {}, [], codes), ("Flatten", {"axis": 0}, [], codes.reshape(1, 15)), ("Squeeze", {}, [], codes), ("Unsqueeze", {}, [Const([0])], codes[None])):
+            add(f"{op} {kind}", op, [Typed(onnx, 8, codes)] + operands, [Typed(onnx, 8, y)], 25, 0, **attrs)
+    b = bf16(rough)
+    add("Cast f32 to bf16", "Cast", [rough], [Typed(16, 16, b)], 25, 0, to=16)
+    add("Cast bf16 to f32", "Cast", [Typed(16, 16, b)], [from_bf16(b)], 25, 0, to=1)
+    add("Cast bf16 to f16", "Cast", [Typed(16, 16, b)], [with_infinities(from_bf16(b), H)], 25, 0, to=10)
+    add("Cast f64 to bf16", "Cast", [rough.astype(D)], [Typed(16, 16, b)], 25, 0, to=16)
+    fours = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+    every = Typed(ow.FLOAT4E2M1, 4, np.arange(16))
+    for t, n in ((F, 1), (H, 10), (D, 11)):
+        add(f"Cast e2m1 to {t.__name__}", "Cast", [every], [fours.astype(t)], to=n)
+        x = np.array([0, 0.2, 0.25, 0.26, 0.75, 1.25, 1.75, 2.5, 3.5, 5, 5.1, 7, 100, INF, -0.3, -0.75, -5, -9], t)
+        want = [0, 0, 0, 1, 2, 2, 4, 4, 6, 6, 7, 7, 7, 7, 9, 10, 14, 15]
+        add(f"Cast {t.__name__} to e2m1", "Cast", [x], [Typed(ow.FLOAT4E2M1, 4, want)], 25, 0, to=ow.FLOAT4E2M1)
+    x = rnd(3, 4, low=-8, high=8)
+    nearest4 = np.abs(np.abs(x)[..., None] / 0.5 - fours[:8]).argmin(-1) | np.where(x < 0, 8, 0)
+    add("QuantizeLinear e2m1", "QuantizeLinear", [x, np.array(0.5, F), Typed(ow.FLOAT4E2M1, 4, np.array(0))], [Typed(ow.FLOAT4E2M1, 4, nearest4)], 25, 0)
+    add("DequantizeLinear e2m1", "DequantizeLinear", [Typed(ow.FLOAT4E2M1, 4, nearest4), np.array(0.5, F)], [(fours[nearest4] * 0.5).astype(F)], 25)
+    for name, onnx, bits, signed in (("int4", ow.INT4, 4, 1), ("uint4", ow.UINT4, 4, 0), ("int2", ow.INT2, 2, 1), ("uint2", ow.UINT2, 2, 0)):
+        size = 1 << bits
+        p = np.arange(size)
+        v = np.where((p >= size // 2) & bool(signed), p - size, p)
+        for t, n in ((F, 1), (H, 10), (np.int8, 3), (np.uint8, 2), (I, 7), (D, 11)):
+            if not signed or t != np.uint8:
+                add(f"Cast {name} to {t.__name__}", "Cast", [Typed(onnx, bits, p)], [v.astype(t)], to=n)
+                add(f"Cast {t.__name__} to {name}", "Cast", [v.astype(t)], [Typed(onnx, bits, p)], 25, 0, to=onnx)
+        low, high = v.min(), v.max()
+        x, zero = rnd(4, 6, low=-6, high=10), np.array([1, 0, 1, 1])
+        q = np.clip(np.rint(x / np.array([[0.5], [1], [2], [0.3]], F)) + zero[:, None], low, high).astype(int) & size - 1
+        scale = np.array([0.5, 1, 2, 0.3], F)
+        add(f"QuantizeLinear {name}", "QuantizeLinear", [x, scale, Typed(onnx, bits, zero)], [Typed(onnx, bits, q)], 25, 0, axis=0)
+        add(f"DequantizeLinear {name}", "DequantizeLinear", [Typed(onnx, bits, q), scale, Typed(onnx, bits, zero)], [((v[q] - zero[:, None]) * scale[:, None]).astype(F)], 25, axis=0)
+        blocks = rnd(4, 2, low=0.2, high=1)
+        wide = np.repeat(blocks, 4, 1)[:, :6]
+        q = np.clip(np.rint(x / wide), low, high).astype(int) & size - 1
+        add(f"QuantizeLinear {name} blocks", "QuantizeLinear", [x, blocks], [Typed(onnx, bits, q)], 25, 0, axis=1, block_size=4, output_dtype=onnx)
+        add(f"DequantizeLinear {name} blocks", "DequantizeLinear", [Typed(onnx, bits, q), blocks.astype(H)], [(v[q] * wide.astype(H)).astype(H)], 25, 2e-3, axis=-1, block_size=4)
+        add(f"Transpose {name}", "Transpose", [Typed(onnx, bits, q)], [Typed(onnx, bits, q.T)], 25, 0)
+        add(f"Reshape {name}", "Reshape", [Typed(onnx, bits, q), Const([-1])], [Typed(onnx, bits, q.reshape(-1))], 25, 0)
+        add(f"Pad {name}", "Pad", [Typed(onnx, bits, q), Const([0, 1, 0, 0])], [Typed(onnx, bits, np.pad(q, ((0, 0), (1, 0))))], 25, 0)
+    powers = np.array([0, 1, 100, 127, 128, 200, 254, 255])
+    value = np.where(powers == 255, NAN, np.ldexp(1.0, powers - 127))
+    add("Cast e8m0 to f32", "Cast", [Typed(ow.FLOAT8E8M0, 8, powers)], [value.astype(F)], 25, 0, to=1)
+    x = np.array([1, 1.2, 1.5, 1.7, 2, 3, 6, 2**-127, 2**-126 * 1.1, 3e38, NAN], F)
+    frac, exp = np.frexp(x.astype(D))
+    for mode, more in (("up", frac > 0.5), ("down", frac > 2), ("nearest", frac >= 0.75)):
+        want = np.where(np.isnan(x), 255, np.minimum(exp - 1 + 127 + more, 254))
+        add(f"Cast f32 to e8m0 {mode}", "Cast", [x], [Typed(ow.FLOAT8E8M0, 8, want)], 25, 0, to=ow.FLOAT8E8M0, round_mode=mode)
+    scale = np.array([126, 127, 129])
+    q = RNG.integers(-100, 100, (3, 4)).astype(np.int8)
+    add("DequantizeLinear by e8m0", "DequantizeLinear", [q, Typed(ow.FLOAT8E8M0, 8, scale)], [(q * np.ldexp(1.0, scale - 127)[:, None]).astype(F)], 25, axis=0, output_dtype=1)
+    x = rnd(3, 4, low=-90, high=90)
+    add("QuantizeLinear by e8m0", "QuantizeLinear", [x, Typed(ow.FLOAT8E8M0, 8, scale)], [np.clip(np.rint(x / np.ldexp(1.0, scale - 127)[:, None]), -128, 127).astype(np.int8)], 25, 0, axis=0, output_dtype=3, precision=1)
+    for a, b in ((F, np.int32), (F, np.uint32), (D, I), (D, np.uint64), (H, np.int16), (H, np.uint16), (np.int8, np.uint8), (np.uint16, H), (np.int32, F), (I, D)):
+        x = np.frombuffer(RNG.bytes(12 * np.dtype(a).itemsize), a)
+        x = np.where(np.isnan(x), 1, x).astype(a) if np.dtype(a).kind == "f" else x
+        y = x.view(b)
+        if np.dtype(b).kind == "f" and np.isnan(y).any():
+            x = np.arange(12).astype(a)
+            y = x.view(b)
+        add(f"BitCast {a.__name__} to {b.__name__}", "BitCast", [x.reshape(3, 4)], [y.reshape(3, 4)], 26, 0, to=int(ow._NUMPY[np.dtype(b).name]))
+    add("BitCast bf16 to u16", "BitCast", [Typed(16, 16, [1, 0x7FC0, 0x8000])], [np.array([1, 0x7FC0, 0x8000], np.uint16)], 26, 0, to=4)
+    add("BitCast e4m3fn to u8", "BitCast", [Typed(17, 8, [1, 127, 128])], [np.array([1, 127, 128], np.uint8)], 26, 0, to=2)
+    add("BitCast u4 to i4", "BitCast", [Typed(21, 4, [1, 15, 8])], [Typed(22, 4, [1, 15, 8])], 26, 0, to=22)
+    add("BitCast bool to i8", "BitCast", [np.array([True, False])], [np.array([1, 0], np.int8)], 26, 0, to=3)
+    x = np.array([-300, -128.7, -1.5, -0.5, 0, 0.5, 1.5, 127.9], F)
+    add("Cast f32 to i8", "Cast", [x[1:]], [np.trunc(x[1:]).astype(np.int8)], 25, 0, to=3)
+    add("Cast f32 to bool", "Cast", [np.array([0, -0.0, 0.3, NAN, INF], F)], [np.array([0, 0, 1, 1, 1], bool)], 25, 0, to=9)
+    add("Cast i64 to f16", "Cast", [np.array([70000, 2049, -2051, 0], I)], [np.array([INF, 2048, -2052, 0], H)], 25, 0, to=10)
+    big = np.array([2**63 - 1, 2**53 + 1, -(2**62) - 1], I)
+    add("Cast i64 to f32", "Cast", [big], [big.astype(F)], 25, 0, to=1)
+    add("Cast i64 to u8", "Cast", [np.array([256, -1, 511], I)], [np.array([0, 255, 255], np.uint8)], 25, 0, to=2)
+    for name, v in (("f16", np.array([1.5], H)), ("f64", np.array([1.5], D)), ("bool", np.array([True])), ("u64", np.array([2**64 - 1], np.uint64)), ("i8", np.array([-3], np.int8))):
+        add(f"ConstantOfShape {name}", "ConstantOfShape", [Const([2, 3])], [np.full((2, 3), v[0])], 25, 0, value=v)
+    add("ConstantOfShape of nothing", "ConstantOfShape", [Const([0, 3])], [np.zeros((0, 3), F)], 25)
+    add("ConstantOfShape scalar", "ConstantOfShape", [Const(np.zeros(0))], [np.array(0, F)], 25)
+
+
+def quantised_cases():
+    x, s = rnd(2, 3, 4, low=-300, high=300), np.array([0.5, 2, 3], F)
+    for t, z in ((np.uint8, [1, 128, 255]), (np.int8, [-128, 0, 127]), (np.uint16, [1, 40000, 0]), (np.int16, [-5, 0, 5])):
+        info = np.iinfo(t)
+        zero = np.array(z, t)
+        y = np.clip(np.rint(x / s[:, None]) + zero[:, None].astype(D), info.min, info.max).astype(t)
+        add(f"QuantizeLinear {t.__name__}", "QuantizeLinear", [x, s, zero], [y], 21, 0)
+        add(f"DequantizeLinear {t.__name__}", "DequantizeLinear", [y, s, zero], [((y.astype(D) - zero[:, None]) * s[:, None]).astype(F)], 21)
+    add("QuantizeLinear without zero point", "QuantizeLinear", [x, np.array(2, F)], [np.clip(np.rint(x / 2), 0, 255).astype(np.uint8)], 10, 0)
+    halves = np.array([0.5, 1.5, 2.5, -0.5, -1.5], F)
+    add("QuantizeLinear halves", "QuantizeLinear", [halves, np.array(1, F), np.array(3, np.int8)], [np.array([3, 5, 5, 3, 1], np.int8)], 13, 0)
+    i = np.array([-7, 5, 1000], np.int32)
+    add("QuantizeLinear of i32", "QuantizeLinear", [i, np.array(2, F), np.array(1, np.uint8)], [np.array([0, 3, 255], np.uint8)], 19, 0)
+    add("DequantizeLinear of i32", "DequantizeLinear", [i, np.array(0.5, F)], [(i * 0.5).astype(F)], 19)
+    add("DequantizeLinear to f16", "DequantizeLinear", [i.astype(np.int8), np.array(0.5, F)], [(i.astype(np.int8) * 0.5).astype(H)], 23, output_dtype=10)
+    blocks, zeros = rnd(2, 2, 4, low=1, high=3), RNG.integers(0, 9, (2, 2, 4)).astype(np.uint8)
+    wide = np.repeat(blocks, 2, 1)[:, :3]
+    y = np.clip(np.rint(x / wide) + np.repeat(zeros, 2, 1)[:, :3], 0, 255).astype(np.uint8)
+    add("QuantizeLinear blocks", "QuantizeLinear", [x, blocks, zeros], [y], 25, 0, block_size=2)
+    for t in (np.uint8, np.int8):
+        info = np.iinfo(t)
+        a, b = RNG.integers(info.min, info.max, (2, 3, 5)).astype(t), RNG.integers(info.min, info.max, (5, 4)).astype(t)
+        az, bz, yz = np.array(3, t), np.array([1, 2, 3, 4], t), np.array(7, t)
+        for f in (F, H):
+            if f is H:
+                sa, sb, sy = np.array(0.01, H), np.array([0.02, 0.03, 0.01, 0.05], H), np.array(0.1, H)
+            else:
+                sa, sb, sy = np.array(0.0066, F), np.array([0.0074, 0.01, 0.02, 0.005], F), np.array(0.0107, F)
+            v = (a.astype(D) - 3) @ (b.astype(D) - bz) * (sa.astype(D) * sb.astype(D) / sy.astype(D)) + 7
+            y = np.clip(np.rint(v), info.min, info.max).astype(t)
+            add(f"QLinearMatMul {t.__name__} {f.__name__}", "QLinearMatMul", [a, sa, az, b, sb, bz, sy, yz], [y], 21, 1.01 if f is H else 0)
+        add(f"MatMulInteger {t.__name__}", "MatMulInteger", [a, b, az, bz], [((a.astype(D) - 3) @ (b.astype(D) - bz)).astype(np.int32)], 10, 0)
+        rows = np.array([5, 6, 7], t)
+        add(f"MatMulInteger {t.__name__} rows", "MatMulInteger", [a[0], b, rows], [((a[0].astype(D) - rows[:, None]) @ b.astype(D)).astype(np.int32)], 10, 0)
+    x = np.array([0, 2, -3, -2.5, 1.34, 0.5], F)
+    for name, v in (("", x), (" above", np.abs(x) + 1), (" below", -np.abs(x) - 1)):
+        high, low = max(v.max(), 0), min(v.min(), 0)
+        scale = F((high - low) / F(255))
+        zero = np.clip(np.rint(-low / scale), 0, 255).astype(np.uint8)
+        add("DynamicQuantizeLinear" + name, "DynamicQuantizeLinear", [v], [np.clip(np.rint(v / scale) + zero, 0, 255).astype(np.uint8), scale, zero], 11)
+
+
+narrow_cases()
+quantised_cases()
+
+
+# ---- Reductions and element-wise operators
+
+
+def reduce_cases():
+    kinds = {
+        "ReduceSum": lambda x, a, k: x.sum(a, keepdims=k),
+        "ReduceMean": lambda x, a, k: x.mean(a, keepdims=k),
+        "ReduceMax": lambda x, a, k: x.max(a, keepdims=k),
+        "ReduceMin": lambda x, a, k: x.min(a, keepdims=k),
+        "ReduceProd": lambda x, a, k: x.prod(a, keepdims=k),
+        "ReduceL1": lambda x, a, k: np.abs(x).sum(a, keepdims=k),
+        "ReduceL2": lambda x, a, k: np.sqrt((x * x).sum(a, keepdims=k)),
+        "ReduceSumSquare": lambda x, a, k: (x * x).sum(a, keepdims=k),
+        "ReduceLogSum": lambda x, a, k: np.log(x.sum(a, keepdims=k)),
+        "ReduceLogSumExp": lambda x, a, k: np.log(np.exp(x).sum(a, keepdims=k)),
+    }
+    elementwise = {"ReduceL1": np.abs, "ReduceL2": np.abs, "ReduceSumSquare": np.square, "ReduceLogSum": np.log}
+    nothing = {"ReduceSum": 0, "ReduceMax": -INF, "ReduceMin": INF, "ReduceProd": 1, "ReduceL1": 0, "ReduceL2": 0, "ReduceSumSquare": 0, "ReduceLogSum": -INF, "ReduceLogSumExp": -INF, "ReduceMean": NAN}
+    for op, f in kinds.items():
+        x = rnd(3, 4, 2, low=0.5, high=1.5)
+        opset = 13 if op == "ReduceSum" else 20 if op in ("ReduceMax", "ReduceMin") else 18
+        for axes in ((0,), (-1,), (2, 0), (-2, -3), None):
+            for keep in (0, 1):
+                where = [] if axes is None else [Const(axes)]
+                a = None if axes is None else tuple(axes)
+                add(f"{op} {axes} {keep}", op, [x] + where, [f(x.astype(D), a, bool(keep)).astype(F)], opset, keepdims=keep)
+                if op != "ReduceSum":
+                    attrs = {} if axes is None else {"axes": list(axes)}
+                    add(f"{op}-13 {axes} {keep}", op, [x], [f(x.astype(D), a, bool(keep)).astype(F)], 13, keepdims=keep, **attrs)
+        add(f"{op} no axes", op, [x, Const(np.zeros(0))], [f(x.astype(D), None, True).astype(F)], opset)
+        for where in ([], [Const(np.zeros(0))]):
+            add(f"{op} none {len(where)}", op, [x] + where, [elementwise.get(op, lambda v: v)(x)], opset, noop_with_empty_axes=1)
+        add(f"{op} of nothing", op, [x[:, :0], Const([1])], [np.full((3, 1, 2), nothing[op], F)], opset)
+        add(f"{op} to nothing", op, [x[:, :0], Const([2])], [np.zeros((3, 0, 1), F)], opset)
+        add(f"{op} of a scalar", op, [np.array(1.25, F)], [f(np.array(1.25), None, True).astype(F)], opset)
+    add("ReduceLogSumExp far", "ReduceLogSumExp", [np.array([[1000, 1000], [-1000, -1001]], F), Const([1])], [np.array([[1000 + np.log(2)], [-1000 + np.log(1 + np.exp(-1))]], F)], 18)
+    add("ReduceLogSumExp infinities", "ReduceLogSumExp", [np.array([[INF, 1], [-INF, -INF], [-INF, 2]], F), Const([1])], [np.array([[INF], [-INF], [2]], F)], 18)
+    add("ReduceMax NaN", "ReduceMax", [np.array([[1, NAN, 2]], F), Const([1])], [np.array([[NAN]], F)], 20)
+    for t, low, high in ((np.int8, -128, 127), (np.uint8, 0, 255), (np.int32, -(2**31), 2**31 - 1), (np.uint64, 0, 2**64 - 1), (bool, False, True)):
+        e = np.zeros((2, 0), t)
+        add(f"ReduceMax of no {t.__name__}", "ReduceMax", [e, Const([1])], [np.full((2, 1), low, t)], 20, 0)
+        add(f"ReduceMin of no {t.__name__}", "ReduceMin", [e, Const([1])], [np.full((2, 1), high, t)], 20, 0)
+    x = np.array([[2, 7, 7, 1], [3, 3, 0, 3]], F)
+    for op, f in (("ArgMax", np.argmax), ("ArgMin", np.argmin)):
+        for axis in (0, 1, -1):
+            for last in (0, 1):
+                for keep in (0, 1):
+                    y = f(x, axis) if not last else x.shape[axis] - 1 - f(np.flip(x, axis), axis)
+                    add(f"{op} {axis} {last} {keep}", op, [x], [np.expand_dims(y, axis) if keep else y], 13, axis=axis, keepdims=keep, select_last_index=last)
+
+
+def mixed(a, b, f, t):
+    return f(a.astype(D), b.astype(D)).astype(t)
+
+
+def element_cases():
+    a, b = RNG.integers(-20, 20, 30), RNG.integers(1, 9, 30) * RNG.choice([-1, 1], 30)
+    for t in (np.int8, np.int16, np.int32, I):
+        add(f"Mod {t.__name__}", "Mod", [a.astype(t), b.astype(t)], [np.mod(a, b).astype(t)], 13, 0)
+        add(f"Mod fmod {t.__name__}", "Mod", [a.astype(t), b.astype(t)], [np.fmod(a, b).astype(t)], 13, 0, fmod=1)
+        add(f"Div {t.__name__}", "Div", [a.astype(t), b.astype(t)], [np.trunc(a / b).astype(t)], 14, 0)
+    x, y = rnd(30, low=-9, high=9), rnd(30, low=1, high=3)
+    for t in (F, D, H):
+        add(f"Mod fmod {t.__name__}", "Mod", [x.astype(t), y.astype(t)], [np.fmod(x.astype(t).astype(D), y.astype(t).astype(D)).astype(t)], 13, fmod=1)
+    with np.errstate(all="ignore"):
+        p, q = np.array([1, -1, 0, INF, NAN, 5], F), np.array([0, 0, 0, INF, 1, -0.0], F)
+        add("Div by zero", "Div", [p, q], [p / q], 14)
+        base = np.array([0, 0, -8, -8, 2, INF, NAN, 1, -1, 0], F)
+        power = np.array([0, -1, 3, 0.5, -INF, 0, 0, NAN, INF, 3], F)
+        add("Pow special", "Pow", [base, power], [np.power(base, power)], 15)
+        for op, f in (("Log", np.log), ("Sqrt", np.sqrt), ("Reciprocal", lambda v: 1 / v), ("Exp", np.exp), ("Asin", np.arcsin), ("Acosh", np.arccosh), ("Atanh", np.arctanh), ("Tan", np.tan), ("Sinh", np.sinh), ("Atan", np.arctan), ("Asinh", np.arcsinh), ("Acos", np.arccos), ("Cosh", np.cosh), ("Tanh", np.tanh)):
+            v = np.array([0, -0.0, 1, -1, 0.5, 2, -2, 30, INF, -INF, NAN], F)
+            add(f"{op} special", op, [v], [f(v.astype(D)).astype(F)], 22)
+            add(f"{op} f64", op, [v.astype(D)], [f(v.astype(D))], 22, 1e-12)
+            add(f"{op} f16", op, [v.astype(H)], [f(v.astype(D)).astype(H)], 22, 2e-3)
+    for tx, ty in ((F, I), (F, np.int32), (I, F), (np.int32, D), (D, F), (F, D), (np.int32, np.int32), (H, F), (I, I)):
+        m, e = np.array([1, 2, 3, 4]).astype(tx), np.array([3, 2, 0, 1]).astype(ty)
+        add(f"Pow {tx.__name__} {ty.__name__}", "Pow", [m, e], [np.power(m.astype(D), e.astype(D)).astype(tx)], 15)
+    m, e = np.array([2, -3, 7], I), np.array([62, 39, 20], I)
+    add("Pow beyond double", "Pow", [m, e], [np.array([int(u) ** int(v) for u, v in zip(m, e)], I)], 15, 0)
+    for t, w in ((np.uint8, 8), (np.uint16, 16), (np.uint32, 32), (np.uint64, 64)):
+        v, n = np.frombuffer(RNG.bytes(8 * 12), t)[:12], RNG.integers(0, w, 12).astype(t)
+        add(f"BitShift left {t.__name__}", "BitShift", [v, n], [np.left_shift(v, n)], 11, 0, direction="LEFT")
+        add(f"BitShift right {t.__name__}", "BitShift", [v, n], [np.right_shift(v, n)], 11, 0, direction="RIGHT")
+    v = np.array([INF, -INF, NAN, 0, 3], F)
+    for neg in (0, 1):
+        for pos in (0, 1):
+            add(f"IsInf {neg}{pos}", "IsInf", [v], [np.isposinf(v) & bool(pos) | np.isneginf(v) & bool(neg)], 20, 0, detect_negative=neg, detect_positive=pos)
+    nans = np.array([NAN, 1, -1, NAN], F)
+    ones = np.array([1, NAN, 1, NAN], F)
+    for op, f in (("Max", np.maximum), ("Min", np.minimum), ("Equal", np.equal), ("Less", np.less), ("GreaterOrEqual", np.greater_equal), ("LessOrEqual", np.less_equal), ("Greater", np.greater)):
+        add(f"{op} NaN", op, [nans, ones], [f(nans, ones)], 19 if op == "Equal" else 16 if op.endswith("OrEqual") else 13)
+    three = rnd(2, 1, 4), rnd(3, 1), rnd(4)
+    for op, f in (("Max", lambda u: np.maximum(np.maximum(u[0], u[1]), u[2])), ("Min", lambda u: np.minimum(np.minimum(u[0], u[1]), u[2])), ("Sum", lambda u: u[0] + u[1] + u[2]), ("Mean", lambda u: (u[0] + u[1] + u[2]) / F(3))):
+        add(f"{op} of three", op, list(three), [f(three)], 13)
+        add(f"{op} of one", op, [three[0]], [three[0]], 13)
+    add("Sign NaN", "Sign", [np.array([NAN, -0.0, INF, -3], F)], [np.array([NAN, 0, 1, -1], F)], 13)
+    add("Round halves", "Round", [np.array([0.5, 1.5, 2.5, -0.5, -1.5, 2**24 + 1, INF, NAN], F)], [np.array([0, 2, 2, -0.0, -2, 2**24 + 1, INF, NAN], F)], 22)
+    add("Relu NaN", "Relu", [np.array([NAN, -INF, INF, -1], F)], [np.array([NAN, 0, INF, 0], F)], 14)
+    add("Neg i8", "Neg", [np.array([-128, 5], np.int8)], [np.array([-128, -5], np.int8)], 13, 0)
+    add("Abs i8", "Abs", [np.array([-128, -5], np.int8)], [np.array([-128, 5], np.int8)], 13, 0)
+    add("Abs u64", "Abs", [np.array([2**64 - 1, 5], np.uint64)], [np.array([2**64 - 1, 5], np.uint64)], 13, 0)
+    for op, f in (("Add", np.add), ("Mul", np.multiply), ("Sub", np.subtract), ("And", np.logical_and), ("BitwiseXor", np.bitwise_xor), ("Less", np.less)):
+        t = bool if op == "And" else np.int32 if op == "BitwiseXor" else F
+        for sa, sb in (((3, 0), (1,)), ((), (2, 3)), ((), ()), ((0,), ()), ((2, 1, 3), (4, 1))):
+            u, w = rnd(*sa, low=0, high=5).astype(t), rnd(*sb, low=0, high=5).astype(t)
+            add(f"{op} {sa} {sb}", op, [u, w], [f(u, w)], 18)
+    c, u, w = np.array([[True], [False]]), rnd(2, 3, 1), rnd(4)
+    for t in (F, H, I, np.uint8, bool, D, np.int16):
+        ut, wt = (u * 3).astype(t), (w * 3).astype(t)
+        add(f"Where {t.__name__}", "Where", [c[:, :, None], ut, wt], [np.where(c[:, :, None], ut, wt)], 16, 0)
+    add("Where NaN", "Where", [np.array([True, False]), np.array([1, NAN], F), np.array([NAN, 2], F)], [np.array([1, 2], F)], 16)
+    for t in (F, D, np.int16, np.int32, I, H):
+        for first, limit, delta in ((0, 10, 3), (10, 2, -3), (3, 3, 1), (5, 1, 2)):
+            y = np.arange(first, limit, delta).astype(t)
+            opset = 27 if t == H else 11
+            add(f"Range {t.__name__} {first} {limit} {delta}", "Range", [Const(first, t), Const(limit, t), Const(delta, t)], [y], opset)
+    add("Range of fractions", "Range", [Const(0.5, F), Const(2, F), Const(0.4, F)], [np.arange(4).astype(F) * F(0.4) + F(0.5)], 11)
+    v = rnd(40, low=-4, high=4)
+    add("Erf", "Erf", [v], [np.array([math.erf(q) for q in v], F)], 13)
+    add("Gelu", "Gelu", [v], [np.array([q * 0.5 * (1 + math.erf(q / math.sqrt(2))) for q in v.astype(D)], F)], 20)
+    m = rnd(2, 3, 4, 4, dtype=F)
+    add("Det", "Det", [m], [np.linalg.det(m.astype(D)).astype(F)], 22, 1e-4)
+    add("Det of one", "Det", [m[:, 0, :1, :1].copy()], [m[:, 0, 0, 0].copy()], 22)
+    singular = np.array([[0, 1], [2, 3]], F)
+    add("Det with a zero first", "Det", [singular], [np.array(-2, F)], 22)
+    lone = rnd(3, 4)
+    for equation, operands in (("ij,jk->ik", (rnd(2, 3), rnd(3, 4))), ("...ii->...i", (rnd(2, 3, 3),)), ("ij->", (lone,)), ("ij", (lone,)), ("ba", (lone,)), ("bij,bjk", (rnd(2, 3, 4), rnd(2, 4, 2))), ("...ij,...jk->...ik", (rnd(2, 1, 3, 4), rnd(5, 4, 2))), (" i , j -> j i ", (rnd(3), rnd(4))), ("ij,jk,kl->il", (rnd(2, 3), rnd(3, 4), rnd(4, 2))), ("i...,i...->...", (rnd(3, 2, 2), rnd(3, 2, 2))), ("i,i", (rnd(5), rnd(5))), ("ii->i", (rnd(4, 4),)), ("Ab,bA->A", (rnd(3, 4), rnd(4, 3)))):
+        y = np.einsum(equation.replace(" ", ""), *[o.astype(D) for o in operands])
+        add(f"Einsum {equation}", "Einsum", list(operands), [np.asarray(y, F)], 12, 1e-4, equation=equation)
+
+
+def loss_cases():
+    for shape in ((5, 4), (3, 4, 2), (2, 4, 3, 2)):
+        x = rnd(*shape)
+        target = RNG.integers(0, 4, shape[:1] + shape[2:]).astype(I)
+        w = rnd(4, low=0.2, high=1)
+        logp = x.astype(D) - np.log(np.exp(x.astype(D)).sum(1, keepdims=True))
+        for op, data in (("NegativeLogLikelihoodLoss", x.astype(D)), ("SoftmaxCrossEntropyLoss", logp)):
+            for weight in (None, w):
+                for ignore in (None, 2, -1):
+                    for reduction in ("none", "sum", "mean"):
+                        t = np.where(target == 2, -1, target) if ignore == -1 else target
+                        share = np.where(t == ignore, 0, (np.ones(4) if weight is None else weight)[t]) if ignore is not None else (np.ones(4) if weight is None else weight)[t]
+                        loss = -np.take_along_axis(data, np.expand_dims(np.maximum(t, 0), 1), 1)[:, 0] * share
+                        y = loss if reduction == "none" else loss.sum() if reduction == "sum" else loss.sum() / share.sum()
+                        attrs = {} if ignore is None else {"ignore_index": ignore}
+                        outputs = [np.asarray(y, F)] + ([logp.astype(F)] if op[0] == "S" else [])
+                        add(f"{op} {shape} {weight is not None} {ignore} {reduction}", op, [x, t, weight], outputs, 13, 1e-4, reduction=reduction, **attrs)
+
+
+reduce_cases()
+element_cases()
+loss_cases()
+
+
+# ---- Regions, deformed windows, recurrences
+
+
+def bilinear(x, y_at, x_at):
+    """x[channels, height, width] between its elements; 0 more than one element outside."""
+    h, w = x.shape[1:]
+    if not (-1 <= y_at <= h and -1 <= x_at <= w):
+        return np.zeros(len(x)), np.zeros((len(x), 4))
+    y_at, x_at = max(y_at, 0), max(x_at, 0)
+    y0, x0 = min(int(y_at), h - 1), min(int(x_at), w - 1)
+    y1, x1 = min(y0 + 1, h - 1), min(x0 + 1, w - 1)
+    fy, fx = (y_at - y0 if y0 < h - 1 else 0), (x_at - x0 if x0 < w - 1 else 0)
+    parts = np.stack([x[:, y0, x0] * (1 - fy) * (1 - fx), x[:, y0, x1] * (1 - fy) * fx, x[:, y1, x0] * fy * (1 - fx), x[:, y1, x1] * fy * fx], -1)
+    return parts.sum(-1), parts
+
+
+def roi_align(x, rois, batch, size, ratio, scale, mode, half):
+    out = np.zeros((len(rois), x.shape[1]) + size)
+    for r, roi in enumerate(rois.astype(D)):
+        shift = 0.5 if half else 0
+        x0, y0, x1, y1 = roi * scale - shift
+        w, h = (x1 - x0, y1 - y0) if half else (max(x1 - x0, 1), max(y1 - y0, 1))
+        bh, bw = h / size[0], w / size[1]
+        nh, nw = (ratio, ratio) if ratio > 0 else (int(np.ceil(bh)), int(np.ceil(bw)))
+        for i in range(size[0]):
+            for j in range(size[1]):
+                got = [bilinear(x[batch[r]].astype(D), y0 + i * bh + (a + 0.5) * bh / nh, x0 + j * bw + (b + 0.5) * bw / nw) for a in range(nh) for b in range(nw)]
+                if mode == "avg":
+                    out[r, :, i, j] = sum(g[0] for g in got) / max(1, nh * nw)
+                else:
+                    out[r, :, i, j] = np.max([g[1].max(-1) for g in got], 0)
+    return out.astype(F)
+
+
+def deform(x, w, offset, b, mask, strides, pads, dilations, group, offset_group):
+    n, c, h, wd = x.shape
+    m, per, kh, kw = w.shape
+    oh, ow_ = offset.shape[2:]
+    y = np.zeros((n, m, oh, ow_))
+    off = offset.reshape(n, offset_group, kh, kw, 2, oh, ow_)
+    msk = np.ones((n, offset_group, kh, kw, oh, ow_)) if mask is None else mask.reshape(n, offset_group, kh, kw, oh, ow_)
+
+    def at(p, q, im):
+        f, g = math.floor(p), math.floor(q)
+        total = 0
+        for r, s, t in ((f, g, (1 - p + f) * (1 - q + g)), (f, g + 1, (1 - p + f) * (q - g)), (f + 1, g, (p - f) * (1 - q + g)), (f + 1, g + 1, (p - f) * (q - g))):
+            if 0 <= r < h and 0 <= s < wd:
+                total += im[r, s] * t
+        return total
+
+    for a in range(n):
+        for o in range(m):
+            for ci in range(per):
+                ch = o // (m // group) * per + ci
+                og = ch // (c // offset_group)
+                for i in range(oh):
+                    for j in range(ow_):
+                        for u in range(kh):
+                            for v in range(kw):
+                                p = i * strides[0] - pads[0] + u * dilations[0] + off[a, og, u, v, 0, i, j]
+                                q = j * strides[1] - pads[1] + v * dilations[1] + off[a, og, u, v, 1, i, j]
+                                y[a, o, i, j] += w[o, ci, u, v] * msk[a, og, u, v, i, j] * at(p, q, x[a, ch])
+    return (y if b is None else y + b[:, None, None]).astype(F)
+
+
+def region_cases():
+    x = rnd(2, 3, 7, 8)
+    rois = np.array([[0, 0, 5, 4], [1.3, 2.2, 6.7, 5.5], [-2, -1, 3, 3], [5, 5, 9, 9], [2, 2, 2.2, 2.1]], F)
+    batch = np.array([0, 1, 0, 1, 1], I)
+    for half in (0, 1):
+        for mode in ("avg", "max"):
+            for ratio in (0, 2):
+                if mode == "max" and ratio == 0 and half:
+                    continue
+                y = roi_align(x, rois, batch, (2, 3), ratio, 0.9, mode, half)
+                add(f"RoiAlign {half} {mode} {ratio}", "RoiAlign", [x, rois if ratio else Const(rois, F), batch], [y], 22, 2e-5, mode=mode, output_height=2, output_width=3, sampling_ratio=ratio, spatial_scale=0.9, coordinate_transformation_mode="half_pixel" if half else "output_half_pixel")
+    y = roi_align(x, rois, batch, (1, 1), 2, 1.0, "avg", 0)
+    add("RoiAlign-10", "RoiAlign", [x, rois, batch], [y], 10, 2e-5, sampling_ratio=2)
+    x = rnd(1, 4, 5, 6)
+    for group, offset_group in ((1, 1), (2, 1), (1, 2), (2, 4)):
+        w, b = rnd(4, 4 // group, 2, 3), rnd(4)
+        for number, (strides, pads, dilations) in enumerate((([1, 1], [0, 0, 0, 0], [1, 1]), ([2, 1], [1, 1, 0, 1], [1, 2]))):
+            oh = (5 + pads[0] + pads[2] - dilations[0] - 1) // strides[0] + 1
+            ow_ = (6 + pads[1] + pads[3] - dilations[1] * 2 - 1) // strides[1] + 1
+            offset, mask = rnd(1, offset_group * 12, oh, ow_), rnd(1, offset_group * 6, oh, ow_, low=0, high=1)
+            attrs = dict(strides=strides, pads=pads, dilations=dilations, group=group, offset_group=offset_group)
+            y = deform(x, w, offset, b, mask, strides, pads, dilations, group, offset_group)
+            add(f"DeformConv {group} {offset_group} {number}", "DeformConv", [x, w, offset, b, mask], [y], 22, 1e-4, **attrs)
+            y = deform(x, w, offset, None, None, strides, pads, dilations, group, offset_group)
+            add(f"DeformConv {group} {offset_group} {number} bare", "DeformConv", [x, w, offset], [y], 19, 1e-4, kernel_shape=[2, 3], **attrs)
+
+
+def linear_attention(q, k, v, heads, kv_heads, rule, past, decay, beta, scale):
+    b, t, _ = q.shape
+    dk, dv = k.shape[2] // kv_heads, v.shape[2] // kv_heads
+    state = np.zeros((b, kv_heads, dk, dv)) if past is None else past.astype(D)
+    y = np.zeros((b, t, heads, dv))
+    for i in range(t):
+        ki, vi = k[:, i].reshape(b, kv_heads, dk).astype(D), v[:, i].reshape(b, kv_heads, dv).astype(D)
+        if "gated" in rule:
+            g = decay[:, i].reshape(b, kv_heads, -1, 1).astype(D)
+            state = np.exp(g) * state
+        if "delta" in rule:
+            vi = (vi - np.einsum("bhkv,bhk->bhv", state, ki)) * np.broadcast_to(beta[:, i], (b, kv_heads))[..., None]
+        state = state + ki[..., None] * vi[:, :, None]
+        qi = q[:, i].reshape(b, heads, dk).astype(D)
+        y[:, i] = np.einsum("bhk,bhkv->bhv", qi, np.repeat(state, heads // kv_heads, 1)) * (dk**-0.5 if scale is None else scale)
+    return y.reshape(b, t, -1), state
+
+
+def linear_cases():
+    for heads, kv_heads in ((2, 2), (4, 2), (3, 1)):
+        for t in (1, 5):
+            q, k, v = rnd(2, t, heads * 4), rnd(2, t, kv_heads * 4, low=-0.5, high=0.5), rnd(2, t, kv_heads * 3)
+            past = rnd(2, kv_heads, 4, 3)
+            for rule in ("linear", "gated", "delta", "gated_delta"):
+                for wide in (0, 1):
+                    decay = -rnd(2, t, kv_heads * (4 if wide else 1), low=0, high=1) if "gated" in rule else None
+                    beta = rnd(2, t, kv_heads if wide else 1, low=0, high=1) if "delta" in rule else None
+                    before, scale = (past, 0.7) if wide else (None, None)
+                    y, state = linear_attention(q, k, v, heads, kv_heads, rule, before, decay, beta, scale)
+                    attrs = {} if scale is None else {"scale": scale}
+                    add(f"LinearAttention {heads}/{kv_heads} {t} {rule} {wide}", "LinearAttention", [q, k, v, before, decay, beta], [y.astype(F), state.astype(F)], 27, 1e-4, update_rule=rule, q_num_heads=heads, kv_num_heads=kv_heads, **attrs)
+    for kernel in (1, 2, 4):
+        for length in (1, 6):
+            x, w, b = rnd(2, 3, length), rnd(3, 1, kernel), rnd(3)
+            for past in (None, rnd(2, 3, kernel - 1)):
+                for activation in ("none", "silu", "swish"):
+                    whole = np.concatenate([np.zeros((2, 3, kernel - 1), F) if past is None else past, x], 2)
+                    y = sum(whole[:, :, i:i + length].astype(D) * w[:, 0, i, None] for i in range(kernel)) + b[:, None]
+                    y = y if activation == "none" else y / (1 + np.exp(-y))
+                    add(f"CausalConvWithState {kernel} {length} {past is None} {activation}", "CausalConvWithState", [x, w, b, past], [y.astype(F), whole[:, :, length:].copy()], 27, activation=activation)
+
+
+region_cases()
+linear_cases()
 
 
 def main():
