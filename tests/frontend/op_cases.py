@@ -1395,7 +1395,7 @@ def region_cases():
                 if mode == "max" and ratio == 0 and half:
                     continue
                 y = roi_align(x, rois, batch, (2, 3), ratio, 0.9, mode, half)
-                add(f"RoiAlign {half} {mode} {ratio}", "RoiAlign", [x, rois if ratio else Const(rois, F), batch], [y], 22, 2e-5, mode=mode, output_height=2, output_width=3, sampling_ratio=ratio, spatial_scale=0.9, coordinate_transformation_mode="half_pixel" if half else "output_half_pixel")
+                add(f"RoiAlign {half} {mode} {ratio}", "RoiAlign", [x, rois if ratio or mode == "avg" else Const(rois, F), batch], [y], 22, 2e-5, mode=mode, output_height=2, output_width=3, sampling_ratio=ratio, spatial_scale=0.9, coordinate_transformation_mode="half_pixel" if half else "output_half_pixel")
     y = roi_align(x, rois, batch, (1, 1), 2, 1.0, "avg", 0)
     add("RoiAlign-10", "RoiAlign", [x, rois, batch], [y], 10, 2e-5, sampling_ratio=2)
     x = rnd(1, 4, 5, 6)
@@ -1456,6 +1456,68 @@ def linear_cases():
 
 region_cases()
 linear_cases()
+
+
+# ---- Empty tensors, scalars, vectors, eight dimensions
+
+
+def shape_cases():
+    unary = {"Abs": np.abs, "Neg": np.negative, "Exp": np.exp, "Relu": lambda x: np.maximum(x, 0), "Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Floor": np.floor, "Sqrt": np.sqrt, "Identity": lambda x: x, "Softsign": lambda x: x / (1 + np.abs(x)), "Mish": lambda x: x * np.tanh(np.log1p(np.exp(x))), "IsNaN": np.isnan, "Sign": np.sign, "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1), "LeakyRelu": lambda x: np.where(x < 0, F(0.01) * x, x), "Celu": lambda x: np.where(x < 0, np.expm1(x), x), "Selu": lambda x: np.where(x > 0, F(1.05070102) * x, F(1.05070102) * F(1.67326319) * np.expm1(x)), "Shrink": lambda x: np.where(x < -0.5, x, np.where(x > 0.5, x, 0)), "ThresholdedRelu": lambda x: np.where(x > 1, x, 0), "Gelu": lambda x: x, "Swish": lambda x: x / (1 + np.exp(-x))}
+    for op, f in unary.items():
+        for shape in ((), (0,), (2, 0, 3), (1, 2, 1, 2, 1, 2, 1, 2)):
+            x = rnd(*shape, low=0.1, high=2)
+            if op == "Gelu":
+                y = np.asarray(0.5 * x * (1 + np.vectorize(math.erf, otypes=[D])(x / np.sqrt(2))))
+            else:
+                y = np.asarray(f(x))
+            add(f"{op} of {shape}", op, [np.asarray(x)], [y if y.dtype == bool else y.astype(F)], 24)
+    for op, attrs in (("Softmax", {}), ("LogSoftmax", {}), ("Hardmax", {}), ("LpNormalization", {})):
+        x = np.zeros((2, 0, 3), F)
+        add(f"{op} of nothing", op, [x], [x], 22, **attrs)
+    for a, b in (((2, 3), (3, 0)), ((2, 0), (0, 3)), ((0, 3), (3, 2)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((4, 1, 2, 3), (5, 3, 2)), ((4, 2, 3), (3,)), ((3,), (4, 3, 2)), ((0, 2, 3), (3, 2)), ((1, 1), (1, 1))):
+        x, y = rnd(*a), rnd(*b)
+        add(f"MatMul {a} {b}", "MatMul", [x, y], [np.asarray(np.matmul(x, y))], 13, 1e-4)
+    x, w = rnd(0, 3), rnd(3, 2)
+    add("Gemm of no rows", "Gemm", [x, w, rnd(2)], [np.zeros((0, 2), F)], 13)
+    c = rnd(2)
+    add("Gemm over nothing", "Gemm", [np.zeros((3, 0), F), np.zeros((0, 2), F), c], [np.broadcast_to(c, (3, 2)).copy()], 13)
+    for shape in ((), (1,), (3, 1), (1, 2), (3, 2)):
+        a, b, c = rnd(4, 3), rnd(2, 4), rnd(*shape)
+        add(f"Gemm C {shape}", "Gemm", [a, b, np.asarray(c)], [(0.5 * a.T @ b.T + 2 * c).astype(F)], 13, 1e-4, alpha=0.5, beta=2.0, transA=1, transB=1)
+    add("Conv of no pictures", "Conv", [np.zeros((0, 2, 4, 4), F), rnd(3, 2, 2, 2)], [np.zeros((0, 3, 3, 3), F)], 22)
+    add("MaxPool of no pictures", "MaxPool", [np.zeros((0, 2, 4, 4), F)], [np.zeros((0, 2, 3, 3), F)], 22, kernel_shape=[2, 2])
+    add("AveragePool of no channels", "AveragePool", [np.zeros((2, 0, 4, 4), F)], [np.zeros((2, 0, 3, 3), F)], 22, kernel_shape=[2, 2])
+    add("GlobalAveragePool 1-D", "GlobalAveragePool", [np.arange(6, dtype=F).reshape(1, 2, 3)], [np.array([[[1], [4]]], F)], 22)
+    add("InstanceNormalization 1-D", "InstanceNormalization", [np.array([[[1, 3], [2, 2]]], F), np.array([1, 2], F), np.array([0, 5], F)], [np.array([[[-1, 1], [5, 5]]], F)], 22, 1e-4)
+    add("Where of nothing", "Where", [np.zeros((0, 1), bool), np.zeros((1, 3), F), np.zeros(3, F)], [np.zeros((0, 3), F)], 16)
+    add("Concat vectors", "Concat", [np.zeros(0, I), np.array([1], I)], [np.array([1], I)], 13, axis=0)
+    add("CumSum of nothing", "CumSum", [np.zeros((2, 0), F), Const(1, np.int32)], [np.zeros((2, 0), F)], 14)
+    add("CumSum of one", "CumSum", [np.array([5], F), Const([0])], [np.array([0], F)], 14, exclusive=1)
+    add("Transpose of nothing", "Transpose", [np.zeros((2, 0, 3), F)], [np.zeros((3, 2, 0), F)], 21, perm=[2, 0, 1])
+    add("ScatterND of nothing", "ScatterND", [np.arange(4, dtype=F), np.zeros((0, 1), I), np.zeros(0, F)], [np.arange(4, dtype=F)], 18)
+    add("ScatterElements of nothing", "ScatterElements", [np.arange(4, dtype=F), np.zeros(0, I), np.zeros(0, F)], [np.arange(4, dtype=F)], 18)
+    add("Pad of nothing", "Pad", [np.zeros((0, 2), F), Const([1, 0, 2, 0])], [np.zeros((3, 2), F)], 25)
+    add("Pad a scalar", "Pad", [np.array(3, F), Const(np.zeros(0))], [np.array(3, F)], 25)
+    add("Cast of nothing", "Cast", [np.zeros((0, 3), F)], [np.zeros((0, 3), I)], 25, to=7)
+    add("LayerNormalization of no rows", "LayerNormalization", [np.zeros((0, 3), F), np.ones(3, F)], [np.zeros((0, 3), F)], 17)
+    add("ArgMax of no rows", "ArgMax", [np.zeros((0, 3), F)], [np.zeros((0, 1), I)], 13, axis=1)
+    add("TopK of no rows", "TopK", [np.zeros((0, 3), F), Const([2])], [np.zeros((0, 2), F), np.zeros((0, 2), I)], 24)
+    add("Tile eight dimensions", "Tile", [np.arange(4, dtype=F).reshape(1, 1, 2, 1, 1, 2, 1, 1), Const([1, 2, 1, 1, 3, 2, 1, 1])], [np.tile(np.arange(4, dtype=F).reshape(1, 1, 2, 1, 1, 2, 1, 1), (1, 2, 1, 1, 3, 2, 1, 1))], 13)
+    six = rnd(2, 1, 3, 1, 2, 2)
+    add("Tile six dimensions", "Tile", [six, Const([2, 3, 2, 2, 1, 2])], [np.tile(six, (2, 3, 2, 2, 1, 2))], 13)
+    add("Gather eight dimensions", "Gather", [rnd(1, 2, 1, 2, 1, 2), np.zeros((1, 1, 1), I)], [None], 13, axis=0)
+    x, i, *_ = CASES.pop("Gather eight dimensions")[1]
+    add("Gather eight dimensions", "Gather", [x, i], [np.take(x, i, 0)], 13, axis=0)
+    add("Max of nothing and a scalar", "Max", [np.zeros((0,), F), np.array(1, F)], [np.zeros(0, F)], 13)
+    add("EyeLike of no rows", "EyeLike", [np.zeros((0, 3), F)], [np.zeros((0, 3), F)], 22)
+    add("OneHot of nothing", "OneHot", [np.zeros((0,), I), Const(3), Const([0, 1], F)], [np.zeros((0, 3), F)], 11)
+    add("Softmax of a vector", "Softmax", [np.array([1, 1], F)], [np.array([0.5, 0.5], F)], 13, axis=0)
+    add("Flatten of nothing", "Flatten", [np.zeros((0, 2, 3), F)], [np.zeros((0, 6), F)], 21)
+    add("Slice scalar result", "Slice", [np.arange(5), Const([-2]), Const([-1])], [np.array([3])], 13)
+    add("Split of nothing", "Split", [np.zeros((0, 2), F)], [np.zeros((0, 2), F)] * 2, 18, num_outputs=2)
+
+
+shape_cases()
 
 
 def main():
