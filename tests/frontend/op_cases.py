@@ -1520,6 +1520,83 @@ def shape_cases():
 shape_cases()
 
 
+# ---- Absent and empty operands, older forms
+
+
+def form_cases():
+    x = rnd(1, 1, 4, 6)
+    none = Const(np.zeros(0), F)
+    add("Resize-11 by sizes", "Resize", [x, none, none, Const([1, 1, 3, 9])], [resize(x, (2, 3), sizes=(3, 9), mode="linear")], 11, 2e-5, mode="linear")
+    add("Resize-13 by sizes", "Resize", [x, none, None, Const([1, 1, 3, 9])], [resize(x, (2, 3), sizes=(3, 9))], 13)
+    add("Resize-10", "Resize", [x, Const([1, 1, 2, 2], F)], [x.repeat(2, 2).repeat(2, 3)], 10)
+    add("Resize-10 linear", "Resize", [x, Const([1, 1, 2, 1.5], F)], [resize(x, (2, 3), (2, 1.5), mode="linear", transform="asymmetric")], 10, 2e-5, mode="linear")
+    add("Upsample-9 linear", "Upsample", [x, Const([1, 1, 2, 2], F)], [resize(x, (2, 3), (2, 2), mode="linear", transform="asymmetric")], 9, 2e-5, mode="linear")
+    add("Upsample-7", "Upsample", [x], [x.repeat(2, 2).repeat(3, 3)], 7, scales=[1.0, 1.0, 2.0, 3.0])
+    add("Slice without axes, with steps", "Slice", [x[0, 0], Const([0, 1]), Const([4, 6]), None, Const([2, 3])], [x[0, 0, 0:4:2, 1:6:3]], 13)
+    add("Slice-1", "Slice", [x[0, 0]], [x[0, 0, 1:3, -3:]], 9, starts=[1, -3], ends=[3, 1000])
+    add("Squeeze-11", "Squeeze", [x], [x[0, 0].copy()], 11, axes=[0, 1])
+    add("Unsqueeze-11", "Unsqueeze", [x[0, 0].copy()], [x], 11, axes=[0, 1])
+    add("Split-11", "Split", [x], [x[..., :2].copy(), x[..., 2:].copy()], 11, axis=-1, split=[2, 4])
+    add("Split-2 equal", "Split", [x], [x[..., :3].copy(), x[..., 3:].copy()], 2, axis=3)
+    add("Pad-2", "Pad", [x[0, 0].copy()], [np.pad(x[0, 0], ((1, 0), (0, 2)), constant_values=2)], 2, pads=[1, 0, 0, 2], value=2.0)
+    add("TopK-1", "TopK", [np.array([[3, 1, 2]], F)], [np.array([[3, 2]], F), np.array([[0, 2]], I)], 9, k=2)
+    add("TopK-10", "TopK", [np.array([[3, 1, 2]], F), Const([1])], [np.array([[3]], F), np.array([[0]], I)], 10)
+    add("Clip-6", "Clip", [x], [np.clip(x, F(-0.5), F(0.25))], 6, min=-0.5, max=0.25)
+    flat = x.astype(D).reshape(1, -1)
+    e = np.exp(flat - flat.max())
+    add("Softmax-11 from axis 1", "Softmax", [x], [(e / e.sum()).reshape(x.shape).astype(F)], 11)
+    add("LogSoftmax-11 from axis 0", "LogSoftmax", [x], [np.log(e / e.sum()).reshape(x.shape).astype(F)], 11, axis=0)
+    hot = np.zeros(24, F)
+    hot[flat.argmax()] = 1
+    add("Hardmax-11", "Hardmax", [x], [hot.reshape(x.shape)], 11)
+    y = np.array([[1, 2], [3, 4]], F)
+    add("Gemm-7", "Gemm", [y, y, np.array([1, 2], F)], [y @ y + np.array([1, 2], F)], 9)
+    add("Dropout-7", "Dropout", [y], [y], 7, ratio=0.9)
+    add("Dropout-10 mask", "Dropout", [y], [y, np.ones((2, 2), bool)], 10)
+    add("Dropout-13", "Dropout", [y, Const(0.9, F)], [y, np.ones((2, 2), bool)], 13)
+    add("Dropout-22, not training", "Dropout", [y, Const(0.9, F), Const(False, bool)], [y, np.ones((2, 2), bool)], 22)
+    for kind, attrs, want in (("float", {"value_float": 1.5}, np.array(1.5, F)), ("floats", {"value_floats": [1.5, 2.0]}, np.array([1.5, 2], F)), ("int", {"value_int": 3}, np.array(3, I)), ("ints", {"value_ints": [3, -4]}, np.array([3, -4], I)), ("tensor", {"value": np.array([[1, 2]], np.int16)}, np.array([[1, 2]], np.int16))):
+        add(f"Constant {kind}", "Constant", [], [want], 21, **attrs)
+    q, w = RNG.integers(0, 256, (1, 2, 5, 5)).astype(np.uint8), RNG.integers(-128, 128, (4, 2, 3, 3)).astype(np.int8)
+    sw, zw, b = np.array([0.01, 0.02, 0.005, 0.03], F), np.array([0, 3, -2, 1], np.int8), RNG.integers(-500, 500, 4).astype(np.int32)
+    acc = conv(q.astype(D) - 120, w.astype(D) - zw.reshape(4, 1, 1, 1), b.astype(D), [2, 2], [1, 1], [1, 1, 1, 1], 1)
+    y = np.clip(np.rint(acc * (0.05 * sw.astype(D) / 0.4).reshape(4, 1, 1)) + 9, 0, 255).astype(np.uint8)
+    add("QLinearConv per channel", "QLinearConv", [q, np.array(0.05, F), np.array(120, np.uint8), w, sw, zw, np.array(0.4, F), np.array(9, np.uint8), b], [y], 10, 0, strides=[2, 2], pads=[1, 1, 1, 1])
+    w2 = w[:, :1].copy()
+    acc = conv(q.astype(D) - 120, w2.astype(D), None, [1, 1], [2, 1], [0, 0, 0, 0], 2)
+    y = np.clip(np.rint(acc * (0.05 * 0.02 / 0.4)) + 9, 0, 255).astype(np.uint8)
+    add("QLinearConv groups", "QLinearConv", [q, np.array(0.05, F), np.array(120, np.uint8), w2, np.array(0.02, F), np.array(0, np.int8), np.array(0.4, F), np.array(9, np.uint8)], [y], 10, 0, group=2, dilations=[2, 1])
+    bins, length, rate, low, high = 5, 32, 8000, 100.0, 3500.0
+    mel_low, mel_high = (2595 * np.log10(1 + f / 700) for f in (low, high))
+    mel = mel_low + np.arange(bins + 2) * (mel_high - mel_low) / (bins + 2)  # the highest is never reached
+    at = ((length + 1) * (700 * (10 ** (mel / 2595) - 1)) // rate).astype(int)
+    y = np.zeros((length // 2 + 1, bins))
+    for i in range(bins):
+        lo, mid, hi = at[i:i + 3]
+        if mid == lo:
+            y[mid, i] = 1
+        for j in range(lo, mid + 1):
+            if mid != lo:
+                y[j, i] = (j - lo) / (mid - lo)
+        for j in range(mid, hi):
+            if hi != mid:
+                y[j, i] = (hi - j) / (hi - mid)
+    for t, n in ((F, 1), (D, 11)):
+        add(f"MelWeightMatrix {t.__name__}", "MelWeightMatrix", [Const(bins), Const(length), Const(rate), Const(low, F), Const(high, F)], [y.astype(t)], 17, output_datatype=n)
+    for axis in (-1, 1):
+        q = np.array([[10, 20, 30]], np.int8)
+        s = np.array([1, 2, 0.5], F)
+        add(f"DequantizeLinear axis {axis}", "DequantizeLinear", [q, s], [(q * s).astype(F)], 13, axis=axis)
+        add(f"QuantizeLinear axis {axis}", "QuantizeLinear", [(q * s).astype(F), s, np.zeros(3, np.int8)], [q], 13, 0, axis=axis)
+    add("DequantizeLinear-10", "DequantizeLinear", [q, np.array(0.5, F), np.array(10, np.int8)], [((q - 10.0) * 0.5).astype(F)], 10)
+    z = np.arange(24, dtype=F).reshape(2, 3, 4)
+    add("Scatter-9", "Scatter", [z[0].copy(), np.array([[0, 1, 2, 0]], I), np.full((1, 4), -1, F)], [np.where(np.arange(3)[:, None] == np.array([0, 1, 2, 0]), -1, z[0]).astype(F)], 10)
+    add("MaxPool-1", "MaxPool", [x], [np.maximum(np.maximum(x[..., :-1, :-1], x[..., 1:, :-1]), np.maximum(x[..., :-1, 1:], x[..., 1:, 1:]))], 1, kernel_shape=[2, 2])
+
+
+form_cases()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
