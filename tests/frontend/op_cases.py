@@ -921,6 +921,9 @@ def signal_cases():
                     add(f"DFT {axis} {length} onesided", "DFT", [x] + extra + [Const(axis)], [pairs(y)], 20, 1e-4, onesided=1)
                 if axis > 0:
                     add(f"DFT-17 {last} {axis} {length}", "DFT", [x] + extra[:1 if length else 0], [pairs(z)], 17, 1e-4, axis=axis)
+    for axis in (0, 1, 2):  # every axis gives the same extents
+        cube = rnd(4, 4, 4, 2)
+        add(f"DFT of a cube {axis}", "DFT", [cube, Const(4), Const(axis)], [pairs(np.fft.fft(complex_of(cube), axis=axis))], 20, 1e-4)
     x = rnd(2, 6, 5, 1)
     add("DFT default axis", "DFT", [x], [pairs(np.fft.fft(x[..., 0], axis=2))], 20, 1e-4)
     add("DFT-17 default axis", "DFT", [x], [pairs(np.fft.fft(x[..., 0], axis=1))], 17, 1e-4)
@@ -1595,6 +1598,16 @@ def form_cases():
 
 
 form_cases()
+
+
+def as_inputs(*ops):
+    """The cases of these operators once more, with the operands that the model held given at run time."""
+    for name, (op, inputs, *rest) in list(CASES.items()):
+        if op in ops and any(isinstance(v, Const) for v in inputs):
+            CASES[name + " at run time"] = (op, [v.value if isinstance(v, Const) else v for v in inputs], *rest)
+
+
+as_inputs("AffineGrid", "DFT")
 
 
 def main():
