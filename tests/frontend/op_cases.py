@@ -27,13 +27,14 @@ F, D, I, H = np.float32, np.float64, np.int64, np.float16
 NAN, INF = float("nan"), float("inf")
 RNG = np.random.default_rng(23)
 CASES = {}
+REFUSED = {}  # name: (case, words of the diagnostic)
 
 
 class Const:
     """An operand that the model holds."""
 
     def __init__(self, value, dtype=I):
-        self.value = np.asarray(value, dtype)
+        self.value = value if isinstance(value, ow.Sparse) else np.asarray(value, dtype)
 
 
 def rnd(*shape, low=-2, high=2, dtype=F):
@@ -1560,6 +1561,13 @@ def form_cases():
     add("Dropout-22, not training", "Dropout", [y, Const(0.9, F), Const(False, bool)], [y, np.ones((2, 2), bool)], 22)
     for kind, attrs, want in (("float", {"value_float": 1.5}, np.array(1.5, F)), ("floats", {"value_floats": [1.5, 2.0]}, np.array([1.5, 2], F)), ("int", {"value_int": 3}, np.array(3, I)), ("ints", {"value_ints": [3, -4]}, np.array([3, -4], I)), ("tensor", {"value": np.array([[1, 2]], np.int16)}, np.array([[1, 2]], np.int16))):
         add(f"Constant {kind}", "Constant", [], [want], 21, **attrs)
+    dense = np.zeros((2, 3), F)
+    dense[0, 1], dense[1, 2] = 5, -7
+    for kind, indices in (("flat", [1, 5]), ("by dimension", [[0, 1], [1, 2]])):
+        sparse = ow.Sparse(np.array([5, -7], F), np.array(indices, I), (2, 3))
+        add(f"Constant sparse {kind}", "Constant", [], [dense], 21, sparse_value=sparse)
+        add(f"Add a sparse initializer {kind}", "Add", [np.ones((2, 3), F), Const(sparse)], [dense + 1], 14)
+    add("Constant sparse without values", "Constant", [], [dense * 0], 21, sparse_value=ow.Sparse(np.zeros(0, F), np.zeros(0, I), (2, 3)))
     q, w = RNG.integers(0, 256, (1, 2, 5, 5)).astype(np.uint8), RNG.integers(-128, 128, (4, 2, 3, 3)).astype(np.int8)
     sw, zw, b = np.array([0.01, 0.02, 0.005, 0.03], F), np.array([0, 3, -2, 1], np.int8), RNG.integers(-500, 500, 4).astype(np.int32)
     acc = conv(q.astype(D) - 120, w.astype(D) - zw.reshape(4, 1, 1, 1), b.astype(D), [2, 2], [1, 1], [1, 1, 1, 1], 1)
@@ -1610,6 +1618,25 @@ def as_inputs(*ops):
 as_inputs("AffineGrid", "DFT")
 
 
+def refuse(name, words, op, inputs, outputs, opset=25, **attrs):
+    REFUSED["refused: " + name] = (op, inputs, outputs, opset, 0, attrs), words
+
+
+def refusals():
+    x = np.zeros((2, 3), F)
+    for name, indices in (("flat index", [1, 6]), ("negative index", [-1, 2]), ("index of a dimension", [[0, 1], [1, 3]])):
+        refuse(f"sparse {name} outside", "lie outside", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(2, F), np.array(indices, I), (2, 3)))
+    refuse("sparse with few indices", "for each of them", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(2, F), np.array([1], I), (2, 3)))
+    refuse("sparse and huge", "[limit]", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(1, F), np.array([1], I), (2**20, 2**20)))
+    refuse("DFT along its parts", "real and imaginary parts", "DFT", [np.zeros((2, 4, 1), F), None, Const(-1)], [np.zeros((2, 4, 2), F)], 20)
+    refuse("Attention of odd heads", "do not fit", "Attention", [np.zeros((1, 3, 2, 4), F), np.zeros((1, 2, 2, 4), F), np.zeros((1, 2, 2, 4), F)], [np.zeros((1, 3, 2, 4), F)], 23)
+    refuse("AffineGrid of another size at run time", "contradicts", "AffineGrid", [np.zeros((1, 2, 3), F), np.array([1, 1, 4, 5], I)], [np.zeros((1, 4, 6, 2), F)], 20)
+    refuse("DFT of another length at run time", "contradicts", "DFT", [np.zeros((1, 4, 1), F), np.array(9, I)], [np.zeros((1, 8, 2), F)], 20)
+
+
+refusals()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
@@ -1617,14 +1644,21 @@ def main():
     parser.add_argument("-j", type=int, default=2)
     args = parser.parse_args()
     work = {name: spec for name, spec in CASES.items() if args.k in name}
+    refused = {name: spec for name, spec in REFUSED.items() if args.k in name}
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
         for name, why in zip(work, pool.map(lambda spec: try_case(args.bin, spec), work.values())):
             failed += bool(why)
             if why:
                 print(f"FAILED {name}: {why.strip()}")
-    print(f"{len(work) - failed} passed, {failed} failed")
-    return 1 if failed or not work else 0
+        for (name, (_, words)), why in zip(refused.items(), pool.map(lambda spec: try_case(args.bin, spec[0]), refused.values())):
+            missing = why.count(words) < 2  # of the evaluator and of compiler or simulator
+            failed += missing
+            if missing:
+                print(f"FAILED {name}: not twice '{words}' in: {why.strip()}")
+    total = len(work) + len(refused)
+    print(f"{total - failed} passed, {failed} failed")
+    return 1 if failed or not total else 0
 
 
 if __name__ == "__main__":
