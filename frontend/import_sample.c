@@ -197,17 +197,6 @@ static struct ir_value *grid_axis(struct import_node *n, const struct sampler *s
         n, BFN_mul, node_with_scalar(n, BFN_sub, node_with_scalar(n, BFN_mul, g, extent), 1), 0.5);
 }
 
-// To the whole coordinate; halves to even, in three dimensions away from zero.
-static struct ir_value *nearest(struct import_node *n, struct ir_value *x, int spatial)
-{
-    struct ir_builder *b = &n->b;
-    if (spatial != 3)
-        return irb_unary(b, UFN_round, x);
-    struct ir_value *away =
-        irb_unary(b, UFN_floor, node_with_scalar(n, BFN_add, irb_unary(b, UFN_abs, x), 0.5));
-    return irb_binary(b, BFN_mul, away, irb_unary(b, UFN_sign, x));
-}
-
 // A place beyond the picture's edge becomes the middle of the outermost element. One between them
 // stays: the cubic kernel sees the difference.
 static struct ir_value *at_border(struct import_node *n, const struct sampler *s, int d,
@@ -250,7 +239,7 @@ bool import_GridSample(struct import_node *n)
     for (int d = 0; d < spatial; d++) {
         at[d] = grid_axis(n, &s, d, x->dim[0], positions);
         if (mode % 3 == 1)
-            at[d] = nearest(n, at[d], spatial);
+            at[d] = irb_unary(b, UFN_round, at[d]);
         if (s.border == BORDER_EDGE)
             at[d] = at_border(n, &s, d, at[d]);
         else if (s.border == BORDER_REFLECT)

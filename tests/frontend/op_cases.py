@@ -852,7 +852,7 @@ def sample(x, grid, mode, padding, align):
                 if padding == "border" and not (0 if align else -0.5) <= c <= s - (1 if align else 0.5):
                     c = np.clip(c, 0, s - 1)
                 if mode == "nearest":
-                    taps.append([(np.rint(c) if n == 2 else np.sign(c) * np.floor(abs(c) + 0.5), 1.0)])
+                    taps.append([(np.rint(c), 1.0)])
                 elif mode == "linear":
                     f = np.floor(c)
                     taps.append([(f, 1 - (c - f)), (f + 1, c - f)])
@@ -1400,6 +1400,9 @@ def region_cases():
                     continue
                 y = roi_align(x, rois, batch, (2, 3), ratio, 0.9, mode, half)
                 add(f"RoiAlign {half} {mode} {ratio}", "RoiAlign", [x, rois if ratio or mode == "avg" else Const(rois, F), batch], [y], 22, 2e-5, mode=mode, output_height=2, output_width=3, sampling_ratio=ratio, spatial_scale=0.9, coordinate_transformation_mode="half_pixel" if half else "output_half_pixel")
+    below = -1 - np.abs(x)
+    y = roi_align(below, rois, batch, (2, 3), 0, 0.9, "max", 0)
+    add("RoiAlign max below 0", "RoiAlign", [below, Const(rois, F), batch], [y], 22, 2e-5, mode="max", output_height=2, output_width=3, spatial_scale=0.9, coordinate_transformation_mode="output_half_pixel")
     y = roi_align(x, rois, batch, (1, 1), 2, 1.0, "avg", 0)
     add("RoiAlign-10", "RoiAlign", [x, rois, batch], [y], 10, 2e-5, sampling_ratio=2)
     x = rnd(1, 4, 5, 6)
