@@ -347,7 +347,7 @@ static struct ir_value *tile_each(struct import_node *n, const int64_t *repeats)
     int rank = v->type.rank;
     for (int i = rank - 1; i >= 0 && v; i--) {
         int64_t out[IR_MAX_RANK], before = dims_elems(v->type.dim, i),
-                after = dims_elems(v->type.dim + i, rank - i);
+                                  after = dims_elems(v->type.dim + i, rank - i);
         if (repeats[i] == 1)
             continue;
         memcpy(out, v->type.dim, sizeof out);
