@@ -104,8 +104,7 @@ bool import_Concat(struct import_node *n)
     int64_t axis;
     if (!node_axis(n, node_int(n, "axis", 1), n->in[0]->type.rank, &axis))
         return false;
-    return node_bind(n, 0, n->num_in == 1 ? n->in[0]
-                                                   : node_concat(n, n->in, n->num_in, (int)axis));
+    return node_bind(n, 0, n->num_in == 1 ? n->in[0] : node_concat(n, n->in, n->num_in, (int)axis));
 }
 
 static struct ir_value *slice_axis(struct import_node *n, struct ir_value *x, int64_t axis,

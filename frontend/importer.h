@@ -47,7 +47,7 @@ struct importer {
     int opset; // of the default domain in the model, 0: none is imported
     struct import_scope *scope;
     bool closed_batch; // a symbolic batch alone is 1
-    size_t inlined; // nodes of functions imported so far, bounded
+    size_t inlined;    // nodes of functions imported so far, bounded
     struct param *params;
     size_t num_params, cap_params;
     struct importer_elem *elems;
