@@ -175,6 +175,7 @@ struct bce_plan {
 // The window's rule on 8 column bits at a time: [2 * offset in window + seen][bits] = windows begun
 // << 8 | next state.
 struct bce_tables {
+    const struct bce_kernels *kernels; // the best ones; plans are the same with all
     uint16_t walk[2 * BCE_WINDOW][256];
     uint64_t index[256]; // positions of a byte's set bits, one to a byte from the lowest up
     uint8_t count[256];  // how many there are
@@ -186,10 +187,11 @@ size_t bce_plan_bytes(const struct bce_config *c);
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
                    struct bce_plan **out);
-// Bits that a mapped tile's RR-regs select, by digit lane and sign, with the lanes' counts and D.
+// Bits that are selected, by digit lane and sign.
 struct bce_selected {
     uint64_t pos[BCE_LANES][BCE_MAX_WORDS], neg[BCE_LANES][BCE_MAX_WORDS];
 };
+// What a mapped tile's RR-regs select; the lanes' counts and D go into the plan.
 void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
                     struct bce_selected *out);
 int32_t bce_activation_bound(enum dtype t);
@@ -223,8 +225,20 @@ struct bce_float_out {
 
 #define BCE_DOT_PLANS 4
 
+#define BCE_LIST_SLACK 64
+
 struct bce_kernels {
     const char *name;
+    // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK bytes past.
+    int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint8_t *out);
+    // Columns, BCE_MAX_WORDS words each, to n magnitudes; only those of `lanes` are looked at.
+    void (*magnitudes)(const uint64_t *col, uint32_t lanes, int n, uint32_t *mag);
+    // What the selections of each of n positions add up to, and `base` where a position is below
+    // `count`. False: a sum does not fit.
+    bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int32_t base, int count,
+                  int16_t *out);
+    // Rows of 16 bits to pairs for `dot`; with an odd number the last one goes with zeros.
+    void (*pairs)(const int16_t *rows, int num, int32_t *out);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
     // a whole row.
     void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,

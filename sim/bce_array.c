@@ -23,6 +23,7 @@ struct worker {
     uint8_t *rows;
     int32_t *pairs;             // of rows, datapath fast
     int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
+    bool have_sum;
 };
 
 struct array {
@@ -243,53 +244,49 @@ static void sum_rows(const struct array *m, struct worker *w, int rows, int len)
     }
 }
 
-// Whole weights for pairs of rows, as many PEs at a time as share the loads. False: a tile's
-// weights do not fit, and nothing was done.
-static bool fast_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
-                       bool add)
+static void listed_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
+                         int pe, bool add)
 {
     const struct bce_op *op = m->op;
-    const struct bce_plan *const *plan = (const struct bce_plan *const *)m->plan + local * op->npe;
-    int rows = group_rows(m, m->first_group + local), num_pairs = (rows + 1) / 2;
-    for (int pe = x->pe0; pe < x->pe1; pe++)
-        if (plan[pe]->n_calc >= 0 && !plan[pe]->whole)
-            return false;
-    for (int k = 0; k < num_pairs; k++) {
-        const int16_t *even = (const int16_t *)(const void *)(w->rows + 2 * k * BCE_ROW_BYTES);
-        const int16_t *odd = even + BCE_BLOCK_I16;
-        uint32_t *to = (uint32_t *)w->pairs + k * BCE_BLOCK_I16;
-        bool has_odd = 2 * k + 1 < rows;
-        for (int i = 0; i < BCE_BLOCK_I16; i++) // rows are zero past len
-            to[i] = (uint16_t)even[i] | (has_odd ? (uint32_t)(uint16_t)odd[i] << 16 : 0);
-    }
-    for (int pe = x->pe0; pe < x->pe1; pe += BCE_DOT_PLANS) {
-        int num = x->pe1 - pe < BCE_DOT_PLANS ? x->pe1 - pe : BCE_DOT_PLANS;
-        int64_t *psum[BCE_DOT_PLANS] = {0};
-        for (int i = 0; i < num; i++)
-            psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
-        m->kernels->dot(plan + pe, num, w->pairs, num_pairs, x->len, psum, add);
-    }
-    return true;
+    const struct bce_plan *p = m->plan[local * op->npe + pe];
+    uint64_t *psum = op->psum + pe * m->positions + x->p0;
+    bce_vector_fixed(m->kernels, &op->cfg, p, m->kind, w->rows, x->len, (int64_t *)psum, add);
+    if (p->sum_factor == 0)
+        return;
+    if (!w->have_sum)
+        sum_rows(m, w, group_rows(m, m->first_group + local), x->len);
+    w->have_sum = true;
+    for (int i = 0; i < x->len; i++)
+        psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
+}
+
+// PEs from `pe` on, at most as many as share the loads, whose tiles are there as whole weights.
+static int whole_plans(const struct array *m, const struct piece *x, int local, int pe)
+{
+    int num = 0;
+    while (num < BCE_DOT_PLANS && pe + num < x->pe1 && m->plan[local * m->op->npe + pe + num]->whole)
+        num++;
+    return num;
 }
 
 static void vector_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
                          bool add)
 {
     const struct bce_op *op = m->op;
-    bool have_sum = false;
-    if (op->cfg.fast && fast_fixed(m, w, x, local, add))
-        return;
-    for (int pe = x->pe0; pe < x->pe1; pe++) {
-        const struct bce_plan *p = m->plan[local * op->npe + pe];
-        uint64_t *psum = op->psum + pe * m->positions + x->p0;
-        bce_vector_fixed(m->kernels, &op->cfg, p, m->kind, w->rows, x->len, (int64_t *)psum, add);
-        if (p->sum_factor == 0)
-            continue;
-        if (!have_sum)
-            sum_rows(m, w, group_rows(m, m->first_group + local), x->len);
-        have_sum = true;
-        for (int i = 0; i < x->len; i++)
-            psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
+    int rows = group_rows(m, m->first_group + local);
+    w->have_sum = false;
+    if (op->cfg.fast && m->kind == BCE_ROW_I16)
+        m->kernels->pairs((const int16_t *)(const void *)w->rows, rows, w->pairs);
+    for (int pe = x->pe0, num; pe < x->pe1; pe += num > 0 ? num : 1) {
+        int64_t *psum[BCE_DOT_PLANS] = {0};
+        num = whole_plans(m, x, local, pe);
+        for (int i = 0; i < num; i++)
+            psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
+        if (num > 0)
+            m->kernels->dot((const struct bce_plan *const *)m->plan + local * op->npe + pe, num,
+                            w->pairs, (rows + 1) / 2, x->len, psum, add);
+        else
+            listed_fixed(m, w, x, local, pe, add);
     }
 }
 
