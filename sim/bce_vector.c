@@ -260,7 +260,7 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
 {
     struct packer k = {.p = p, .tables = tables, .n = c->n, .amax = (uint64_t)amax};
     uint64_t total = 0;
-    if (p->whole && row == BCE_ROW_I16 &&
+    if (p->whole &&
         tables->kernels->whole(sel, c->prune, c->n, (int32_t)p->sum_factor, t->count, p->whole))
         return;
     p->whole = NULL;
@@ -324,6 +324,8 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
     *out = p;
     p->n_calc = t->n_calc;
     p->macs = t->macs;
+    if (row != BCE_ROW_I16)
+        p->whole = NULL;
     if (bce_is_float(c))
         plan_float(c, tables, t, p);
     else if (t->n_calc >= 0 && c->regs > 0)
