@@ -87,6 +87,25 @@ bool bce_agu_init(struct bce_agu *g, const struct sim_view *v, struct bce_span k
            add_dims(v, p, bounded, g->p, &g->num_p, &g->p_total);
 }
 
+static bool dims_equal(const struct bce_agu_dim *a, const struct bce_agu_dim *b, int num)
+{
+    for (int d = 0; d < num; d++)
+        if (a[d].extent != b[d].extent || a[d].stride != b[d].stride || a[d].step != b[d].step ||
+            a[d].axis != b[d].axis)
+            return false;
+    return true;
+}
+
+bool bce_agu_equal(const struct bce_agu *a, const struct bce_agu *b)
+{
+    return a->host == b->host && a->dtype == b->dtype && a->fill == b->fill &&
+           a->num_k == b->num_k && a->num_p == b->num_p && a->k_total == b->k_total &&
+           a->p_total == b->p_total && dims_equal(a->k, b->k, a->num_k) &&
+           dims_equal(a->p, b->p, a->num_p) &&
+           memcmp(a->origin, b->origin, sizeof a->origin) == 0 &&
+           memcmp(a->limit, b->limit, sizeof a->limit) == 0;
+}
+
 // ---- Elements -----------------------------------------------------------------------------------
 
 static int64_t sext(uint32_t v, int bits)
