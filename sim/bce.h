@@ -231,6 +231,7 @@ struct bce_kernels {
     const char *name;
     // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK bytes past.
     int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint8_t *out);
+    int (*count)(const uint64_t *bits, int n); // how many of n bits are set
     // Columns, BCE_MAX_WORDS words each, to n magnitudes; only those of `lanes` are looked at.
     void (*magnitudes)(const uint64_t *col, uint32_t lanes, int n, uint32_t *mag);
     // What the selections of each of n positions add up to, and `base` where a position is below

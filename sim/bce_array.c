@@ -436,7 +436,8 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
         return;
     stats->d_hist[m->d[at]] += positions;
     stats->d_sum += m->d[at] * positions;
-    for (int b = 0; b < BCE_LANES; b++) {
+    for (uint32_t left = m->op->cfg.prune; left; left &= left - 1) {
+        int b = __builtin_ctz(left);
         stats->lane_selections[b] += p->lane_selections[b] * positions;
         stats->lane_cycles[b] += p->lane_cycles[b] * positions;
     }

@@ -77,20 +77,45 @@ struct columns_walk {
     int windows[BCE_LANES];
 };
 
-// Walks all columns to their end, side by side: a column's steps depend on each other, those of
-// different columns do not.
+#define SIDE 4
+
+// Walks 8 * bytes elements of SIDE columns from element i on, side by side: a column's steps depend
+// on each other, those of different columns do not.
+static inline void walk_bytes(const struct bce_tables *t, const struct bce_tile *tile, int b, int i,
+                              int bytes, struct columns_walk *w)
+{
+    uint64_t x[SIDE];
+    unsigned step[SIDE], windows[SIDE] = {0};
+    for (int j = 0; j < SIDE; j++) {
+        x[j] = tile->col[b + j][i >> 6] >> (i & 63);
+        step[j] = (unsigned)w->state[b + j];
+    }
+    for (int k = 0; k < bytes; k++)
+        for (int j = 0; j < SIDE; j++) {
+            step[j] = t->walk[step[j] & 0xff][x[j] & 0xff];
+            windows[j] += step[j] >> 8;
+            x[j] >>= 8;
+        }
+    for (int j = 0; j < SIDE; j++) {
+        w->state[b + j] = (int)(step[j] & 0xff);
+        w->windows[b + j] += (int)windows[j];
+    }
+}
+
+// Walks all columns to their end.
 static void walk_columns(const struct bce_config *c, const struct bce_tables *t,
                          const struct bce_tile *tile, struct columns_walk *w)
 {
-    int lanes = 32 - __builtin_clz(c->prune), i = 0;
+    int lanes = 32 - __builtin_clz(c->prune), n = tile->n_calc + 1;
     memset(w, 0, sizeof *w);
-    for (; i + 8 <= tile->n_calc + 1; i += 8)
-        for (int b = 0; b < lanes; b++) {
-            uint16_t step = t->walk[w->state[b]][tile->col[b][i >> 6] >> (i & 63) & 0xff];
-            w->windows[b] += step >> 8;
-            w->state[b] = step & 0xff;
-        }
-    for (; i <= tile->n_calc; i++)
+    for (int b = 0; b < lanes; b += SIDE) {
+        int i = 0;
+        for (; i + 64 <= n; i += 64)
+            walk_bytes(t, tile, b, i, 8, w);
+        if (i + 8 <= n)
+            walk_bytes(t, tile, b, i, (n - i) / 8, w);
+    }
+    for (int i = n & ~7; i < n; i++)
         for (int b = 0; b < lanes; b++) {
             bool begun;
             w->state[b] = walk_bit(w->state[b], bce_bit(tile->col[b], i), &begun);
@@ -116,7 +141,8 @@ static int select_bits(const struct bce_config *c, const struct columns_walk *wa
                        const struct bce_tile *t, int lane, uint64_t *sel)
 {
     int words = (c->n + 63) / 64, count = 0, end = t->n_calc + 1;
-    memcpy(sel, t->col[lane], sizeof *sel * (size_t)words);
+    for (int w = 0; w < words; w++)
+        sel[w] = t->col[lane][w];
     if (c->walk == BCE_WALK_ALL)
         return c->n;
     if (c->walk == BCE_WALK_IDEAL) {
@@ -284,15 +310,14 @@ static void plan_fixed(const struct bce_config *c, const struct bce_tables *tabl
     int words = (c->n + 63) / 64;
     walk_columns(c, tables, t, &walk);
     for (uint32_t left = c->prune; left; left &= left - 1) {
-        int b = __builtin_ctz(left), selections = 0;
+        int b = __builtin_ctz(left);
         uint64_t bits[BCE_MAX_WORDS];
         int cycles = select_bits(c, &walk, t, b, bits);
         for (int w = 0; w < words; w++) {
             sel.pos[b][w] = bits[w] & ~t->sign[w];
             sel.neg[b][w] = bits[w] & t->sign[w];
-            selections += __builtin_popcountll(bits[w]);
         }
-        p->lane_selections[b] = (uint16_t)selections;
+        p->lane_selections[b] = (uint16_t)tables->kernels->count(bits, c->n);
         p->lane_cycles[b] = (uint16_t)cycles;
         p->d = cycles > p->d ? cycles : p->d;
     }
@@ -368,6 +393,8 @@ void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
 
 void bce_lane_counter_drain(struct bce_lane_counter *n)
 {
+    if (n->adds == 0)
+        return;
     for (int d = 0; d < BCE_PLANES; d++)
         for (int b = 0; b < BCE_LANES; b++) {
             uint64_t set = 0;
