@@ -98,7 +98,7 @@ static size_t operand_bytes(const struct bce_op *op)
 {
     size_t rows = (size_t)op->cfg.n * BCE_ROW_BYTES;
     if (bce_is_float(&op->cfg)) // words, exponents, significands
-        return round_up(sizeof(struct bce_float_block)) + 3 * rows;
+        return round_up(sizeof(struct bce_float_block)) + 3 * rows + BCE_FLOAT_SLACK;
     return op->cfg.fast ? 2 * rows + BCE_ROW_BYTES : rows;
 }
 
