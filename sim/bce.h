@@ -200,8 +200,8 @@ static inline enum bce_row bce_fixed_row(int32_t amax)
     return amax <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
 }
 
-// Float activations of one group and block, decoded for all PEs. BCE_FLOAT_SLACK bytes behind `mant`
-// are readable.
+// Float activations of one group and block, decoded for all PEs. BCE_FLOAT_SLACK bytes behind
+// `mant` are readable.
 #define BCE_FLOAT_SLACK 64
 struct bce_float_block {
     int len;

@@ -371,9 +371,9 @@ static ptrdiff_t run_offset(const struct bce_agu *g, const struct point *row, co
     return (ptrdiff_t)off * (ptrdiff_t)dtype_bytes(g->dtype);
 }
 
-// Inside parts of a block's runs. They depend on a row's coordinates alone, and rows that differ only
-// in dimensions without bounds (the channels of a convolution) share them: kept by the number of
-// the row among the bounded dimensions.
+// Inside parts of a block's runs. They depend on a row's coordinates alone, and rows that differ
+// only in dimensions without bounds (the channels of a convolution) share them: kept by the number
+// of the row among the bounded dimensions.
 #define CLIP_SLOTS 32
 
 struct part {

@@ -312,7 +312,8 @@ static void listed_fixed(const struct array *m, struct worker *w, const struct p
 static int whole_plans(const struct array *m, const struct piece *x, int local, int pe)
 {
     int num = 0;
-    while (num < BCE_DOT_PLANS && pe + num < x->pe1 && m->plan[local * m->op->npe + pe + num]->whole)
+    while (num < BCE_DOT_PLANS && pe + num < x->pe1 &&
+           m->plan[local * m->op->npe + pe + num]->whole)
         num++;
     return num;
 }
@@ -323,7 +324,7 @@ static void vector_fixed(const struct array *m, struct worker *w, const struct p
     const struct bce_op *op = m->op;
     int rows = group_rows(m, m->first_group + local);
     w->have_sum = false;
-    for (int pe = x->pe0, num; pe < x->pe1; pe += num > 0 ? num : 1) {
+    for (int pe = x->pe0, num; pe<x->pe1; pe += num> 0 ? num : 1) {
         int64_t *psum[BCE_DOT_PLANS] = {0};
         num = whole_plans(m, x, local, pe);
         for (int i = 0; i < num; i++)

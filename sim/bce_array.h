@@ -25,8 +25,8 @@ int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe
                        int64_t pe_stride, int64_t pos_stride, int64_t *work, uint64_t *step_sum);
 
 // Activations of a whole instruction as the kernels read them. They stay for the next instruction:
-// the caller clears `filled` when what they were read from may have changed. Memory is the caller's,
-// 64-byte aligned; an instruction that needs more builds its rows piece by piece.
+// the caller clears `filled` when what they were read from may have changed. Memory is the
+// caller's, 64-byte aligned; an instruction that needs more builds its rows piece by piece.
 struct bce_rows {
     uint8_t *mem;
     size_t bytes;

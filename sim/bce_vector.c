@@ -21,8 +21,8 @@ const struct bce_kernels *bce_kernels_at(int i)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         have[num++] = &bce_kernels_avx512;
-    if (num == 3 && __builtin_cpu_supports("avx512vnni") &&
-        __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2"))
+    if (num == 3 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
+        __builtin_cpu_supports("avx512vbmi2"))
         have[num++] = &bce_kernels_vnni;
 #endif
     return i >= 0 && i < 4 ? have[i] : NULL;

@@ -190,7 +190,8 @@ static struct bce_rows *rows_of(struct sim *s, struct datapath *d)
 {
     const struct sim_touch *t = &s->touch[0]; // the first thing that is mapped: the activations
     d->rows.filled = d->rows.filled && s->kept_hi != 0;
-    if (s->num_touch < 1 || t->psum || t->write || t->lo < IMAGE_ABUF_BASE || t->lo >= IMAGE_WBUF_BASE)
+    if (s->num_touch < 1 || t->psum || t->write || t->lo < IMAGE_ABUF_BASE ||
+        t->lo >= IMAGE_WBUF_BASE)
         return NULL; // nothing but border
     if (s->kept_lo != t->lo || s->kept_hi != t->hi)
         d->rows.filled = false;

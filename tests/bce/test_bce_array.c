@@ -361,8 +361,8 @@ static void check_sums(const struct scene *s, const struct result *r)
                 check_fixed(s, r, pe, p);
 }
 
-// Executions of a scene that must not differ: threads, and rows that pieces build, that are built for
-// all, and that are left from the run before.
+// Executions of a scene that must not differ: threads, and rows that pieces build, that are built
+// for all, and that are left from the run before.
 static bool same_everywhere(const struct scene *s, const struct result *want)
 {
     static struct result got;
