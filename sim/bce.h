@@ -132,11 +132,13 @@ uint32_t bce_rtl_pack_fixed(int64_t acc, int quant);
 #define BCE_MAX_SPLIT 3
 #define BCE_PLANES 24
 
-enum bce_row { BCE_ROW_I16, BCE_ROW_I32, BCE_ROW_F32, BCE_ROW_F16 };
+// I16: activations of up to 8 bits and their sign. SPLIT: of 16 bits with sign; those of even
+// positions lie 2^15 higher, so that two neighbours added as one word of 32 bits can be told apart.
+enum bce_row { BCE_ROW_I16, BCE_ROW_SPLIT, BCE_ROW_I32, BCE_ROW_F32, BCE_ROW_F16 };
 
 static inline int bce_row_block(enum bce_row r)
 {
-    return r == BCE_ROW_I16 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+    return r == BCE_ROW_I16 || r == BCE_ROW_SPLIT ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
 }
 
 // A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then `pos` rows are
@@ -195,9 +197,10 @@ struct bce_selected {
 void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
                     struct bce_selected *out);
 int32_t bce_activation_bound(enum dtype t);
+// amax up to 2^15 stands for what 16 bits with sign hold.
 static inline enum bce_row bce_fixed_row(int32_t amax)
 {
-    return amax <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
+    return amax <= 255 ? BCE_ROW_I16 : amax <= 1 << 15 ? BCE_ROW_SPLIT : BCE_ROW_I32;
 }
 
 // Float activations of one group and block, decoded for all PEs. BCE_FLOAT_SLACK bytes behind
@@ -246,6 +249,7 @@ struct bce_kernels {
     // a whole row.
     void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
                     bool add);
+    void (*split)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
     void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
                     bool add);
     // psum[i][0..len) = or += the products of `num` plans' whole weights, at most BCE_DOT_PLANS,

@@ -147,6 +147,7 @@ WIDENER(widen16_u4, int16_t, uint8_t, in[i] & 15)
 WIDENER(widen16_i2, int16_t, uint8_t, sext(in[i], 2))
 WIDENER(widen16_u2, int16_t, uint8_t, in[i] & 3)
 WIDENER(widen16_bool, int16_t, uint8_t, in[i] != 0)
+WIDENER(widen_split, int16_t, int16_t, in[i] ^ (i & 1 ? 0 : INT16_MIN))
 WIDENER(widen32_i8, int32_t, int8_t, in[i])
 WIDENER(widen32_u8, int32_t, uint8_t, in[i])
 WIDENER(widen32_i4, int32_t, uint8_t, sext(in[i], 4))
@@ -201,6 +202,10 @@ static widen_fn *widener_of(enum dtype t, enum bce_row kind)
 {
     switch (kind) {
     case BCE_ROW_I16: return widener16(t);
+    case BCE_ROW_SPLIT:
+        if (t == DT_I16)
+            return widen_split;
+        break;
     case BCE_ROW_I32: return widener32(t);
     case BCE_ROW_F32: return widen_f32;
     case BCE_ROW_F16: return widen_f16;
@@ -455,7 +460,7 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
     widen_fn *widen = widener_of(g->dtype, kind);
-    size_t elem = kind == BCE_ROW_I16 ? 2 : 4;
+    size_t elem = BCE_ROW_BYTES / (size_t)bce_row_block(kind);
     bool bad = false, as_is = kind == BCE_ROW_F32;
     x.num = block_runs(g, p0, len, x.runs);
     x.pitch = (ptrdiff_t)innermost(g)->stride * (ptrdiff_t)x.bytes;

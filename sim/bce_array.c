@@ -288,7 +288,9 @@ static void sum_rows(const struct array *m, struct worker *w, int rows, int len)
         const int16_t *narrow = row;
         const int32_t *wide = row;
         for (int i = 0; i < len; i++)
-            w->sum[i] += m->kind == BCE_ROW_I16 ? narrow[i] : wide[i];
+            w->sum[i] += m->kind == BCE_ROW_I32 ? wide[i] : narrow[i];
+        for (int i = 0; i < len && m->kind == BCE_ROW_SPLIT; i += 2)
+            w->sum[i] += (int16_t)(narrow[i] ^ INT16_MIN) - narrow[i];
     }
 }
 

@@ -34,9 +34,10 @@ struct block {
 static void put_row(struct block *b, int k, int p, uint32_t v)
 {
     uint8_t *row = b->rows + (size_t)k * BCE_ROW_BYTES;
-    int16_t narrow = (int16_t)v;
+    bool raised = b->kind == BCE_ROW_SPLIT && p % 2 == 0;
+    int16_t narrow = (int16_t)(v ^ (raised ? 0x8000 : 0));
     b->a[p][k] = v;
-    if (b->kind == BCE_ROW_I16)
+    if (b->kind == BCE_ROW_I16 || b->kind == BCE_ROW_SPLIT)
         memcpy(row + 2 * p, &narrow, 2);
     else
         memcpy(row + 4 * p, &v, 4);
@@ -48,7 +49,7 @@ static uint32_t random_fixed(uint64_t *state, int32_t amax)
     int32_t v = (int32_t)(r >> 8 & 0x1ffffff) % (amax + 1);
     if (r % 16 == 0)
         return (uint32_t)-amax;
-    return (uint32_t)(r & 32 ? -v : v >= 1 << 24 ? v - 1 : v);
+    return (uint32_t)(r & 32 ? -v : v == 1 << 15 || v == 1 << 24 ? v - 1 : v);
 }
 
 static struct block random_block(uint64_t *state, const struct bce_config *c)
