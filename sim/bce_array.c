@@ -45,6 +45,7 @@ struct array {
     bool serial;
     struct bce_rows *rows; // of the instruction; NULL: each piece builds its own
     int row_pieces;        // to be built beside the tiles of the batch
+    bool joined;           // a piece is a slice of PEs: it decodes its tiles itself
     // the batch
     int64_t first_group;
     int batch, batch_max;
@@ -378,19 +379,16 @@ static void literal(const struct array *m, struct worker *w, const struct piece 
     }
 }
 
-static void compute_piece(void *user, int index, int worker)
+static void compute_block(const struct array *m, struct worker *w, int block, int pe0, int pe1)
 {
-    const struct array *m = user;
     const struct bce_op *op = m->op;
-    struct worker *w = &m->worker[worker];
-    int slice = index / m->blocks;
-    struct piece x = piece_of_block(m, index % m->blocks);
-    x.pe0 = (int)((int64_t)op->npe * slice / m->slices);
-    x.pe1 = (int)((int64_t)op->npe * (slice + 1) / m->slices);
+    struct piece x = piece_of_block(m, block);
+    x.pe0 = pe0;
+    x.pe1 = pe1;
     for (int g = 0; g < m->batch; g++) {
         bool add = op->acc || m->first_group + g > 0;
         if (m->rows)
-            w->in = kept_rows(m, m->first_group + g, index % m->blocks);
+            w->in = kept_rows(m, m->first_group + g, block);
         else {
             w->in = w->own;
             build_rows(m, w, &x, m->first_group + g, &w->in);
@@ -402,6 +400,46 @@ static void compute_piece(void *user, int index, int worker)
         else
             vector_fixed(m, w, &x, g, add);
     }
+}
+
+static int slice_begin(const struct array *m, int slice)
+{
+    return (int)((int64_t)m->op->npe * slice / m->slices);
+}
+
+static void compute_piece(void *user, int index, int worker)
+{
+    const struct array *m = user;
+    int slice = index / m->blocks;
+    compute_block(m, &m->worker[worker], index % m->blocks, slice_begin(m, slice),
+                  slice_begin(m, slice + 1));
+}
+
+static void joined_piece(void *user, int slice, int worker)
+{
+    const struct array *m = user;
+    struct worker *w = &m->worker[worker];
+    int pe0 = slice_begin(m, slice), pe1 = slice_begin(m, slice + 1);
+    for (int g = 0; g < m->batch; g++)
+        for (int pe = pe0; pe < pe1; pe++)
+            decode_tile(m, w, g * m->op->npe + pe);
+    for (int block = 0; block < m->blocks; block++)
+        compute_block(m, w, block, pe0, pe1);
+}
+
+// Threads meet as seldom as the work allows: twice a batch, or once where PEs are many and the rows
+// are there.
+static void run_batch(struct array *m)
+{
+    int tile_pieces = (m->batch * m->op->npe + DECODE_TILES - 1) / DECODE_TILES;
+    if (m->joined) {
+        run_pieces(m, m->row_pieces, prepare_piece, m);
+        run_pieces(m, m->slices, joined_piece, m);
+    } else {
+        run_pieces(m, m->row_pieces + tile_pieces, prepare_piece, m);
+        run_pieces(m, m->blocks * m->slices, compute_piece, m);
+    }
+    m->row_pieces = 0;
 }
 
 // ---- Time and statistics ------------------------------------------------------------------------
@@ -500,6 +538,9 @@ static void set_up_rows(struct array *m)
     if (op->literal || !op->rows || entries > op->rows->bytes / operand_bytes(op))
         return;
     m->rows = op->rows;
+    m->joined = m->serial || op->npe >= 2 * m->num_workers;
+    if (m->joined && !m->serial)
+        m->slices = 4 * m->num_workers < op->npe ? 4 * m->num_workers : op->npe;
     if (same_rows(m->rows, op))
         return;
     m->rows->filled = false;
@@ -552,10 +593,7 @@ enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, 
     while (m.first_group < m.groups && !range && !*what) {
         int64_t left = m.groups - m.first_group;
         m.batch = left < m.batch_max ? (int)left : m.batch_max;
-        int tile_pieces = (m.batch * op->npe + DECODE_TILES - 1) / DECODE_TILES;
-        run_pieces(&m, m.row_pieces + tile_pieces, prepare_piece, &m);
-        m.row_pieces = 0;
-        run_pieces(&m, m.blocks * m.slices, compute_piece, &m);
+        run_batch(&m);
         time_batch(&m, stats, cycles);
         for (int i = 0; i < m.num_workers; i++) {
             range |= m.worker[i].range;
