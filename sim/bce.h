@@ -132,11 +132,13 @@ uint32_t bce_rtl_pack_fixed(int64_t acc, int quant);
 #define BCE_MAX_SPLIT 3
 #define BCE_PLANES 24
 
-enum bce_row { BCE_ROW_I16, BCE_ROW_I32, BCE_ROW_F32, BCE_ROW_F16 };
+// I16: activations of up to 8 bits and their sign. SPLIT: of 16 bits with sign; those of even
+// positions lie 2^15 higher, so that two neighbours added as one word of 32 bits can be told apart.
+enum bce_row { BCE_ROW_I16, BCE_ROW_SPLIT, BCE_ROW_I32, BCE_ROW_F32, BCE_ROW_F16 };
 
 static inline int bce_row_block(enum bce_row r)
 {
-    return r == BCE_ROW_I16 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+    return r == BCE_ROW_I16 || r == BCE_ROW_SPLIT ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
 }
 
 // A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then `pos` rows are
@@ -175,6 +177,7 @@ struct bce_plan {
 // The window's rule on 8 column bits at a time: [2 * offset in window + seen][bits] = windows begun
 // << 8 | next state.
 struct bce_tables {
+    const struct bce_kernels *kernels; // the best ones; plans are the same with all
     uint16_t walk[2 * BCE_WINDOW][256];
     uint64_t index[256]; // positions of a byte's set bits, one to a byte from the lowest up
     uint8_t count[256];  // how many there are
@@ -186,19 +189,23 @@ size_t bce_plan_bytes(const struct bce_config *c);
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
                    struct bce_plan **out);
-// Bits that a mapped tile's RR-regs select, by digit lane and sign, with the lanes' counts and D.
+// Bits that are selected, by digit lane and sign.
 struct bce_selected {
     uint64_t pos[BCE_LANES][BCE_MAX_WORDS], neg[BCE_LANES][BCE_MAX_WORDS];
 };
+// What a mapped tile's RR-regs select; the lanes' counts and D go into the plan.
 void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
                     struct bce_selected *out);
 int32_t bce_activation_bound(enum dtype t);
+// amax up to 2^15 stands for what 16 bits with sign hold.
 static inline enum bce_row bce_fixed_row(int32_t amax)
 {
-    return amax <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
+    return amax <= 255 ? BCE_ROW_I16 : amax <= 1 << 15 ? BCE_ROW_SPLIT : BCE_ROW_I32;
 }
 
-// Float activations of one group and block, decoded for all PEs.
+// Float activations of one group and block, decoded for all PEs. BCE_FLOAT_SLACK bytes behind
+// `mant` are readable.
+#define BCE_FLOAT_SLACK 64
 struct bce_float_block {
     int len;
     bool any_special;
@@ -223,12 +230,26 @@ struct bce_float_out {
 
 #define BCE_DOT_PLANS 4
 
+#define BCE_LIST_SLACK 64
+
 struct bce_kernels {
     const char *name;
+    // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK bytes past.
+    int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint8_t *out);
+    int (*count)(const uint64_t *bits, int n); // how many of n bits are set
+    // Columns, BCE_MAX_WORDS words each, to n magnitudes; only those of `lanes` are looked at.
+    void (*magnitudes)(const uint64_t *col, uint32_t lanes, int n, uint32_t *mag);
+    // What the selections of each of n positions add up to, and `base` where a position is below
+    // `count`. False: a sum does not fit.
+    bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int32_t base, int count,
+                  int16_t *out);
+    // Rows of 16 bits to pairs for `dot`; with an odd number the last one goes with zeros.
+    void (*pairs)(const int16_t *rows, int num, int32_t *out);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
     // a whole row.
     void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
                     bool add);
+    void (*split)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
     void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
                     bool add);
     // psum[i][0..len) = or += the products of `num` plans' whole weights, at most BCE_DOT_PLANS,

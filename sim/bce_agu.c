@@ -87,6 +87,25 @@ bool bce_agu_init(struct bce_agu *g, const struct sim_view *v, struct bce_span k
            add_dims(v, p, bounded, g->p, &g->num_p, &g->p_total);
 }
 
+static bool dims_equal(const struct bce_agu_dim *a, const struct bce_agu_dim *b, int num)
+{
+    for (int d = 0; d < num; d++)
+        if (a[d].extent != b[d].extent || a[d].stride != b[d].stride || a[d].step != b[d].step ||
+            a[d].axis != b[d].axis)
+            return false;
+    return true;
+}
+
+bool bce_agu_equal(const struct bce_agu *a, const struct bce_agu *b)
+{
+    return a->host == b->host && a->dtype == b->dtype && a->fill == b->fill &&
+           a->num_k == b->num_k && a->num_p == b->num_p && a->k_total == b->k_total &&
+           a->p_total == b->p_total && dims_equal(a->k, b->k, a->num_k) &&
+           dims_equal(a->p, b->p, a->num_p) &&
+           memcmp(a->origin, b->origin, sizeof a->origin) == 0 &&
+           memcmp(a->limit, b->limit, sizeof a->limit) == 0;
+}
+
 // ---- Elements -----------------------------------------------------------------------------------
 
 static int64_t sext(uint32_t v, int bits)
@@ -95,101 +114,149 @@ static int64_t sext(uint32_t v, int bits)
     return (int64_t)((v & (2 * top - 1)) ^ top) - (int64_t)top;
 }
 
-// Reads n elements at a byte distance; true when one does not fit 25 bits.
-typedef bool load_fn(void *dst, const uint8_t *src, ptrdiff_t pitch, int n);
+// Widens n elements that lie in a row; true when one does not fit 25 bits.
+typedef bool widen_fn(void *dst, const void *src, int n);
 
-#define LOADER(NAME, T, BYTES, GET)                                                                \
-    static bool NAME(void *dst, const uint8_t *src, ptrdiff_t pitch, int n)                        \
+#define WIDENER(NAME, T, SRC, GET)                                                                 \
+    static bool NAME(void *dst, const void *src, int n)                                            \
     {                                                                                              \
         T *restrict out = dst;                                                                     \
-        if (pitch == (BYTES))                                                                      \
-            for (int i = 0; i < n; i++, src += (BYTES))                                            \
-                out[i] = (T)(GET);                                                                 \
-        else                                                                                       \
-            for (int i = 0; i < n; i++, src += pitch)                                              \
-                out[i] = (T)(GET);                                                                 \
+        const SRC *restrict in = src;                                                              \
+        for (int i = 0; i < n; i++)                                                                \
+            out[i] = (T)(GET);                                                                     \
         return false;                                                                              \
     }
-#define WIDE_LOADER(NAME, BYTES, TYPE, GET)                                                        \
-    static bool NAME(void *dst, const uint8_t *src, ptrdiff_t pitch, int n)                        \
+#define CHECKED_WIDENER(NAME, SRC)                                                                 \
+    static bool NAME(void *dst, const void *src, int n)                                            \
     {                                                                                              \
         int32_t *restrict out = dst;                                                               \
-        bool bad = false;                                                                          \
-        for (int i = 0; i < n; i++, src += pitch) {                                                \
-            TYPE v = (TYPE)(GET);                                                                  \
-            bool fits = v <= (TYPE)FIXED_MAX && ((TYPE)-1 > 0 || v >= (TYPE)FIXED_MIN);            \
+        const SRC *restrict in = src;                                                              \
+        int bad = 0;                                                                               \
+        for (int i = 0; i < n; i++) {                                                              \
+            bool fits = in[i] <= (SRC)FIXED_MAX && ((SRC)-1 > 0 || in[i] >= (SRC)FIXED_MIN);       \
             bad |= !fits;                                                                          \
-            out[i] = fits ? (int32_t)v : 0;                                                        \
+            out[i] = fits ? (int32_t)in[i] : 0;                                                    \
         }                                                                                          \
-        return bad;                                                                                \
+        return bad != 0;                                                                           \
     }
 
-LOADER(load16_i8, int16_t, 1, (int8_t)*src)
-LOADER(load16_u8, int16_t, 1, *src)
-LOADER(load16_i4, int16_t, 1, sext(*src, 4))
-LOADER(load16_u4, int16_t, 1, *src & 15)
-LOADER(load16_i2, int16_t, 1, sext(*src, 2))
-LOADER(load16_u2, int16_t, 1, *src & 3)
-LOADER(load16_bool, int16_t, 1, *src != 0)
-LOADER(load32_i8, int32_t, 1, (int8_t)*src)
-LOADER(load32_u8, int32_t, 1, *src)
-LOADER(load32_i4, int32_t, 1, sext(*src, 4))
-LOADER(load32_u4, int32_t, 1, *src & 15)
-LOADER(load32_i2, int32_t, 1, sext(*src, 2))
-LOADER(load32_u2, int32_t, 1, *src & 3)
-LOADER(load32_bool, int32_t, 1, *src != 0)
-LOADER(load32_i16, int32_t, 2, (int16_t)io_get16(src))
-LOADER(load32_u16, int32_t, 2, io_get16(src))
-WIDE_LOADER(load32_i32, 4, int32_t, io_get32(src))
-WIDE_LOADER(load32_u32, 4, uint32_t, io_get32(src))
-WIDE_LOADER(load32_i64, 8, int64_t, io_get64(src))
-WIDE_LOADER(load32_u64, 8, uint64_t, io_get64(src))
-LOADER(load_f32, uint32_t, 4, io_get32(src))
-LOADER(load_f16, uint32_t, 2, io_get16(src))
+WIDENER(widen16_i8, int16_t, int8_t, in[i])
+WIDENER(widen16_u8, int16_t, uint8_t, in[i])
+WIDENER(widen16_i4, int16_t, uint8_t, sext(in[i], 4))
+WIDENER(widen16_u4, int16_t, uint8_t, in[i] & 15)
+WIDENER(widen16_i2, int16_t, uint8_t, sext(in[i], 2))
+WIDENER(widen16_u2, int16_t, uint8_t, in[i] & 3)
+WIDENER(widen16_bool, int16_t, uint8_t, in[i] != 0)
+WIDENER(widen_split, int16_t, int16_t, in[i] ^ (i & 1 ? 0 : INT16_MIN))
+WIDENER(widen32_i8, int32_t, int8_t, in[i])
+WIDENER(widen32_u8, int32_t, uint8_t, in[i])
+WIDENER(widen32_i4, int32_t, uint8_t, sext(in[i], 4))
+WIDENER(widen32_u4, int32_t, uint8_t, in[i] & 15)
+WIDENER(widen32_i2, int32_t, uint8_t, sext(in[i], 2))
+WIDENER(widen32_u2, int32_t, uint8_t, in[i] & 3)
+WIDENER(widen32_bool, int32_t, uint8_t, in[i] != 0)
+WIDENER(widen32_i16, int32_t, int16_t, in[i])
+WIDENER(widen32_u16, int32_t, uint16_t, in[i])
+CHECKED_WIDENER(widen32_i32, int32_t)
+CHECKED_WIDENER(widen32_u32, uint32_t)
+CHECKED_WIDENER(widen32_i64, int64_t)
+CHECKED_WIDENER(widen32_u64, uint64_t)
+WIDENER(widen_f32, uint32_t, uint32_t, in[i])
+WIDENER(widen_f16, uint32_t, uint16_t, in[i])
 
-static load_fn *loader16(enum dtype t)
+static widen_fn *widener16(enum dtype t)
 {
     switch (t) {
-    case DT_I8: return load16_i8;
-    case DT_U8: return load16_u8;
-    case DT_I4: return load16_i4;
-    case DT_U4: return load16_u4;
-    case DT_I2: return load16_i2;
-    case DT_U2: return load16_u2;
-    case DT_BOOL: return load16_bool;
+    case DT_I8: return widen16_i8;
+    case DT_U8: return widen16_u8;
+    case DT_I4: return widen16_i4;
+    case DT_U4: return widen16_u4;
+    case DT_I2: return widen16_i2;
+    case DT_U2: return widen16_u2;
+    case DT_BOOL: return widen16_bool;
     default: bitlet_bug("activations of type %s as 16-bit rows", dtype_text(t));
     }
 }
 
-static load_fn *loader32(enum dtype t)
+static widen_fn *widener32(enum dtype t)
 {
     switch (t) {
-    case DT_I8: return load32_i8;
-    case DT_U8: return load32_u8;
-    case DT_I4: return load32_i4;
-    case DT_U4: return load32_u4;
-    case DT_I2: return load32_i2;
-    case DT_U2: return load32_u2;
-    case DT_BOOL: return load32_bool;
-    case DT_I16: return load32_i16;
-    case DT_U16: return load32_u16;
-    case DT_I32: return load32_i32;
-    case DT_U32: return load32_u32;
-    case DT_I64: return load32_i64;
-    case DT_U64: return load32_u64;
+    case DT_I8: return widen32_i8;
+    case DT_U8: return widen32_u8;
+    case DT_I4: return widen32_i4;
+    case DT_U4: return widen32_u4;
+    case DT_I2: return widen32_i2;
+    case DT_U2: return widen32_u2;
+    case DT_BOOL: return widen32_bool;
+    case DT_I16: return widen32_i16;
+    case DT_U16: return widen32_u16;
+    case DT_I32: return widen32_i32;
+    case DT_U32: return widen32_u32;
+    case DT_I64: return widen32_i64;
+    case DT_U64: return widen32_u64;
     default: bitlet_bug("activations of type %s as 32-bit rows", dtype_text(t));
     }
 }
 
-static load_fn *loader_of(enum dtype t, enum bce_row kind)
+static widen_fn *widener_of(enum dtype t, enum bce_row kind)
 {
     switch (kind) {
-    case BCE_ROW_I16: return loader16(t);
-    case BCE_ROW_I32: return loader32(t);
-    case BCE_ROW_F32: return load_f32;
-    case BCE_ROW_F16: return load_f16;
+    case BCE_ROW_I16: return widener16(t);
+    case BCE_ROW_SPLIT:
+        if (t == DT_I16)
+            return widen_split;
+        break;
+    case BCE_ROW_I32: return widener32(t);
+    case BCE_ROW_F32: return widen_f32;
+    case BCE_ROW_F16: return widen_f16;
     }
     bitlet_bug("row kind %d", (int)kind);
+}
+
+// ---- Bytes --------------------------------------------------------------------------------------
+
+// n bytes, mostly few, without a call: the last piece overlaps the one before.
+static inline void copy_bytes(uint8_t *restrict dst, const uint8_t *restrict src, size_t n)
+{
+    if (n >= 16) {
+        for (size_t i = 0; i + 16 < n; i += 16)
+            memcpy(dst + i, src + i, 16);
+        memcpy(dst + n - 16, src + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(dst, src, 8);
+        memcpy(dst + n - 8, src + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(dst, src, 4);
+        memcpy(dst + n - 4, src + n - 4, 4);
+    } else
+        for (size_t i = 0; i < n; i++)
+            dst[i] = src[i];
+}
+
+#define GATHER(NAME, T)                                                                            \
+    static inline void NAME(uint8_t *dst, const uint8_t *src, ptrdiff_t pitch, int n)              \
+    {                                                                                              \
+        for (int i = 0; i < n; i++, src += pitch)                                                  \
+            memcpy(dst + (size_t)i * sizeof(T), src, sizeof(T));                                   \
+    }
+GATHER(gather_8, uint8_t)
+GATHER(gather_16, uint16_t)
+GATHER(gather_32, uint32_t)
+GATHER(gather_64, uint64_t)
+
+// n elements at a byte distance, put together.
+static inline void gather(uint8_t *dst, const uint8_t *src, size_t bytes, ptrdiff_t pitch, int n)
+{
+    if (pitch == (ptrdiff_t)bytes)
+        copy_bytes(dst, src, (size_t)n * bytes);
+    else if (bytes == 1)
+        gather_8(dst, src, pitch, n);
+    else if (bytes == 2)
+        gather_16(dst, src, pitch, n);
+    else if (bytes == 4)
+        gather_32(dst, src, pitch, n);
+    else
+        gather_64(dst, src, pitch, n);
 }
 
 // ---- Rows ---------------------------------------------------------------------------------------
@@ -309,39 +376,103 @@ static ptrdiff_t run_offset(const struct bce_agu *g, const struct point *row, co
     return (ptrdiff_t)off * (ptrdiff_t)dtype_bytes(g->dtype);
 }
 
-static bool load_run(const struct bce_agu *g, load_fn *load, size_t elem, const struct point *row,
-                     const struct run *r, uint8_t *dst)
+// Inside parts of a block's runs. They depend on a row's coordinates alone, and rows that differ
+// only in dimensions without bounds (the channels of a convolution) share them: kept by the number
+// of the row among the bounded dimensions.
+#define CLIP_SLOTS 32
+
+struct part {
+    uint8_t lo, hi;
+};
+struct clips {
+    int64_t weight[ISA_MAX_RANK]; // of a K dimension's index in the number
+    bool bounded, kept;           // kept: there are slots for all
+    bool have[CLIP_SLOTS];
+    struct part part[CLIP_SLOTS][BCE_BLOCK_I16];
+};
+
+static void clips_init(const struct bce_agu *g, struct clips *c)
 {
-    const uint8_t *fill = (const uint8_t *)&g->fill;
-    ptrdiff_t pitch = (ptrdiff_t)innermost(g)->stride * (ptrdiff_t)dtype_bytes(g->dtype);
-    int lo, hi;
-    bool bad = false;
-    clip_run(g, row, r, &lo, &hi);
-    if (lo > 0)
-        bad |= load(dst, fill, 0, lo);
-    if (hi > lo)
-        bad |= load(dst + (size_t)lo * elem, g->host + run_offset(g, row, r, lo), pitch, hi - lo);
-    if (r->len > hi)
-        bad |= load(dst + (size_t)hi * elem, fill, 0, r->len - hi);
-    return bad;
+    int64_t slots = 1;
+    c->bounded = false;
+    for (int a = 0; a < ISA_MAX_AXES; a++)
+        c->bounded |= g->limit[a] != SPAN_MAX;
+    for (int d = g->num_k - 1; d >= 0; d--) {
+        c->weight[d] = g->k[d].axis >= 0 ? slots : 0;
+        slots *= g->k[d].axis >= 0 && slots <= CLIP_SLOTS ? g->k[d].extent : 1;
+    }
+    c->kept = slots <= CLIP_SLOTS;
+    memset(c->have, 0, sizeof c->have);
+}
+
+static const struct part *clips_of_row(const struct bce_agu *g, struct clips *c, const int64_t *idx,
+                                       const struct point *row, const struct run *runs, int num)
+{
+    int64_t slot = 0;
+    for (int d = 0; d < g->num_k && c->kept; d++)
+        slot += idx[d] * c->weight[d];
+    struct part *part = c->part[slot];
+    if (c->kept && c->have[slot])
+        return part;
+    c->have[slot] = true;
+    for (int r = 0; r < num; r++) {
+        int lo, hi;
+        clip_run(g, row, &runs[r], &lo, &hi);
+        part[r] = (struct part){(uint8_t)lo, (uint8_t)hi};
+    }
+    return part;
+}
+
+struct rows_reader {
+    const struct bce_agu *g;
+    struct run runs[BCE_BLOCK_I16];
+    int num;
+    size_t bytes;    // of an element
+    ptrdiff_t pitch; // of a run's elements
+};
+
+// The elements of a row, in the view's type.
+static void read_row(const struct rows_reader *x, const struct point *row, const struct part *part,
+                     uint8_t *dst)
+{
+    const uint8_t *fill = (const uint8_t *)&x->g->fill;
+    size_t bytes = x->bytes;
+    for (int r = 0; r < x->num; r++) {
+        const struct run *run = &x->runs[r];
+        int lo = part ? part[r].lo : 0, hi = part ? part[r].hi : run->len;
+        uint8_t *to = dst + (size_t)run->dst * bytes;
+        if (lo > 0)
+            gather(to, fill, bytes, 0, lo);
+        if (hi > lo)
+            gather(to + (size_t)lo * bytes, x->g->host + run_offset(x->g, row, run, lo), bytes,
+                   x->pitch, hi - lo);
+        if (run->len > hi)
+            gather(to + (size_t)hi * bytes, fill, bytes, 0, run->len - hi);
+    }
 }
 
 bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int len,
                   enum bce_row kind, void *dst)
 {
-    struct run runs[BCE_BLOCK_I16];
+    struct rows_reader x = {.g = g, .bytes = dtype_bytes(g->dtype)};
+    struct clips clips;
+    uint64_t raw[BCE_BLOCK_I16];
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
-    load_fn *load = loader_of(g->dtype, kind);
-    size_t elem = kind == BCE_ROW_I16 ? 2 : 4;
-    int num = block_runs(g, p0, len, runs);
-    bool bad = false;
+    widen_fn *widen = widener_of(g->dtype, kind);
+    size_t elem = BCE_ROW_BYTES / (size_t)bce_row_block(kind);
+    bool bad = false, as_is = kind == BCE_ROW_F32;
+    x.num = block_runs(g, p0, len, x.runs);
+    x.pitch = (ptrdiff_t)innermost(g)->stride * (ptrdiff_t)x.bytes;
+    clips_init(g, &clips);
     memcpy(at.coord, g->origin, sizeof at.coord);
     odometer_set(g->k, g->num_k, k0, idx, &at);
     for (int i = 0; i < rows; i++) {
         uint8_t *row = (uint8_t *)dst + (size_t)i * BCE_ROW_BYTES;
-        for (int r = 0; r < num; r++)
-            bad |= load_run(g, load, elem, &at, &runs[r], row + (size_t)runs[r].dst * elem);
+        const struct part *part =
+            clips.bounded ? clips_of_row(g, &clips, idx, &at, x.runs, x.num) : NULL;
+        read_row(&x, &at, part, as_is ? row : (uint8_t *)raw);
+        bad |= !as_is && widen(row, raw, len);
         memset(row + (size_t)len * elem, 0, BCE_ROW_BYTES - (size_t)len * elem);
         odometer_next(g->k, g->num_k - 1, idx, &at);
     }

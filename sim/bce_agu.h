@@ -28,6 +28,8 @@ struct bce_span { // of a view's dimensions
 // False when a coordinate could leave 62 bits, or a total 62.
 bool bce_agu_init(struct bce_agu *g, const struct sim_view *v, struct bce_span k, struct bce_span p,
                   const uint8_t *host);
+// Whether both give the same rows as long as memory does not change.
+bool bce_agu_equal(const struct bce_agu *a, const struct bce_agu *b);
 // Rows k0 .. k0+rows-1, positions p0 .. p0+len-1, as `kind`; a row takes BCE_ROW_BYTES, zero past
 // len. True when an integer does not fit 25 bits.
 bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int len,

@@ -1,8 +1,9 @@
 // Work is cut by blocks of positions and, when there are few of those, by slices of PEs. Groups
 // come in batches: the tiles of a batch are decoded once (every tile serves all positions), then
-// each piece takes the groups of the batch in order, building the activation rows of a group for
-// its block and running its PEs over them. Batches keep the decoded tiles in the cache and the
-// table of D small.
+// each piece takes the groups of the batch in order and runs its PEs over the activation rows of a
+// group and its block. Those are built for the whole instruction beside the first batch of tiles,
+// so that slices share them, or by each piece where they are too many. Batches keep the decoded
+// tiles in the cache and the table of D small.
 #include "bce_array.h"
 
 #include <string.h>
@@ -12,17 +13,23 @@
 #define DECODE_TILES 16   // a piece of decoding
 #define SERIAL_MACS 60000 // less than this is not worth waking threads
 
+// Activations of one group and block.
+struct operand {
+    uint8_t *rows;
+    int32_t *pairs; // of rows, datapath fast
+    struct bce_float_block *block;
+};
+
 struct worker {
     struct bce_float_out out;
-    struct bce_float_block block;
     struct bce_lane_counter lanes;
     uint64_t d_hist[SIM_MAX_D + 1];
     uint64_t lane_cycles[BCE_LANES];
     bool range;
     const char *bad_map;
-    uint8_t *rows;
-    int32_t *pairs;             // of rows, datapath fast
+    struct operand own, in;     // where a piece builds its rows; those it works on
     int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
+    bool have_sum;
 };
 
 struct array {
@@ -36,6 +43,9 @@ struct array {
     int64_t groups, positions;
     int block, blocks, slices;
     bool serial;
+    struct bce_rows *rows; // of the instruction; NULL: each piece builds its own
+    int row_pieces;        // to be built beside the tiles of the batch
+    bool joined;           // a piece is a slice of PEs: it decodes its tiles itself
     // the batch
     int64_t first_group;
     int batch, batch_max;
@@ -80,10 +90,32 @@ static int batch_groups(const struct bce_op *op)
     return n < 1 ? 1 : (int)n;
 }
 
-static size_t rows_bytes(const struct bce_op *op)
+static size_t round_up(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+static size_t operand_bytes(const struct bce_op *op)
 {
     size_t rows = (size_t)op->cfg.n * BCE_ROW_BYTES;
-    return bce_is_float(&op->cfg) ? 3 * rows : rows; // words, exponents, significands
+    if (bce_is_float(&op->cfg)) // words, exponents, significands
+        return round_up(sizeof(struct bce_float_block)) + 3 * rows + BCE_FLOAT_SLACK;
+    return op->cfg.fast ? 2 * rows + BCE_ROW_BYTES : rows;
+}
+
+static struct operand operand_at(const struct bce_op *op, uint8_t *mem)
+{
+    struct operand x = {.rows = mem};
+    size_t rows = (size_t)op->cfg.n * BCE_ROW_BYTES;
+    if (bce_is_float(&op->cfg)) {
+        x.block = (struct bce_float_block *)(void *)mem;
+        x.rows = mem + round_up(sizeof *x.block);
+        x.block->raw = (const uint32_t *)(const void *)x.rows;
+        x.block->exp = (int32_t *)(void *)(x.rows + rows);
+        x.block->mant = (int32_t *)(void *)(x.rows + 2 * rows);
+    } else if (op->cfg.fast)
+        x.pairs = (int32_t *)(void *)(mem + rows);
+    return x;
 }
 
 // Takes bytes from a region that is being measured (at NULL) or laid out.
@@ -95,7 +127,7 @@ struct layout {
 static void *lay(struct layout *l, size_t bytes)
 {
     uint8_t *p = l->at ? l->at + l->used : NULL;
-    l->used += (bytes + 63) / 64 * 64;
+    l->used += round_up(bytes);
     return p;
 }
 
@@ -105,12 +137,10 @@ static size_t lay_out(struct array *m, const struct bce_op *op, int workers, voi
     size_t batch = (size_t)batch_groups(op), tiles = batch * (size_t)op->npe;
     m->worker = lay(&l, sizeof *m->worker * (size_t)workers);
     for (int i = 0; i < workers; i++) {
-        uint8_t *rows = lay(&l, rows_bytes(op));
-        int32_t *pairs = op->cfg.fast ? lay(&l, rows_bytes(op)) : NULL;
+        uint8_t *own = lay(&l, operand_bytes(op));
         if (mem) {
             memset(&m->worker[i], 0, sizeof m->worker[i]);
-            m->worker[i].rows = rows;
-            m->worker[i].pairs = pairs;
+            m->worker[i].own = operand_at(op, own);
         }
     }
     if (op->literal)
@@ -173,14 +203,6 @@ static void decode_tile(const struct array *m, struct worker *w, int index)
                       m->plan_mem + (size_t)index * m->plan_bytes, &m->plan[index]);
 }
 
-static void decode_piece(void *user, int piece, int worker)
-{
-    const struct array *m = user;
-    int tiles = m->batch * m->op->npe, end = (piece + 1) * DECODE_TILES;
-    for (int i = piece * DECODE_TILES; i < end && i < tiles; i++)
-        decode_tile(m, &m->worker[worker], i);
-}
-
 // ---- Activations against tiles ------------------------------------------------------------------
 
 struct piece {
@@ -189,22 +211,50 @@ struct piece {
 };
 
 static void build_rows(const struct array *m, struct worker *w, const struct piece *x,
-                       int64_t group)
+                       int64_t group, const struct operand *to)
 {
     const struct bce_op *op = m->op;
     int64_t k0 = group * op->cfg.n;
     int n = op->cfg.n, rows = group_rows(m, group);
-    w->range |= bce_agu_rows(op->agu, k0, rows, x->p0, x->len, m->kind, w->rows);
+    w->range |= bce_agu_rows(op->agu, k0, rows, x->p0, x->len, m->kind, to->rows);
     if (rows < n && (op->literal || op->cfg.compat))
-        memset(w->rows + (size_t)rows * BCE_ROW_BYTES, 0, (size_t)(n - rows) * BCE_ROW_BYTES);
-    if (op->literal || !bce_is_float(&op->cfg))
+        memset(to->rows + (size_t)rows * BCE_ROW_BYTES, 0, (size_t)(n - rows) * BCE_ROW_BYTES);
+    if (op->literal)
         return;
-    size_t bytes = (size_t)n * BCE_ROW_BYTES;
-    w->block.len = x->len;
-    w->block.raw = (const uint32_t *)(const void *)w->rows;
-    w->block.exp = (int32_t *)(void *)(w->rows + bytes);
-    w->block.mant = (int32_t *)(void *)(w->rows + 2 * bytes);
-    m->kernels->decode(&op->cfg, op->cfg.compat ? n : rows, &w->block);
+    if (bce_is_float(&op->cfg)) {
+        to->block->len = x->len;
+        m->kernels->decode(&op->cfg, op->cfg.compat ? n : rows, to->block);
+    } else if (op->cfg.fast && m->kind == BCE_ROW_I16)
+        m->kernels->pairs((const int16_t *)(const void *)to->rows, rows, to->pairs);
+}
+
+static struct piece piece_of_block(const struct array *m, int block)
+{
+    struct piece x = {.p0 = (int64_t)block * m->block, .pe1 = m->op->npe};
+    x.len = m->positions - x.p0 < m->block ? (int)(m->positions - x.p0) : m->block;
+    return x;
+}
+
+// Where the rows of a group and block are kept.
+static struct operand kept_rows(const struct array *m, int64_t group, int block)
+{
+    size_t at = (size_t)(group * m->blocks + block) * operand_bytes(m->op);
+    return operand_at(m->op, m->rows->mem + at);
+}
+
+static void prepare_piece(void *user, int piece, int worker)
+{
+    const struct array *m = user;
+    if (piece < m->row_pieces) {
+        struct piece x = piece_of_block(m, piece % m->blocks);
+        struct operand to = kept_rows(m, piece / m->blocks, piece % m->blocks);
+        build_rows(m, &m->worker[worker], &x, piece / m->blocks, &to);
+        return;
+    }
+    piece -= m->row_pieces;
+    int tiles = m->batch * m->op->npe, end = (piece + 1) * DECODE_TILES;
+    for (int i = piece * DECODE_TILES; i < end && i < tiles; i++)
+        decode_tile(m, &m->worker[worker], i);
 }
 
 static void vector_float(const struct array *m, struct worker *w, const struct piece *x, int local,
@@ -215,7 +265,7 @@ static void vector_float(const struct array *m, struct worker *w, const struct p
         const struct bce_plan *p = m->plan[local * op->npe + pe];
         uint64_t *psum = op->psum + pe * m->positions + x->p0;
         uint16_t *d = m->d + (local * op->npe + pe) * m->positions + x->p0;
-        bce_vector_float(m->kernels, &op->cfg, p, &w->block, &w->lanes, &w->out);
+        bce_vector_float(m->kernels, &op->cfg, p, w->in.block, &w->lanes, &w->out);
         if (add)
             m->kernels->add(x->len, w->out.bits, psum);
         else
@@ -235,61 +285,58 @@ static void sum_rows(const struct array *m, struct worker *w, int rows, int len)
 {
     memset(w->sum, 0, sizeof w->sum);
     for (int k = 0; k < rows; k++) {
-        const void *row = w->rows + (size_t)k * BCE_ROW_BYTES;
+        const void *row = w->in.rows + (size_t)k * BCE_ROW_BYTES;
         const int16_t *narrow = row;
         const int32_t *wide = row;
         for (int i = 0; i < len; i++)
-            w->sum[i] += m->kind == BCE_ROW_I16 ? narrow[i] : wide[i];
+            w->sum[i] += m->kind == BCE_ROW_I32 ? wide[i] : narrow[i];
+        for (int i = 0; i < len && m->kind == BCE_ROW_SPLIT; i += 2)
+            w->sum[i] += (int16_t)(narrow[i] ^ INT16_MIN) - narrow[i];
     }
 }
 
-// Whole weights for pairs of rows, as many PEs at a time as share the loads. False: a tile's
-// weights do not fit, and nothing was done.
-static bool fast_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
-                       bool add)
+static void listed_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
+                         int pe, bool add)
 {
     const struct bce_op *op = m->op;
-    const struct bce_plan *const *plan = (const struct bce_plan *const *)m->plan + local * op->npe;
-    int rows = group_rows(m, m->first_group + local), num_pairs = (rows + 1) / 2;
-    for (int pe = x->pe0; pe < x->pe1; pe++)
-        if (plan[pe]->n_calc >= 0 && !plan[pe]->whole)
-            return false;
-    for (int k = 0; k < num_pairs; k++) {
-        const int16_t *even = (const int16_t *)(const void *)(w->rows + 2 * k * BCE_ROW_BYTES);
-        const int16_t *odd = even + BCE_BLOCK_I16;
-        uint32_t *to = (uint32_t *)w->pairs + k * BCE_BLOCK_I16;
-        bool has_odd = 2 * k + 1 < rows;
-        for (int i = 0; i < BCE_BLOCK_I16; i++) // rows are zero past len
-            to[i] = (uint16_t)even[i] | (has_odd ? (uint32_t)(uint16_t)odd[i] << 16 : 0);
-    }
-    for (int pe = x->pe0; pe < x->pe1; pe += BCE_DOT_PLANS) {
-        int num = x->pe1 - pe < BCE_DOT_PLANS ? x->pe1 - pe : BCE_DOT_PLANS;
-        int64_t *psum[BCE_DOT_PLANS] = {0};
-        for (int i = 0; i < num; i++)
-            psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
-        m->kernels->dot(plan + pe, num, w->pairs, num_pairs, x->len, psum, add);
-    }
-    return true;
+    const struct bce_plan *p = m->plan[local * op->npe + pe];
+    uint64_t *psum = op->psum + pe * m->positions + x->p0;
+    bce_vector_fixed(m->kernels, &op->cfg, p, m->kind, w->in.rows, x->len, (int64_t *)psum, add);
+    if (p->sum_factor == 0)
+        return;
+    if (!w->have_sum)
+        sum_rows(m, w, group_rows(m, m->first_group + local), x->len);
+    w->have_sum = true;
+    for (int i = 0; i < x->len; i++)
+        psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
+}
+
+// PEs from `pe` on, at most as many as share the loads, whose tiles are there as whole weights.
+static int whole_plans(const struct array *m, const struct piece *x, int local, int pe)
+{
+    int num = 0;
+    while (num < BCE_DOT_PLANS && pe + num < x->pe1 &&
+           m->plan[local * m->op->npe + pe + num]->whole)
+        num++;
+    return num;
 }
 
 static void vector_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
                          bool add)
 {
     const struct bce_op *op = m->op;
-    bool have_sum = false;
-    if (op->cfg.fast && fast_fixed(m, w, x, local, add))
-        return;
-    for (int pe = x->pe0; pe < x->pe1; pe++) {
-        const struct bce_plan *p = m->plan[local * op->npe + pe];
-        uint64_t *psum = op->psum + pe * m->positions + x->p0;
-        bce_vector_fixed(m->kernels, &op->cfg, p, m->kind, w->rows, x->len, (int64_t *)psum, add);
-        if (p->sum_factor == 0)
-            continue;
-        if (!have_sum)
-            sum_rows(m, w, group_rows(m, m->first_group + local), x->len);
-        have_sum = true;
-        for (int i = 0; i < x->len; i++)
-            psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
+    int rows = group_rows(m, m->first_group + local);
+    w->have_sum = false;
+    for (int pe = x->pe0, num; pe<x->pe1; pe += num> 0 ? num : 1) {
+        int64_t *psum[BCE_DOT_PLANS] = {0};
+        num = whole_plans(m, x, local, pe);
+        for (int i = 0; i < num; i++)
+            psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
+        if (num > 0)
+            m->kernels->dot((const struct bce_plan *const *)m->plan + local * op->npe + pe, num,
+                            w->in.pairs, (rows + 1) / 2, x->len, psum, add);
+        else
+            listed_fixed(m, w, x, local, pe, add);
     }
 }
 
@@ -323,7 +370,7 @@ static void literal(const struct array *m, struct worker *w, const struct piece 
     for (int i = 0; i < x->len; i++) {
         uint32_t a[BCE_MAX_N];
         for (int k = 0; k < op->cfg.n; k++)
-            memcpy(&a[k], w->rows + (size_t)k * BCE_ROW_BYTES + 4 * (size_t)i, sizeof a[k]);
+            memcpy(&a[k], w->in.rows + (size_t)k * BCE_ROW_BYTES + 4 * (size_t)i, sizeof a[k]);
         for (int pe = x->pe0; pe < x->pe1; pe++) {
             int64_t at = pe * m->positions + x->p0 + i;
             literal_group(m, w, &m->tile[local * op->npe + pe], a, op->psum + at, add,
@@ -332,19 +379,20 @@ static void literal(const struct array *m, struct worker *w, const struct piece 
     }
 }
 
-static void compute_piece(void *user, int index, int worker)
+static void compute_block(const struct array *m, struct worker *w, int block, int pe0, int pe1)
 {
-    const struct array *m = user;
     const struct bce_op *op = m->op;
-    struct worker *w = &m->worker[worker];
-    int slice = index / m->blocks;
-    struct piece x = {.p0 = (int64_t)(index % m->blocks) * m->block};
-    x.len = m->positions - x.p0 < m->block ? (int)(m->positions - x.p0) : m->block;
-    x.pe0 = (int)((int64_t)op->npe * slice / m->slices);
-    x.pe1 = (int)((int64_t)op->npe * (slice + 1) / m->slices);
+    struct piece x = piece_of_block(m, block);
+    x.pe0 = pe0;
+    x.pe1 = pe1;
     for (int g = 0; g < m->batch; g++) {
         bool add = op->acc || m->first_group + g > 0;
-        build_rows(m, w, &x, m->first_group + g);
+        if (m->rows)
+            w->in = kept_rows(m, m->first_group + g, block);
+        else {
+            w->in = w->own;
+            build_rows(m, w, &x, m->first_group + g, &w->in);
+        }
         if (op->literal)
             literal(m, w, &x, g, add);
         else if (bce_is_float(&op->cfg))
@@ -352,6 +400,46 @@ static void compute_piece(void *user, int index, int worker)
         else
             vector_fixed(m, w, &x, g, add);
     }
+}
+
+static int slice_begin(const struct array *m, int slice)
+{
+    return (int)((int64_t)m->op->npe * slice / m->slices);
+}
+
+static void compute_piece(void *user, int index, int worker)
+{
+    const struct array *m = user;
+    int slice = index / m->blocks;
+    compute_block(m, &m->worker[worker], index % m->blocks, slice_begin(m, slice),
+                  slice_begin(m, slice + 1));
+}
+
+static void joined_piece(void *user, int slice, int worker)
+{
+    const struct array *m = user;
+    struct worker *w = &m->worker[worker];
+    int pe0 = slice_begin(m, slice), pe1 = slice_begin(m, slice + 1);
+    for (int g = 0; g < m->batch; g++)
+        for (int pe = pe0; pe < pe1; pe++)
+            decode_tile(m, w, g * m->op->npe + pe);
+    for (int block = 0; block < m->blocks; block++)
+        compute_block(m, w, block, pe0, pe1);
+}
+
+// Threads meet as seldom as the work allows: twice a batch, or once where PEs are many and the rows
+// are there.
+static void run_batch(struct array *m)
+{
+    int tile_pieces = (m->batch * m->op->npe + DECODE_TILES - 1) / DECODE_TILES;
+    if (m->joined) {
+        run_pieces(m, m->row_pieces, prepare_piece, m);
+        run_pieces(m, m->slices, joined_piece, m);
+    } else {
+        run_pieces(m, m->row_pieces + tile_pieces, prepare_piece, m);
+        run_pieces(m, m->blocks * m->slices, compute_piece, m);
+    }
+    m->row_pieces = 0;
 }
 
 // ---- Time and statistics ------------------------------------------------------------------------
@@ -389,7 +477,8 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
         return;
     stats->d_hist[m->d[at]] += positions;
     stats->d_sum += m->d[at] * positions;
-    for (int b = 0; b < BCE_LANES; b++) {
+    for (uint32_t left = m->op->cfg.prune; left; left &= left - 1) {
+        int b = __builtin_ctz(left);
         stats->lane_selections[b] += p->lane_selections[b] * positions;
         stats->lane_cycles[b] += p->lane_cycles[b] * positions;
     }
@@ -435,6 +524,31 @@ static void merge_worker(struct worker *w, struct sim_layer_stats *stats)
 
 // ---- All of it ----------------------------------------------------------------------------------
 
+static bool same_rows(const struct bce_rows *r, const struct bce_op *op)
+{
+    const struct bce_config *a = &r->cfg, *b = &op->cfg;
+    return r->filled && a->n == b->n && a->mode == b->mode && a->prune == b->prune &&
+           a->compat == b->compat && a->fast == b->fast && bce_agu_equal(&r->agu, op->agu);
+}
+
+static void set_up_rows(struct array *m)
+{
+    const struct bce_op *op = m->op;
+    size_t entries = (size_t)m->groups * (size_t)m->blocks;
+    if (op->literal || !op->rows || entries > op->rows->bytes / operand_bytes(op))
+        return;
+    m->rows = op->rows;
+    m->joined = m->serial || op->npe >= 2 * m->num_workers;
+    if (m->joined && !m->serial)
+        m->slices = 4 * m->num_workers < op->npe ? 4 * m->num_workers : op->npe;
+    if (same_rows(m->rows, op))
+        return;
+    m->rows->filled = false;
+    m->rows->agu = *op->agu;
+    m->rows->cfg = op->cfg;
+    m->row_pieces = (int)entries;
+}
+
 static void set_up(struct array *m, const struct bce_op *op, struct thread_pool *pool, void *mem)
 {
     m->op = op;
@@ -463,6 +577,7 @@ static void set_up(struct array *m, const struct bce_op *op, struct thread_pool 
     m->serial = m->num_workers == 1 || m->positions < SERIAL_MACS / per_position + 1;
     if (m->serial)
         m->slices = 1;
+    set_up_rows(m);
 }
 
 enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, void *mem,
@@ -478,8 +593,7 @@ enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, 
     while (m.first_group < m.groups && !range && !*what) {
         int64_t left = m.groups - m.first_group;
         m.batch = left < m.batch_max ? (int)left : m.batch_max;
-        run_pieces(&m, (m.batch * op->npe + DECODE_TILES - 1) / DECODE_TILES, decode_piece, &m);
-        run_pieces(&m, m.blocks * m.slices, compute_piece, &m);
+        run_batch(&m);
         time_batch(&m, stats, cycles);
         for (int i = 0; i < m.num_workers; i++) {
             range |= m.worker[i].range;
@@ -489,5 +603,7 @@ enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, 
     }
     for (int i = 0; i < m.num_workers; i++)
         merge_worker(&m.worker[i], stats);
+    if (m.rows)
+        m.rows->filled = !range;
     return *what ? BCE_FAULT_MAP : range ? BCE_FAULT_RANGE : BCE_FAULT_NONE;
 }

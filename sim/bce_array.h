@@ -24,13 +24,25 @@ struct bce_timing {
 int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe, int64_t positions,
                        int64_t pe_stride, int64_t pos_stride, int64_t *work, uint64_t *step_sum);
 
+// Activations of a whole instruction as the kernels read them. They stay for the next instruction:
+// the caller clears `filled` when what they were read from may have changed. Memory is the
+// caller's, 64-byte aligned; an instruction that needs more builds its rows piece by piece.
+struct bce_rows {
+    uint8_t *mem;
+    size_t bytes;
+    bool filled;
+    struct bce_agu agu;
+    struct bce_config cfg;
+};
+
 struct bce_op {
     struct bce_config cfg; // regs > 0: the tiles have lane maps
     uint32_t ext;          // extensions that lane maps may use
     struct bce_timing timing;
     const struct bce_tables *tables;
     const struct bce_agu *agu;
-    int lanes; // in the tiles
+    struct bce_rows *rows; // NULL: none are kept
+    int lanes;             // in the tiles
     int npe, pes;
     const uint8_t *tiles; // [group][PE]
     size_t tile_bytes;

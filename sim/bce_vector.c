@@ -21,7 +21,8 @@ const struct bce_kernels *bce_kernels_at(int i)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         have[num++] = &bce_kernels_avx512;
-    if (num == 3 && __builtin_cpu_supports("avx512vnni"))
+    if (num == 3 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
+        __builtin_cpu_supports("avx512vbmi2"))
         have[num++] = &bce_kernels_vnni;
 #endif
     return i >= 0 && i < 4 ? have[i] : NULL;
@@ -50,6 +51,7 @@ static int walk_bit(int state, bool x, bool *begun)
 
 void bce_tables_init(struct bce_tables *t)
 {
+    t->kernels = bce_kernels_best();
     for (int state = 0; state < 2 * BCE_WINDOW; state++)
         for (int bits = 0; bits < 256; bits++) {
             int s = state, windows = 0;
@@ -75,20 +77,45 @@ struct columns_walk {
     int windows[BCE_LANES];
 };
 
-// Walks all columns to their end, side by side: a column's steps depend on each other, those of
-// different columns do not.
+#define SIDE 4
+
+// Walks 8 * bytes elements of SIDE columns from element i on, side by side: a column's steps depend
+// on each other, those of different columns do not.
+static inline void walk_bytes(const struct bce_tables *t, const struct bce_tile *tile, int b, int i,
+                              int bytes, struct columns_walk *w)
+{
+    uint64_t x[SIDE];
+    unsigned step[SIDE], windows[SIDE] = {0};
+    for (int j = 0; j < SIDE; j++) {
+        x[j] = tile->col[b + j][i >> 6] >> (i & 63);
+        step[j] = (unsigned)w->state[b + j];
+    }
+    for (int k = 0; k < bytes; k++)
+        for (int j = 0; j < SIDE; j++) {
+            step[j] = t->walk[step[j] & 0xff][x[j] & 0xff];
+            windows[j] += step[j] >> 8;
+            x[j] >>= 8;
+        }
+    for (int j = 0; j < SIDE; j++) {
+        w->state[b + j] = (int)(step[j] & 0xff);
+        w->windows[b + j] += (int)windows[j];
+    }
+}
+
+// Walks all columns to their end.
 static void walk_columns(const struct bce_config *c, const struct bce_tables *t,
                          const struct bce_tile *tile, struct columns_walk *w)
 {
-    int lanes = 32 - __builtin_clz(c->prune), i = 0;
+    int lanes = 32 - __builtin_clz(c->prune), n = tile->n_calc + 1;
     memset(w, 0, sizeof *w);
-    for (; i + 8 <= tile->n_calc + 1; i += 8)
-        for (int b = 0; b < lanes; b++) {
-            uint16_t step = t->walk[w->state[b]][tile->col[b][i >> 6] >> (i & 63) & 0xff];
-            w->windows[b] += step >> 8;
-            w->state[b] = step & 0xff;
-        }
-    for (; i <= tile->n_calc; i++)
+    for (int b = 0; b < lanes; b += SIDE) {
+        int i = 0;
+        for (; i + 64 <= n; i += 64)
+            walk_bytes(t, tile, b, i, 8, w);
+        if (i + 8 <= n)
+            walk_bytes(t, tile, b, i, (n - i) / 8, w);
+    }
+    for (int i = n & ~7; i < n; i++)
         for (int b = 0; b < lanes; b++) {
             bool begun;
             w->state[b] = walk_bit(w->state[b], bce_bit(tile->col[b], i), &begun);
@@ -113,8 +140,9 @@ static int tail_bit(const struct bce_config *c, const uint64_t *col, int n_calc,
 static int select_bits(const struct bce_config *c, const struct columns_walk *walk,
                        const struct bce_tile *t, int lane, uint64_t *sel)
 {
-    int words = (c->n + 63) / 64, count = 0, last = t->n_calc;
-    memcpy(sel, t->col[lane], sizeof(uint64_t) * BCE_MAX_WORDS);
+    int words = (c->n + 63) / 64, count = 0, end = t->n_calc + 1;
+    for (int w = 0; w < words; w++)
+        sel[w] = t->col[lane][w];
     if (c->walk == BCE_WALK_ALL)
         return c->n;
     if (c->walk == BCE_WALK_IDEAL) {
@@ -122,10 +150,13 @@ static int select_bits(const struct bce_config *c, const struct columns_walk *wa
             count += __builtin_popcountll(sel[w]);
         return count;
     }
-    int tail = tail_bit(c, sel, last, walk->state[lane]);
-    for (int i = last + 1; i < c->n; i++)
-        if (i != tail)
-            sel[i >> 6] &= ~(1ull << (i & 63));
+    if (end == c->n)
+        return walk->windows[lane];
+    int tail = tail_bit(c, sel, t->n_calc, walk->state[lane]);
+    for (int w = end / 64; w < words; w++)
+        sel[w] &= w == end / 64 ? (1ull << (end & 63)) - 1 : 0;
+    if (tail >= 0)
+        sel[tail >> 6] |= 1ull << (tail & 63);
     return walk->windows[lane];
 }
 
@@ -157,7 +188,7 @@ size_t bce_plan_bytes(const struct bce_config *c)
     if (!bce_is_float(c)) {
         size_t lanes = (size_t)__builtin_popcount(c->prune);
         bytes += round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
-        bytes += round_up(lanes * (size_t)c->n + 8);
+        bytes += round_up(lanes * (size_t)c->n + BCE_LIST_SLACK);
         bytes += c->fast ? round_up(sizeof(int16_t) * (size_t)c->n) : 0;
     }
     return bytes;
@@ -179,43 +210,18 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
         p->segment = (struct bce_segment *)(void *)at;
         p->k = at + round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
         if (c->fast) {
-            p->whole = (int16_t *)(void *)(p->k + round_up(lanes * (size_t)c->n + 8));
+            p->whole = (int16_t *)(void *)(p->k + round_up(lanes * (size_t)c->n + BCE_LIST_SLACK));
             memset(p->whole, 0, sizeof *p->whole * (size_t)c->n);
         }
     }
     return p;
 }
 
-// 8 x 8 bits, byte i bit j to byte j bit i.
-static uint64_t transpose8(uint64_t x)
-{
-    uint64_t t = (x ^ x >> 7) & 0x00aa00aa00aa00aaull;
-    x ^= t ^ t << 7;
-    t = (x ^ x >> 14) & 0x0000cccc0000ccccull;
-    x ^= t ^ t << 14;
-    t = (x ^ x >> 28) & 0x00000000f0f0f0f0ull;
-    return x ^ t ^ t << 28;
-}
-
-// Columns, BCE_MAX_WORDS words each, to magnitudes.
-static void gather_magnitudes(const struct bce_config *c, const uint64_t *col, uint32_t *mag)
-{
-    memset(mag, 0, sizeof(uint32_t) * (size_t)c->n);
-    for (int lane = 0; lane < BCE_LANES; lane += 8)
-        for (int i = 0; i < c->n; i += 8) {
-            uint64_t bytes = 0;
-            for (int b = 0; b < 8; b++)
-                bytes |= (col[(lane + b) * BCE_MAX_WORDS + (i >> 6)] >> (i & 63) & 0xff) << (8 * b);
-            bytes = transpose8(bytes);
-            for (int j = 0; j < 8 && i + j < c->n; j++)
-                mag[i + j] |= (uint32_t)(bytes >> (8 * j) & 0xff) << lane;
-        }
-}
-
-static void plan_float(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p)
+static void plan_float(const struct bce_config *c, const struct bce_tables *tables,
+                       const struct bce_tile *t, struct bce_plan *p)
 {
     int top = c->mode == ISA_MODE_fp32 ? 255 : 31;
-    gather_magnitudes(c, t->col[0], p->mag);
+    tables->kernels->magnitudes(t->col[0], (1u << BCE_LANES) - 1, c->n, p->mag);
     memcpy(p->valid, t->valid, sizeof p->valid);
     for (int i = 0; i < c->n; i++) {
         bool valid = bce_bit(t->valid, i);
@@ -231,26 +237,10 @@ static void plan_float(const struct bce_config *c, const struct bce_tile *t, str
 struct packer {
     struct bce_plan *p;
     const struct bce_tables *tables;
-    int words;
+    int n;
     uint64_t limit, amax, bound; // bound: of the accumulator's magnitude
     int lane, used;
 };
-
-// Indices of the set bits, eight at a time; writes up to 7 bytes past the last one.
-static int list_bits(const struct packer *k, const uint64_t *sel, uint8_t *out)
-{
-    int n = 0;
-    for (int w = 0; w < k->words; w++) {
-        uint64_t m = sel[w];
-        uint64_t base = UINT64_C(0x4040404040404040) * (unsigned)w;
-        for (; m; m >>= 8, base += UINT64_C(0x0808080808080808)) {
-            uint64_t indices = k->tables->index[m & 0xff] + base;
-            memcpy(out + n, &indices, sizeof indices);
-            n += k->tables->count[m & 0xff];
-        }
-    }
-    return n;
-}
 
 static void flush(struct packer *k)
 {
@@ -264,8 +254,9 @@ static void flush(struct packer *k)
 
 static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uint64_t *minus)
 {
-    int pos = list_bits(k, plus, k->p->k + k->used);
-    int neg = list_bits(k, minus, k->p->k + k->used + pos);
+    const struct bce_kernels *kn = k->tables->kernels;
+    int pos = kn->list(k->tables, plus, k->n, k->p->k + k->used);
+    int neg = kn->list(k->tables, minus, k->n, k->p->k + k->used + pos);
     k->used += pos + neg;
     while (pos + neg > 0) {
         int dbl = k->bound ? k->lane - lane : 0;
@@ -286,63 +277,57 @@ static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uin
     }
 }
 
-// What the selections of a position add up to, sign included. Narrow activations times 16 bits
-// leave room in 32 for the sum over any group: 255 * 32767 * 256 < 2^31.
-static void plan_whole(const struct bce_config *c, const struct bce_tile *t, enum bce_row row,
-                       const struct bce_selected *sel, struct bce_plan *p)
+// The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
+// Narrow activations times 16 bits leave room in 32 for the sum over any group: 255 * 32767 * 256
+// < 2^31.
+static void plan_selections(const struct bce_config *c, const struct bce_tables *tables,
+                            const struct bce_tile *t, int32_t amax, enum bce_row row,
+                            const struct bce_selected *sel, struct bce_plan *p)
 {
-    if (!c->fast)
+    struct packer k = {.p = p, .tables = tables, .n = c->n, .amax = (uint64_t)amax};
+    uint64_t total = 0;
+    if (p->whole &&
+        tables->kernels->whole(sel, c->prune, c->n, (int32_t)p->sum_factor, t->count, p->whole))
         return;
-    int64_t base = p->sum_factor, w[BCE_MAX_N];
-    bool fits = row == BCE_ROW_I16;
-    for (int i = 0; i < c->n; i++)
-        w[i] = i < t->count ? base : 0;
-    for (int b = 0; b < BCE_LANES && fits; b++)
-        for (int k = 0; k < (c->n + 63) / 64; k++) {
-            for (uint64_t m = sel->pos[b][k]; m; m &= m - 1)
-                w[64 * k + __builtin_ctzll(m)] += 1ll << b;
-            for (uint64_t m = sel->neg[b][k]; m; m &= m - 1)
-                w[64 * k + __builtin_ctzll(m)] -= 1ll << b;
-        }
-    for (int i = 0; i < c->n; i++) {
-        fits = fits && w[i] >= -INT16_MAX && w[i] <= INT16_MAX;
-        p->whole[i] = (int16_t)(fits ? w[i] : 0);
+    p->whole = NULL;
+    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
+    for (int b = BCE_LANES - 1; b >= 0; b--) {
+        if (!(c->prune >> b & 1))
+            continue;
+        int used = k.used;
+        add_lane(&k, b, sel->pos[b], sel->neg[b]);
+        total += (uint64_t)(k.used - used) << b;
     }
-    if (!fits)
-        p->whole = NULL;
+    flush(&k);
+    p->wide = total * k.amax > INT32_MAX;
 }
 
 static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
                        const struct bce_tile *t, int32_t amax, enum bce_row row, struct bce_plan *p)
 {
-    struct packer k = {.p = p, .tables = tables, .words = (c->n + 63) / 64};
-    uint64_t sel[BCE_LANES][BCE_MAX_WORDS] = {{0}}, total = 0;
-    struct bce_selected signed_sel = {0};
+    struct bce_selected sel; // of the lanes that work
     struct columns_walk walk;
-    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
-    k.amax = (uint64_t)amax;
+    int words = (c->n + 63) / 64;
     walk_columns(c, tables, t, &walk);
-    for (int b = BCE_LANES - 1; b >= 0; b--) {
-        if (!(c->prune >> b & 1))
-            continue;
-        int used = k.used, cycles = select_bits(c, &walk, t, b, sel[b]);
-        uint64_t *plus = signed_sel.pos[b], *minus = signed_sel.neg[b];
-        for (int w = 0; w < k.words; w++) {
-            plus[w] = sel[b][w] & ~t->sign[w];
-            minus[w] = sel[b][w] & t->sign[w];
+    for (uint32_t left = c->prune; left; left &= left - 1) {
+        int b = __builtin_ctz(left);
+        uint64_t bits[BCE_MAX_WORDS];
+        int cycles = select_bits(c, &walk, t, b, bits);
+        for (int w = 0; w < words; w++) {
+            sel.pos[b][w] = bits[w] & ~t->sign[w];
+            sel.neg[b][w] = bits[w] & t->sign[w];
         }
-        add_lane(&k, b, plus, minus);
-        p->lane_selections[b] = (uint16_t)(k.used - used);
+        p->lane_selections[b] = (uint16_t)tables->kernels->count(bits, c->n);
         p->lane_cycles[b] = (uint16_t)cycles;
         p->d = cycles > p->d ? cycles : p->d;
-        total += (uint64_t)(k.used - used) << b;
     }
-    flush(&k);
-    p->wide = total * k.amax > INT32_MAX;
-    plan_whole(c, t, row, &signed_sel, p);
+    plan_selections(c, tables, t, amax, row, &sel, p);
     if (!c->compat)
         return;
-    gather_magnitudes(c, sel[0], p->mag);
+    for (uint32_t left = c->prune; left; left &= left - 1)
+        for (int w = 0; w < words; w++)
+            sel.pos[__builtin_ctz(left)][w] |= sel.neg[__builtin_ctz(left)][w];
+    tables->kernels->magnitudes(sel.pos[0], c->prune, c->n, p->mag);
     for (int i = 0; i < c->n; i++)
         p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
 }
@@ -351,20 +336,9 @@ static void plan_mapped(const struct bce_config *c, const struct bce_tables *tab
                         const struct bce_tile *t, int32_t amax, enum bce_row row,
                         struct bce_plan *p)
 {
-    struct packer k = {.p = p, .tables = tables, .words = (c->n + 63) / 64};
     struct bce_selected sel;
-    uint64_t total = 0;
-    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
-    k.amax = (uint64_t)amax;
     bce_map_select(c, t, p, &sel);
-    for (int b = BCE_LANES - 1; b >= 0; b--) {
-        int used = k.used;
-        add_lane(&k, b, sel.pos[b], sel.neg[b]);
-        total += (uint64_t)(k.used - used) << b;
-    }
-    flush(&k);
-    p->wide = total * k.amax > INT32_MAX;
-    plan_whole(c, t, row, &sel, p);
+    plan_selections(c, tables, t, amax, row, &sel, p);
 }
 
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
@@ -375,8 +349,10 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
     *out = p;
     p->n_calc = t->n_calc;
     p->macs = t->macs;
+    if (row != BCE_ROW_I16)
+        p->whole = NULL;
     if (bce_is_float(c))
-        plan_float(c, t, p);
+        plan_float(c, tables, t, p);
     else if (t->n_calc >= 0 && c->regs > 0)
         plan_mapped(c, tables, t, amax, row, p);
     else if (t->n_calc >= 0)
@@ -407,6 +383,8 @@ void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
 {
     if (row == BCE_ROW_I16)
         kn->fixed16(p, rows, len, psum, add);
+    else if (row == BCE_ROW_SPLIT)
+        kn->split(p, rows, len, psum, add);
     else
         kn->fixed32(p, rows, len, psum, add);
     if (c->compat && row == BCE_ROW_I32 && p->n_calc >= 0)
@@ -417,6 +395,8 @@ void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
 
 void bce_lane_counter_drain(struct bce_lane_counter *n)
 {
+    if (n->adds == 0)
+        return;
     for (int d = 0; d < BCE_PLANES; d++)
         for (int b = 0; b < BCE_LANES; b++) {
             uint64_t set = 0;

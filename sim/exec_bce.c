@@ -162,14 +162,42 @@ static void start_sums(const struct isa_args_BCE *in, const struct bce_op *op, i
         memset(op->psum, 0, sizeof *op->psum * (size_t)entries);
 }
 
+#define ROWS_BYTES (24u << 20)
+
 // Made at the first use, kept for the run.
-static const struct bce_tables *tables_of(struct sim *s)
+struct datapath {
+    struct bce_tables tables;
+    struct bce_rows rows;
+};
+
+static struct datapath *datapath_of(struct sim *s)
 {
-    if (!s->bce) {
-        s->bce = arena_alloc(s->arena, sizeof(struct bce_tables));
-        bce_tables_init(s->bce);
+    if (s->bce)
+        return s->bce;
+    struct datapath *d = arena_alloc(s->arena, sizeof *d);
+    memset(d, 0, sizeof *d);
+    bce_tables_init(&d->tables);
+    d->rows.mem = sim_reserve(ROWS_BYTES);
+    if (d->rows.mem) { // without, rows are built where they are needed
+        d->rows.bytes = ROWS_BYTES;
+        arena_adopt_mapping(s->arena, d->rows.mem, ROWS_BYTES);
     }
-    return s->bce;
+    return s->bce = d;
+}
+
+// Rows built before may be used again when nothing was written where they came from.
+static struct bce_rows *rows_of(struct sim *s, struct datapath *d)
+{
+    const struct sim_touch *t = &s->touch[0]; // the first thing that is mapped: the activations
+    d->rows.filled = d->rows.filled && s->kept_hi != 0;
+    if (s->num_touch < 1 || t->psum || t->write || t->lo < IMAGE_ABUF_BASE ||
+        t->lo >= IMAGE_WBUF_BASE)
+        return NULL; // nothing but border
+    if (s->kept_lo != t->lo || s->kept_hi != t->hi)
+        d->rows.filled = false;
+    s->kept_lo = t->lo;
+    s->kept_hi = t->hi;
+    return &d->rows;
 }
 
 bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
@@ -178,13 +206,15 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     bool is_float = in->mode != ISA_MODE_fixed;
     if (!check_mode(s, in, s->t[in->ta].dtype) || !find_operands(s, in, &o))
         return false;
-    struct bce_op op = {.cfg = config_of(s, in), .tables = tables_of(s), .agu = &o.agu};
+    struct datapath *d = datapath_of(s);
+    struct bce_op op = {.cfg = config_of(s, in), .tables = &d->tables, .agu = &o.agu};
     if (!map_operands(s, in, &o, &op))
         return false;
     if (o.agu.k_total == 0 || o.agu.p_total == 0) {
         start_sums(in, &op, in->npe * o.agu.p_total);
         return true;
     }
+    op.rows = rows_of(s, d);
     op.lanes = (int)in->lanes;
     op.npe = (int)in->npe;
     op.pes = (int)s->machine.pes;

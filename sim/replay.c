@@ -212,7 +212,7 @@ static void run_fixed(struct replay *r, const struct bce_kernels *kn, const stru
                       struct outcome *got)
 {
     int32_t bound = bound_of(row);
-    enum bce_row kind = bce_fixed_row(bound);
+    enum bce_row kind = bound <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
     struct bce_plan *plan;
     bce_plan_make(&row->cfg, &r->tables, &row->tile, bound, kind,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);

@@ -79,7 +79,8 @@ struct sim {
     struct sim_stats stats;
     struct sim_layer_stats *layer; // statistics the current instruction counts into, never NULL
     struct thread_pool *pool;      // worker threads
-    void *bce;                     // working memory of the datapath (bce.h)
+    void *bce;                     // working memory of the datapath (exec_bce.c)
+    uint64_t kept_lo, kept_hi;     // bytes it keeps a copy of; a write to them sets kept_hi to 0
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics
     struct sim_refs *refs;       // values behind the handles of strings and lists

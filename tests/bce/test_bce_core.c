@@ -34,9 +34,10 @@ struct block {
 static void put_row(struct block *b, int k, int p, uint32_t v)
 {
     uint8_t *row = b->rows + (size_t)k * BCE_ROW_BYTES;
-    int16_t narrow = (int16_t)v;
+    bool raised = b->kind == BCE_ROW_SPLIT && p % 2 == 0;
+    int16_t narrow = (int16_t)(v ^ (raised ? 0x8000 : 0));
     b->a[p][k] = v;
-    if (b->kind == BCE_ROW_I16)
+    if (b->kind == BCE_ROW_I16 || b->kind == BCE_ROW_SPLIT)
         memcpy(row + 2 * p, &narrow, 2);
     else
         memcpy(row + 4 * p, &v, 4);
@@ -48,7 +49,7 @@ static uint32_t random_fixed(uint64_t *state, int32_t amax)
     int32_t v = (int32_t)(r >> 8 & 0x1ffffff) % (amax + 1);
     if (r % 16 == 0)
         return (uint32_t)-amax;
-    return (uint32_t)(r & 32 ? -v : v >= 1 << 24 ? v - 1 : v);
+    return (uint32_t)(r & 32 ? -v : v == 1 << 15 || v == 1 << 24 ? v - 1 : v);
 }
 
 static struct block random_block(uint64_t *state, const struct bce_config *c)
@@ -128,7 +129,7 @@ static void vector_float(const struct bce_kernels *kn, const struct bce_config *
     f->len = b->len;
     f->raw = (const uint32_t *)(const void *)b->rows;
     f->exp = arena_alloc_aligned(arena, bytes, 64);
-    f->mant = arena_alloc_aligned(arena, bytes, 64);
+    f->mant = arena_alloc_aligned(arena, bytes + BCE_FLOAT_SLACK, 64);
     kn->decode(c, c->n, f);
     bce_vector_float(kn, c, p, f, n, out);
     bce_lane_counter_drain(n);
@@ -173,6 +174,7 @@ static void levels_equal_literal(void)
         literal(&c, &t, &b, &want);
         for (int i = 0; bce_kernels_at(i); i++) {
             const struct bce_kernels *kn = bce_kernels_at(i);
+            tables.kernels = kn;
             memset(&got, 0, sizeof got);
             if (bce_is_float(&c))
                 vector_float(kn, &c, &t, &b, &got);
@@ -228,6 +230,70 @@ static void whole_weights(void)
     }
 }
 
+// What plans are made with, on every level, against one bit at a time.
+static void columns_on_every_level(void)
+{
+    for (uint64_t state = 9, round = 0; round < 300; round++) {
+        int n = 1 + bce_below(&state, BCE_MAX_N), count = bce_below(&state, n + 1);
+        int32_t base = bce_below(&state, 3) ? 0 : bce_below(&state, 60000) - 30000;
+        uint32_t lanes = (uint32_t)bce_random(&state) & (round & 1 ? 0xffffff : 0x3fff);
+        struct bce_selected sel = {0};
+        int64_t sum[BCE_MAX_N];
+        uint32_t mag[BCE_MAX_N] = {0};
+        bool fits = true;
+        for (int i = 0; i < n; i++) {
+            sum[i] = i < count ? base : 0;
+            for (int b = 0; b < BCE_LANES; b++) {
+                uint64_t bit = 1ull << (i & 63);
+                int what = bce_below(&state, 3);
+                sel.pos[b][i >> 6] |= what == 1 ? bit : 0;
+                sel.neg[b][i >> 6] |= what == 2 ? bit : 0;
+                sum[i] += !(lanes >> b & 1) ? 0 : what == 1 ? 1 << b : what == 2 ? -(1 << b) : 0;
+                mag[i] |= what == 1 && (lanes >> b & 1) ? 1u << b : 0;
+            }
+            fits = fits && sum[i] >= -INT16_MAX && sum[i] <= INT16_MAX;
+        }
+        for (int level = 0; bce_kernels_at(level); level++) {
+            const struct bce_kernels *kn = bce_kernels_at(level);
+            uint8_t list[BCE_MAX_N + BCE_LIST_SLACK];
+            int16_t whole[BCE_MAX_N];
+            uint32_t got[BCE_MAX_N];
+            int num = kn->list(&tables, sel.pos[3], n, list), at = 0;
+            for (int i = 0; i < n; i++)
+                if (bce_bit(sel.pos[3], i))
+                    CHECK_INT(list[at++], i);
+            CHECK_INT(num, at);
+            CHECK_INT(kn->count(sel.pos[3], n), at);
+            kn->magnitudes(sel.pos[0], lanes, n, got);
+            CHECK(memcmp(got, mag, sizeof *mag * (size_t)n) == 0);
+            CHECK_INT(kn->whole(&sel, lanes, n, base, count, whole), fits);
+            for (int i = 0; i < n && fits; i++)
+                CHECK_INT(whole[i], sum[i]);
+        }
+    }
+}
+
+static void pairs_on_every_level(void)
+{
+    enum { ROWS = 9 };
+    int16_t *rows = arena_alloc_aligned(arena, ROWS * BCE_ROW_BYTES, 64);
+    int32_t *out = arena_alloc_aligned(arena, (ROWS + 1) * BCE_ROW_BYTES, 64);
+    for (int i = 0; i < ROWS * BCE_BLOCK_I16; i++)
+        rows[i] = (int16_t)(i * 37 - 255 * (i % 3));
+    for (int level = 0; bce_kernels_at(level); level++)
+        for (int num = 1; num <= ROWS; num++) {
+            bce_kernels_at(level)->pairs(rows, num, out);
+            for (int k = 0; k < num; k++)
+                for (int i = 0; i < BCE_BLOCK_I16; i++) {
+                    int32_t x = out[k / 2 * BCE_BLOCK_I16 + i];
+                    CHECK_INT(k & 1 ? x >> 16 : (int16_t)x, rows[k * BCE_BLOCK_I16 + i]);
+                    if (k == num - 1 && !(k & 1))
+                        CHECK_INT(x >> 16, 0);
+                }
+        }
+    arena_reset(arena);
+}
+
 // Many blocks into one counter: it drains itself before it can overflow.
 static void lane_counters_do_not_overflow(void)
 {
@@ -248,7 +314,7 @@ static void lane_counters_do_not_overflow(void)
     f->len = 1;
     f->raw = raw;
     f->exp = arena_alloc_aligned(arena, 256 * BCE_ROW_BYTES, 64);
-    f->mant = arena_alloc_aligned(arena, 256 * BCE_ROW_BYTES, 64);
+    f->mant = arena_alloc_aligned(arena, 256 * BCE_ROW_BYTES + BCE_FLOAT_SLACK, 64);
     struct block b = {.kind = BCE_ROW_F32};
     struct bce_plan *p = make_plan(&c, &t, &b);
     const struct bce_kernels *kn = bce_kernels_best();
@@ -398,6 +464,8 @@ int main(int argc, char **argv)
     RUN(golden_vectors);
     RUN(levels_equal_literal);
     RUN(whole_weights);
+    RUN(columns_on_every_level);
+    RUN(pairs_on_every_level);
     RUN(lane_counters_do_not_overflow);
     arena_destroy(arena);
     return check_summary();

@@ -447,9 +447,55 @@ static void empty_sums(void)
     case_end(&c);
 }
 
+// Activations that an instruction has used and another one changes: by a transfer and by the vector
+// unit, where they lie, at their very end, and beside them.
+static void activations_change(void)
+{
+    static const char *const change[] = {
+        "lda t2, t1\n", // all of them
+        "tbase t2, x0, imm=0x4000000003f\n tdim t2, dim=0, extent=1, stride=1\n"
+        "tdim t1, dim=0, extent=1, stride=1\n lda t2, t1\n", // the last one
+        "tbase t2, x0, imm=0x40000000040\n lda t2, t1\n",    // behind them
+        "tnew t5, x0, type=u8, rank=1, imm=0x4000000003f\n"
+        "tdim t5, dim=0, extent=1, stride=1\n tdim t1, dim=0, extent=1, stride=1\n"
+        "vmov t5, t1\n",
+    };
+    static const int want[] = {64 * 3, 63 + 3, 64, 63 + 3};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        struct sim_case c;
+        case_prepare(&c);
+        char *program = arena_printf(
+            c.arena,
+            ".heap 4096\n .lanes\n"
+            ".hex ffffffffffffffff0000000000000000ffffffffffffffff\n .text\n"
+            "tnew t3, x0, type=u8, rank=1, imm=0x20000000000\n tdim t3, dim=0, extent=24, "
+            "stride=1\n"
+            "tnew t4, x0, type=u8, rank=1, imm=0x50000000000\n tdim t4, dim=0, extent=24, "
+            "stride=1\n"
+            "ldw t4, t3\n tnew t0, x0, type=u8, rank=2, imm=0x40000000000\n"
+            "tdim t0, dim=0, extent=64, stride=1\n tdim t0, dim=1, extent=1, stride=0\n"
+            "tnew t1, x0, type=u8, rank=1, imm=0x30000000000\n tdim t1, dim=0, extent=64, "
+            "stride=1\n"
+            "tnew t2, x0, type=u8, rank=1, imm=0x40000000000\n tdim t2, dim=0, extent=64, "
+            "stride=1\n"
+            "bce t0, x0, x0, nk=1, mode=fixed, lanes=1, npe=1\n %s"
+            "bce t0, x0, x0, nk=1, mode=fixed, lanes=1, npe=1, psum=1\n halt",
+            change[i]);
+        if (case_load(&c, program)) {
+            memset(c.sim->region[SIM_REGION_ABUF].host, 1, 64);
+            memset(c.sim->region[SIM_REGION_HEAP].host, 3, 64);
+            CHECK(sim_run(c.sim, c.diag));
+            CHECK_INT(c.sim->psum[0], 64);
+            CHECK_INT(c.sim->psum[1], want[i]);
+        }
+        case_end(&c);
+    }
+}
+
 int main(void)
 {
     RUN(convolutions);
+    RUN(activations_change);
     RUN(time_of_a_group);
     RUN(packs);
     RUN(faults);
