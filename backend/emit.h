@@ -91,6 +91,8 @@ void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d);
 void emit_layer(struct emit *e, const struct ir_op *op);
 // What follows is attributed to a layer that was opened before, e->num_layers - 1 then.
 void emit_layer_again(struct emit *e, uint32_t layer);
+// One element-wise instruction: the result's view, then the operands', all of equal extents.
+void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_view *v);
 // Places the text of a trap; gives its address.
 uint64_t emit_message(struct emit *e, const char *text, size_t len);
 // Row of the host table for a kernel.

@@ -1,6 +1,7 @@
 // From an allocated module to an image: one selector per IR op, dispatched from ops.def, in the
 // order of the schedule.
 #include "emit.h"
+#include "macgroup.h"
 
 static bool (*const selectors[IR_OP_NUM])(struct emit *, const struct ir_op *) = {
 #define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc) [IR_OP_##ENUM] = select_##ENUM,
@@ -93,7 +94,7 @@ bool backend_emit(const struct ir_module *m, const struct machine *machine, stru
     struct emit e = {.module = m, .machine = machine, .arena = a, .diag = d};
     bool ok = true;
     for (const struct ir_op *op = m->main->first; op; op = op->next)
-        if (!is_empty(op))
+        if (!is_empty(op) && !mac_is_fused(op))
             ok &= selectors[op->op](&e, op);
     if (!ok)
         return false;

@@ -5,7 +5,7 @@
 // buffer; units overlap as the dependences allow, so this order is all it takes to hide the
 // transfers. Weights stay in the PEs while all positions of the tile pass.
 #include "emit.h"
-#include "mactile.h"
+#include "macgroup.h"
 
 #include <math.h>
 
@@ -25,15 +25,18 @@ struct mac_job {
     enum ir_mode mode;
     int lanes;
     bool map; // lane maps follow the weights
-    bool keeps_x;
-    int64_t y_at, raw_at; // bytes in the activation buffer; x begins at 0
+    struct mac_group group;
+    struct mac_layout at;               // bytes in the activation buffer; x begins at 0
+    uint32_t layer, op_layer[MAC_GROUP_OPS]; // opened layers
+    bool op_opened[MAC_GROUP_OPS];
+    int group_slot; // half of each place of the group that was loaded last
     // What was loaded last, so that a step loads only what changed.
     int64_t x_problem, x_tile, x_chunk, w_problem, w_oc, w_chunk;
 };
 
 struct mac_step {
     int64_t problem, tile, oc, chunk;
-    int xslot, wslot;
+    int xslot, wslot, group_slot;
     int64_t wbuf; // byte offset of the step's lanes in the weight buffer
 };
 
@@ -101,13 +104,13 @@ static void emit_dma(struct emit *e, enum isa_op op, struct emit_view to, struct
 
 static uint64_t x_slot_addr(const struct mac_job *j, int slot)
 {
-    return IMAGE_ABUF_BASE + (uint64_t)(slot * (j->keeps_x ? j->space.x_whole : j->space.x));
+    return IMAGE_ABUF_BASE + (uint64_t)(slot * (j->at.keeps_x ? j->space.x_whole : j->space.x));
 }
 
 static void load_x(struct mac_job *j, struct mac_step *s)
 {
     if (s->problem == j->x_problem && s->tile == j->x_tile &&
-        (j->keeps_x || s->chunk == j->x_chunk)) {
+        (j->at.keeps_x || s->chunk == j->x_chunk)) {
         s->xslot = j->e->aslot;
         return;
     }
@@ -115,7 +118,7 @@ static void load_x(struct mac_job *j, struct mac_step *s)
     j->x_tile = s->tile;
     j->x_chunk = s->chunk;
     s->xslot = j->e->aslot ^= 1;
-    struct mac_tile t = step_tile(j, s, j->keeps_x);
+    struct mac_tile t = step_tile(j, s, j->at.keeps_x);
     struct mac_box box;
     mac_box_make(problem_of(j, s), &t, &t, &box);
     if (box.elems == 0)
@@ -154,7 +157,7 @@ static void load_lanes(struct mac_job *j, int64_t wbuf, int64_t offset, int64_t 
 static void pack_zeros(struct mac_job *j, const struct mac_step *s, int64_t wbuf)
 {
     struct emit_view zeros =
-        view_at(IMAGE_ABUF_BASE + (uint64_t)j->raw_at, j->plan.stationary->type.dtype);
+        view_at(IMAGE_ABUF_BASE + (uint64_t)j->at.raw, j->plan.stationary->type.dtype);
     view_add(&zeros, step_pes(j, s), 0);
     view_add_axis(&zeros, 1, 0, 0, 0);
     view_set_axis(&zeros, 0, 0, 0);
@@ -186,7 +189,7 @@ static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot, 
         dense[i] = run;
         run *= extent[i];
     }
-    uint64_t raw = IMAGE_ABUF_BASE + (uint64_t)(j->raw_at + slot * j->space.raw);
+    uint64_t raw = IMAGE_ABUF_BASE + (uint64_t)(j->at.raw + slot * j->space.raw);
     struct emit_view from = view_at(element_addr(w, first), w->type.dtype),
                      to = view_at(raw, w->type.dtype);
     for (int i = 0; i <= p->nk; i++) {
@@ -243,7 +246,7 @@ static void load_w(struct mac_job *j, struct mac_step *s)
 
 static void run_bce(struct mac_job *j, const struct mac_step *s, int64_t psum)
 {
-    struct mac_tile use = step_tile(j, s, false), load = step_tile(j, s, j->keeps_x);
+    struct mac_tile use = step_tile(j, s, false), load = step_tile(j, s, j->at.keeps_x);
     struct mac_box box;
     mac_box_make(problem_of(j, s), &load, &use, &box);
     enum dtype type = j->plan.moving->type.dtype;
@@ -294,21 +297,104 @@ static void emit_channel_view(struct mac_job *j, const struct mac_step *s, int t
     emit_view(j->e, treg, &view);
 }
 
+// The part of a tensor of the result's shape that a step computes, in the order in which the packers
+// deliver it.
+static struct emit_view part_view(const struct mac_job *j, const struct mac_step *s,
+                                  const struct ir_value *v)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    struct mac_tile t = step_tile(j, s, false);
+    int64_t base = p->obase + s->oc * j->demand.pes * p->o_oc;
+    for (int i = 0; i < p->np; i++)
+        base += t.start[i] * p->p[i].ostride;
+    struct emit_view view = view_at(element_addr(v, base), v->type.dtype);
+    view_add(&view, step_pes(j, s), p->o_oc);
+    for (int i = 0; i < p->np; i++)
+        view_add(&view, t.extent[i], p->p[i].ostride);
+    return view;
+}
+
+static uint64_t slot_addr(const struct mac_job *j, const struct mac_step *s, int slot)
+{
+    int place = j->group.slot[slot].place;
+    int half = place == 0 ? j->e->oslot : s->group_slot;
+    return IMAGE_ABUF_BASE + (uint64_t)(j->at.place[place] + half * j->at.stride[place]);
+}
+
+// The same elements without gaps, in the activation buffer.
+static struct emit_view dense_view(const struct mac_job *j, const struct mac_step *s, int slot)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    struct mac_tile t = step_tile(j, s, false);
+    int64_t run = 1;
+    for (int i = 0; i < p->np; i++)
+        run *= t.extent[i];
+    struct emit_view view = view_at(slot_addr(j, s, slot), j->group.slot[slot].value->type.dtype);
+    view_add(&view, step_pes(j, s), run);
+    for (int i = 0; i < p->np; i++) {
+        run /= t.extent[i];
+        view_add(&view, t.extent[i], run);
+    }
+    return view;
+}
+
+static bool ends_tile(const struct mac_job *j, const struct mac_step *s)
+{
+    return s->chunk + 1 == mac_chunks(problem_of(j, s), j->tiling.kchunk);
+}
+
+// Brings what the group's ops take besides the tile.
+static void load_group(struct mac_job *j, struct mac_step *s)
+{
+    if (j->group.num_ops == 0 || !ends_tile(j, s))
+        return;
+    s->group_slot = j->group_slot ^= 1;
+    for (int i = 0; i < j->group.num_slots; i++)
+        if (j->group.slot[i].loaded)
+            emit_dma(j->e, ISA_LDA, dense_view(j, s, i),
+                     part_view(j, s, j->group.slot[i].value));
+}
+
+static void open_group_layer(struct mac_job *j, int op)
+{
+    if (j->op_opened[op]) {
+        emit_layer_again(j->e, j->op_layer[op]);
+        return;
+    }
+    emit_layer(j->e, j->group.op[op]);
+    j->op_layer[op] = (uint32_t)j->e->num_layers - 1;
+    j->op_opened[op] = true;
+}
+
+static void run_group(struct mac_job *j, const struct mac_step *s, int64_t elems)
+{
+    for (int i = 0; i < j->group.num_ops; i++) {
+        const struct ir_op *op = j->group.op[i];
+        struct emit_view v[4];
+        for (int k = 0; k <= op->num_in; k++) {
+            const struct ir_value *x = k == 0 ? op->out[0] : op->in[k - 1];
+            int slot = mac_group_slot(&j->group, x);
+            v[k] = view_at(slot < 0 ? x->addr : slot_addr(j, s, slot), x->type.dtype);
+            view_add(&v[k], elems, slot < 0 ? 0 : 1);
+        }
+        open_group_layer(j, i);
+        emit_element_op(j->e, op, v);
+    }
+    if (j->group.num_ops > 0)
+        emit_layer_again(j->e, j->layer);
+}
+
 static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psum)
 {
     const struct mac_problem *p = problem_of(j, s);
     const struct ir_value *bias = ir_operand(j->op, 2), *scale = ir_operand(j->op, 3),
                           *out = j->op->out[0];
     struct mac_tile t = step_tile(j, s, false);
-    int64_t positions = 1, pes = step_pes(j, s), obase = p->obase + s->oc * j->demand.pes * p->o_oc;
-    for (int i = 0; i < p->np; i++) {
+    int64_t positions = 1, pes = step_pes(j, s);
+    for (int i = 0; i < p->np; i++)
         positions *= t.extent[i];
-        obase += t.start[i] * p->p[i].ostride;
-    }
     j->e->oslot ^= 1;
-    struct emit_view y =
-        view_at(IMAGE_ABUF_BASE + (uint64_t)(j->y_at + j->e->oslot * j->space.y), out->type.dtype);
-    struct emit_view from = y, to = view_at(element_addr(out, obase), out->type.dtype);
+    struct emit_view y = view_at(slot_addr(j, s, 0), out->type.dtype);
     view_add(&y, pes, positions);
     view_add(&y, positions, 1);
     bool raw = j->mode == IR_MODE_FIXED && !scale;
@@ -319,14 +405,10 @@ static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t 
     emit_view(j->e, T_Y, &y);
     EMIT(j->e, PACK, PACK, .td = T_Y, .ts = T_SCALE, .tb = T_BIAS, .mode = (int64_t)j->mode,
          .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .psum = psum);
-    view_add(&from, pes, positions);
-    view_add(&to, pes, p->o_oc);
-    for (int i = 0, run = (int)positions; i < p->np; i++) {
-        run /= (int)t.extent[i];
-        view_add(&from, t.extent[i], run);
-        view_add(&to, t.extent[i], p->p[i].ostride);
-    }
-    emit_dma(j->e, ISA_STA, to, from);
+    run_group(j, s, pes * positions);
+    for (int i = 0; i < j->group.num_slots; i++)
+        if (j->group.slot[i].stored)
+            emit_dma(j->e, ISA_STA, part_view(j, s, j->group.slot[i].value), dense_view(j, s, i));
 }
 
 static void run_step(struct mac_job *j, const struct mac_step *s)
@@ -336,7 +418,7 @@ static void run_step(struct mac_job *j, const struct mac_step *s)
         j->e->pslot ^= 1;
     int64_t psum = j->e->pslot * half;
     run_bce(j, s, psum);
-    if (s->chunk + 1 == mac_chunks(problem_of(j, s), j->tiling.kchunk))
+    if (ends_tile(j, s))
         pack_and_store(j, s, psum);
 }
 
@@ -417,14 +499,17 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
                                j->plan.stationary->name, ir_type_bytes(&j->plan.stationary->type),
                                (long long)all);
     }
-    j->keeps_x = mac_keeps_x(&j->space, m->act_buffer);
-    j->y_at = 2 * (j->keeps_x ? j->space.x_whole : j->space.x);
-    j->raw_at = j->y_at + 2 * j->space.y;
-    if (j->raw_at + 2 * j->space.raw > m->act_buffer || 2 * j->space.psum > m->psum_buffer / 8)
+    if (!mac_group_of(op, &j->group))
+        return diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
+                           "an op that is fused into %%%s cannot run on its tiles", op->out[0]->name);
+    if (j->group.num_ops == 0) // also what nobody uses is stored
+        j->group.slot[0].stored = true;
+    mac_layout_of(&j->space, &j->group, m->act_buffer, &j->at);
+    if (j->at.bytes > m->act_buffer || 2 * j->space.psum > m->psum_buffer / 8)
         return diag_report(e->diag, op->loc, DIAG_TILE_FIT,
                            "the tile of %%%s takes %lld bytes of activation buffer and %lld "
                            "partial sums, the machine has %lld and %lld",
-                           op->out[0]->name, (long long)(j->raw_at + 2 * j->space.raw),
+                           op->out[0]->name, (long long)j->at.bytes,
                            (long long)(2 * j->space.psum), (long long)m->act_buffer,
                            (long long)(m->psum_buffer / 8));
     return true;
@@ -589,16 +674,19 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
         emit_layer_again(e, j.pin->layer);
     else
         emit_layer(e, op);
+    j.layer = j.pin ? j.pin->layer : (uint32_t)e->num_layers - 1;
     configure_pack(e, op);
     struct mac_step now = {0}, then;
     load_x(&j, &now);
     load_w(&j, &now);
+    load_group(&j, &now);
     for (bool more = true; more; now = then) {
         then = now;
         more = next_step(&j, &then);
         if (more) {
             load_x(&j, &then);
             load_w(&j, &then);
+            load_group(&j, &then);
         }
         run_step_inside(&j, &now);
     }

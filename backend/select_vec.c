@@ -17,47 +17,75 @@ static struct emit_view broadcast_view(const struct ir_value *v, const struct ir
     return out;
 }
 
-static void element_views(struct emit *e, const struct ir_op *op, const int *tregs)
+static int64_t float_bits(double v)
+{
+    float f = (float)v;
+    return (int64_t)io_get32(&f);
+}
+
+void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_view *v)
+{
+    bool select = op->op == IR_OP_SELECT;
+    emit_view(e, T_DST, &v[0]);
+    emit_view(e, select ? T_C : T_A, &v[1]);
+    if (op->num_in > 1)
+        emit_view(e, select ? T_A : T_B, &v[2]);
+    if (op->num_in > 2)
+        emit_view(e, T_B, &v[3]);
+    switch (op->op) {
+    case IR_OP_UNARY:
+        EMIT(e, VUN, VUN, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_unary, 0));
+        return;
+    case IR_OP_BINARY:
+        EMIT(e, VBIN, VBIN, .td = T_DST, .ta = T_A, .tb = T_B, .fn = ir_int(op, IR_A_fn_binary, 0));
+        return;
+    case IR_OP_SELECT: EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C); return;
+    case IR_OP_CONVERT:
+        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ir_int(op, IR_A_round, ISA_ROUND_trunc),
+             .sat = ir_int(op, IR_A_saturate, 0), .bits = ir_int(op, IR_A_bits, 0));
+        return;
+    case IR_OP_QUANTIZE:
+        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
+             .bits = ir_int(op, IR_A_bits, 8), .q = float_bits(ir_float(op, IR_A_q, 1)));
+        return;
+    default: bitlet_bug("%s is not element-wise", ir_op_info[op->op].text);
+    }
+}
+
+static bool select_element_op(struct emit *e, const struct ir_op *op)
 {
     struct emit_view v[4] = {view_of(op->out[0])};
     for (int i = 0; i < op->num_in; i++)
         v[i + 1] = broadcast_view(op->in[i], &op->out[0]->type);
     views_merge(v, op->num_in + 1);
-    for (int i = 0; i <= op->num_in; i++)
-        emit_view(e, tregs[i], &v[i]);
+    emit_layer(e, op);
+    emit_element_op(e, op, v);
+    return true;
 }
 
 bool select_UNARY(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A});
-    EMIT(e, VUN, VUN, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_unary, 0));
-    return true;
+    return select_element_op(e, op);
 }
 
 bool select_BINARY(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A, T_B});
-    EMIT(e, VBIN, VBIN, .td = T_DST, .ta = T_A, .tb = T_B, .fn = ir_int(op, IR_A_fn_binary, 0));
-    return true;
+    return select_element_op(e, op);
 }
 
 bool select_SELECT(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_C, T_A, T_B});
-    EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C);
-    return true;
+    return select_element_op(e, op);
 }
 
 bool select_CONVERT(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A});
-    EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ir_int(op, IR_A_round, ISA_ROUND_trunc),
-         .sat = ir_int(op, IR_A_saturate, 0), .bits = ir_int(op, IR_A_bits, 0));
-    return true;
+    return select_element_op(e, op);
+}
+
+bool select_QUANTIZE(struct emit *e, const struct ir_op *op)
+{
+    return select_element_op(e, op);
 }
 
 // The integer type of the same bits.
@@ -89,21 +117,6 @@ bool select_BITCAST(struct emit *e, const struct ir_op *op)
         EMIT(e, VMOV, V1, .td = T_DST, .ta = T_A);
     else
         EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_trunc);
-    return true;
-}
-
-static int64_t float_bits(double v)
-{
-    float f = (float)v;
-    return (int64_t)io_get32(&f);
-}
-
-bool select_QUANTIZE(struct emit *e, const struct ir_op *op)
-{
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A});
-    EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
-         .bits = ir_int(op, IR_A_bits, 8), .q = float_bits(ir_float(op, IR_A_q, 1)));
     return true;
 }
 

@@ -13,6 +13,7 @@
 // and is used in the body lives until the loop ends.
 #include "image.h"
 #include "index.h"
+#include "macgroup.h"
 #include "pass.h"
 #include "plan.h"
 
@@ -99,12 +100,20 @@ static enum place place_of(const struct ir_op *op)
                                           : PLACE_HEAP;
 }
 
+// Ops of one group (macgroup.h) share a step: the first tile of the last one is written before the
+// last tile of the first one is read.
+static int step_after(const struct ir_op *op, int step)
+{
+    const struct ir_op *next = mac_group_next(op);
+    return step + !(next != NULL && mac_is_fused(next));
+}
+
 // The step of the marker that ends the region of op, which stands at `step`.
 static int step_of_close(const struct ir_op *op, int step)
 {
     const struct ir_op *close = ir_region_close(op);
     for (; op != close; op = op->next)
-        step++;
+        step = step_after(op, step);
     return step;
 }
 
@@ -213,7 +222,7 @@ static void classify(struct alloc *s)
     for (int i = 0; i < s->g->num_inputs; i++)
         new_memory(s, s->g->inputs[i], PLACE_OWN, 0);
     int step = 0;
-    for (const struct ir_op *op = s->g->first; op != NULL; op = op->next, step++) {
+    for (const struct ir_op *op = s->g->first; op != NULL; step = step_after(op, step), op = op->next) {
         for (int i = 0; i < op->num_in; i++)
             if (op->in[i] != NULL) {
                 use_memory(s, op->in[i], step);
@@ -230,6 +239,8 @@ static void classify(struct alloc *s)
                 new_memory(s, op->out[i], place_of(op), step);
         for (int i = 0; i < op->num_out; i++)
             use_extents(s, op->out[i], step);
+        if ((ir_is_mac(op) || mac_is_fused(op)) && mac_stays_in_group(op->out[0]))
+            memory_of(s, op->out[0])->bytes = 0;
     }
 }
 
@@ -302,7 +313,7 @@ static bool separate_outputs(struct alloc *s)
 {
     int step = 0;
     for (const struct ir_op *op = s->g->first; op != NULL; op = op->next)
-        step++;
+        step = step_after(op, step);
     for (int i = 0; i < s->g->num_outputs; i++) {
         struct memory *m = memory_of(s, s->g->outputs[i]);
         if (m->place == PLACE_HEAP && !m->is_output && m->whole < 0) {

@@ -11,7 +11,7 @@
 // delivers during a transfer's latency, so that equal traffic goes to the larger tile.
 #include <string.h>
 
-#include "mactile.h"
+#include "macgroup.h"
 #include "pass.h"
 
 enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8 };
@@ -391,6 +391,7 @@ static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
                            m->name, (long long)m->lanes);
     int64_t tile_bytes = (int64_t)machine_lane_tile_bytes(m, lanes, mode != IR_MODE_FIXED);
     mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t.demand);
+    t.demand.y_bytes += mac_group_guess(op);
     t.step_bytes = (double)m->dma_latency * m->dma_act_gbs / m->clock_ghz;
     classify(&t, &plan);
     measure(&t);

@@ -1,0 +1,63 @@
+// Element-wise ops that run on the tiles of a MAC op, while these are in the activation buffer: what
+// the pass fuse-tiles, allocation and instruction selection must agree on.
+//
+// A group is a MAC op and the ops with the attribute `fused` that follow it; constants may stand
+// between them. Every one makes a tensor of the MAC op's shape from at least one value of the group;
+// other operands have that shape and lie in DRAM, from where their part is loaded for each tile, or
+// have one element. Values that only the group uses are never in DRAM. Nothing here owns memory.
+#ifndef BITLET_MACGROUP_H
+#define BITLET_MACGROUP_H
+
+#include "mactile.h"
+
+#define MAC_GROUP_OPS 8
+#define MAC_GROUP_SLOTS (2 * MAC_GROUP_OPS + 1)
+
+// A value of which there is a tile in the activation buffer.
+struct mac_slot {
+    const struct ir_value *value;
+    bool loaded;   // from DRAM, before the tile is computed
+    bool stored;   // to DRAM: others use it
+    int place;     // slots of one place share memory, one after the other
+    int last_use;  // op of the group, -1: none
+    int64_t bytes; // of an element
+};
+struct mac_group {
+    const struct ir_op *mac;
+    const struct ir_op *op[MAC_GROUP_OPS];
+    int num_ops;
+    struct mac_slot slot[MAC_GROUP_SLOTS]; // 0: the MAC op's result
+    int num_slots, num_places;
+    int64_t place_bytes[MAC_GROUP_SLOTS]; // of an element
+};
+static inline bool mac_is_fused(const struct ir_op *op)
+{
+    return ir_has_attr(op, IR_A_fused) && ir_int(op, IR_A_fused, 0) != 0;
+}
+// The op before or after in its list, constants left out.
+const struct ir_op *mac_group_next(const struct ir_op *op);
+// Starts a group of the MAC op alone, and adds an op; false: it cannot run on the tiles. Whether its
+// other operands are there before the MAC op is the caller's to know.
+void mac_group_begin(struct mac_group *g, const struct ir_op *mac);
+bool mac_group_add(struct mac_group *g, const struct ir_op *op);
+// The group as it stands in the list; false: an op that is marked does not fit into it.
+bool mac_group_of(const struct ir_op *mac, struct mac_group *out);
+int mac_group_slot(const struct mac_group *g, const struct ir_value *v); // -1: none
+// Whether only the group of the op that makes it uses a value.
+bool mac_stays_in_group(const struct ir_value *v);
+// Bytes of an element of a tile, besides the result's, that a group may come to take that begins
+// with the MAC op; an upper bound where only direct users and theirs join.
+int64_t mac_group_guess(const struct ir_op *mac);
+
+// What lies where in the activation buffer: everything twice.
+struct mac_layout {
+    bool keeps_x;
+    int64_t y, raw;                  // offsets of the first instance
+    int64_t place[MAC_GROUP_SLOTS];  // place 0 is y
+    int64_t stride[MAC_GROUP_SLOTS]; // from the first instance to the second
+    int64_t bytes;                   // of all
+};
+void mac_layout_of(const struct mac_space *s, const struct mac_group *g, int64_t act_buffer,
+                   struct mac_layout *out);
+
+#endif
