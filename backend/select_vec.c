@@ -1,5 +1,6 @@
 // Element-wise ops, reductions and windows: one vector instruction each, on views of the operands.
 #include "emit.h"
+#include "macgroup.h"
 
 enum { T_DST = 0, T_A = 1, T_B = 2, T_C = 3 };
 
@@ -52,8 +53,118 @@ void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_v
     }
 }
 
+// ---- Groups (macgroup.h) that begin with a pool or an element-wise op
+
+struct strip {
+    const struct mac_group *group;
+    const struct mac_strips *at;
+    int64_t first, extent; // along the dimension that is cut
+    int half;
+};
+
+static struct emit_view cut_view(const struct strip *s, struct emit_view v)
+{
+    if (v.rank == 0)
+        return v;
+    v.base += (uint64_t)(s->first * v.stride[s->at->dim]) * dtype_bytes(v.dtype);
+    v.extent[s->at->dim] = s->extent;
+    return v;
+}
+
+// The part of a value of the result's extents: its tile if it stays in the buffer, else where it
+// lies. What others use and the group does not goes there directly.
+static struct emit_view strip_view(const struct strip *s, const struct ir_value *x)
+{
+    const struct mac_group *g = s->group;
+    int slot = mac_group_slot(g, x);
+    struct emit_view v = cut_view(s, broadcast_view(x, &g->head->out[0]->type));
+    if (slot < 0 || g->slot[slot].last_use < 0)
+        return v;
+    int place = g->slot[slot].place;
+    v.base = IMAGE_ABUF_BASE +
+             (uint64_t)(s->at->start + s->at->place[place] + s->half * s->at->stride[place]);
+    return v;
+}
+
+static void strip_element_op(struct emit *e, const struct strip *s, const struct ir_op *op)
+{
+    struct emit_view v[4] = {strip_view(s, op->out[0])};
+    for (int i = 0; i < op->num_in; i++)
+        v[i + 1] = strip_view(s, op->in[i]);
+    views_merge(v, op->num_in + 1);
+    emit_element_op(e, op, v);
+}
+
+static void store_strip(struct emit *e, const struct strip *s, const struct mac_slot *slot)
+{
+    struct emit_view v[2] = {cut_view(s, broadcast_view(slot->value, &slot->value->type)),
+                             strip_view(s, slot->value)};
+    if (!slot->stored || slot->last_use < 0)
+        return;
+    views_merge(v, 2);
+    emit_view(e, T_B, &v[0]);
+    emit_view(e, T_C, &v[1]);
+    emit_insn(e, (struct isa_insn){.op = ISA_STA, .DMA = {.td = T_B, .ta = T_C}});
+}
+
+static void emit_pool(struct emit *e, const struct ir_op *op, const struct strip *s);
+
+static void strip_op(struct emit *e, const struct strip *s, const struct ir_op *op)
+{
+    if (op->op == IR_OP_POOL)
+        emit_pool(e, op, s);
+    else
+        strip_element_op(e, s, op);
+    int slot = mac_group_slot(s->group, op->out[0]);
+    store_strip(e, s, &s->group->slot[slot]);
+}
+
+static bool select_strips(struct emit *e, const struct mac_group *g)
+{
+    struct mac_strips at;
+    uint32_t layer[MAC_GROUP_OPS + 1];
+    if (!mac_strips_of(g, e->machine->act_buffer, &at))
+        return diag_report(e->diag, g->head->loc, DIAG_IR_LEVEL,
+                           "tiles of %%%s do not fit the activation buffer; run the pass fuse-tiles",
+                           g->head->out[0]->name);
+    int64_t whole = g->head->out[0]->type.rank ? g->head->out[0]->type.dim[at.dim] : 1;
+    struct strip s = {.group = g, .at = &at};
+    for (; s.first < whole; s.first += at.extent, s.half ^= 1) {
+        s.extent = whole - s.first < at.extent ? whole - s.first : at.extent;
+        for (int i = 0; i <= g->num_ops; i++) {
+            const struct ir_op *op = i == 0 ? g->head : g->op[i - 1];
+            if (s.first > 0)
+                emit_layer_again(e, layer[i]);
+            else
+                emit_layer(e, op);
+            layer[i] = s.first > 0 ? layer[i] : (uint32_t)e->num_layers - 1;
+            strip_op(e, &s, op);
+        }
+    }
+    return true;
+}
+
+// Whether the op leads a group; then it is selected, or reported.
+static bool leads_group(struct emit *e, const struct ir_op *op, bool *ok)
+{
+    struct mac_group g;
+    const struct ir_op *next = mac_group_next(op);
+    if (!next || !mac_is_fused(next))
+        return false;
+    *ok = mac_can_head(op) && mac_group_of(op, &g);
+    if (!*ok)
+        diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
+                    "an op that is fused into %%%s cannot run on its tiles", op->out[0]->name);
+    else
+        *ok = select_strips(e, &g);
+    return true;
+}
+
 static bool select_element_op(struct emit *e, const struct ir_op *op)
 {
+    bool ok;
+    if (leads_group(e, op, &ok))
+        return ok;
     struct emit_view v[4] = {view_of(op->out[0])};
     for (int i = 0; i < op->num_in; i++)
         v[i + 1] = broadcast_view(op->in[i], &op->out[0]->type);
@@ -154,7 +265,7 @@ bool select_REDUCE(struct emit *e, const struct ir_op *op)
 }
 
 // Pooling is a reduction over a view with one more dimension per spatial one: the window.
-bool select_POOL(struct emit *e, const struct ir_op *op)
+static void emit_pool(struct emit *e, const struct ir_op *op, const struct strip *s)
 {
     int sp = 0;
     const int64_t *kernel = ir_ints(op, IR_A_kernel, &sp);
@@ -184,10 +295,32 @@ bool select_POOL(struct emit *e, const struct ir_op *op)
         view_set_axis(&src, i, -pads[i], xt->dim[2 + i]);
         base -= pads[i] * x.stride[2 + i];
     }
+    if (s) { // planes are cut, of one batch or of several
+        struct emit_view part = strip_view(s, op->out[0]);
+        int64_t planes = s->at->dim == 0 ? xt->dim[1] : 1;
+        if (s->at->dim < 2) {
+            base += s->first * x.stride[s->at->dim];
+            src.extent[0] = dst.extent[0] = s->extent * planes;
+        } else {
+            int i = s->at->dim - 2;
+            base += s->first * strides[i] * x.stride[2 + i];
+            src.extent[1 + i] = dst.extent[1 + i] = s->extent;
+            view_set_axis(&src, i, s->first * strides[i] - pads[i], xt->dim[2 + i]);
+        }
+        dst.base = part.base;
+    }
     src.base = (uint64_t)((int64_t)src.base + base * (int64_t)dtype_bytes(src.dtype));
-    emit_layer(e, op);
     emit_view(e, T_DST, &dst);
     emit_view(e, T_A, &src);
     EMIT(e, VRED, VRED, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_reduce, 0), .skip = 1);
+}
+
+bool select_POOL(struct emit *e, const struct ir_op *op)
+{
+    bool ok;
+    if (leads_group(e, op, &ok))
+        return ok;
+    emit_layer(e, op);
+    emit_pool(e, op, NULL);
     return true;
 }

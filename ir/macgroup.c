@@ -20,6 +20,15 @@ static const struct ir_op *previous(const struct ir_op *op)
     return op;
 }
 
+// Strings and lists are handles, which are looked for in DRAM.
+static bool holds_references(const struct ir_op *op)
+{
+    bool found = dtype_is_reference(op->out[0]->type.dtype);
+    for (int i = 0; i < op->num_in; i++)
+        found |= op->in[i] && dtype_is_reference(op->in[i]->type.dtype);
+    return found;
+}
+
 static bool can_fuse(const struct ir_op *op)
 {
     switch (op->op) {
@@ -30,6 +39,12 @@ static bool can_fuse(const struct ir_op *op)
     case IR_OP_QUANTIZE: return true;
     default: return false;
     }
+}
+
+bool mac_can_head(const struct ir_op *op)
+{
+    return (ir_is_mac(op) || op->op == IR_OP_POOL || can_fuse(op)) && !ir_op_is_dynamic(op) &&
+           ir_type_elems(&op->out[0]->type) > 0;
 }
 
 static bool same_shape(const struct ir_type *a, const struct ir_type *b)
@@ -108,34 +123,37 @@ static void settle(struct mac_group *g)
     }
 }
 
-void mac_group_begin(struct mac_group *g, const struct ir_op *mac)
+void mac_group_begin(struct mac_group *g, const struct ir_op *head)
 {
     memset(g, 0, sizeof *g);
-    g->mac = mac;
-    add_slot(g, mac->out[0], -1);
+    g->head = head;
+    add_slot(g, head->out[0], -1);
     settle(g);
 }
 
 bool mac_group_add(struct mac_group *g, const struct ir_op *op)
 {
-    const struct ir_type *shape = &g->mac->out[0]->type;
+    const struct ir_type *shape = &g->head->out[0]->type;
     bool joined = false;
-    if (g->num_ops == MAC_GROUP_OPS || !can_fuse(op) || in_group(g, op) ||
+    if (g->num_ops == MAC_GROUP_OPS || !can_fuse(op) || holds_references(op) || in_group(g, op) ||
         !same_shape(&op->out[0]->type, shape))
         return false;
     int fresh = 0;
+    bool loads = ir_is_mac(g->head);
     for (int i = 0; i < op->num_in; i++) {
         int slot = op->in[i] ? mac_group_slot(g, op->in[i]) : -1;
         joined |= slot >= 0 && !g->slot[slot].loaded;
         fresh += slot < 0;
-        if (!op->in[i] || (slot < 0 && ir_type_elems(&op->in[i]->type) != 1 &&
+        if (!op->in[i] || ir_type_is_dynamic(&op->in[i]->type))
+            return false;
+        if (loads && (slot < 0 && ir_type_elems(&op->in[i]->type) != 1 &&
                            !same_shape(&op->in[i]->type, shape)))
             return false;
     }
     if (!joined || g->num_slots + fresh + 1 > MAC_GROUP_SLOTS)
         return false;
     for (int i = 0; i < op->num_in; i++)
-        if (mac_group_slot(g, op->in[i]) < 0 && ir_type_elems(&op->in[i]->type) != 1)
+        if (loads && mac_group_slot(g, op->in[i]) < 0 && ir_type_elems(&op->in[i]->type) != 1)
             g->slot[add_slot(g, op->in[i], -1)].loaded = true;
     add_slot(g, op->out[0], -1);
     g->op[g->num_ops++] = op;
@@ -143,10 +161,10 @@ bool mac_group_add(struct mac_group *g, const struct ir_op *op)
     return true;
 }
 
-bool mac_group_of(const struct ir_op *mac, struct mac_group *out)
+bool mac_group_of(const struct ir_op *head, struct mac_group *out)
 {
-    mac_group_begin(out, mac);
-    for (const struct ir_op *op = mac_group_next(mac); op && mac_is_fused(op);
+    mac_group_begin(out, head);
+    for (const struct ir_op *op = mac_group_next(head); op && mac_is_fused(op);
          op = mac_group_next(op))
         if (!mac_group_add(out, op))
             return false;
@@ -155,11 +173,11 @@ bool mac_group_of(const struct ir_op *mac, struct mac_group *out)
 
 bool mac_stays_in_group(const struct ir_value *v)
 {
-    const struct ir_op *mac = v->def;
+    const struct ir_op *head = v->def;
     struct mac_group g;
-    while (mac && mac_is_fused(mac))
-        mac = previous(mac);
-    if (!mac || !ir_is_mac(mac) || !mac_group_of(mac, &g) || g.num_ops == 0)
+    while (head && mac_is_fused(head))
+        head = previous(head);
+    if (!head || !mac_can_head(head) || !mac_group_of(head, &g) || g.num_ops == 0)
         return false;
     int slot = mac_group_slot(&g, v);
     return slot >= 0 && !g.slot[slot].loaded && !g.slot[slot].stored;
@@ -210,4 +228,32 @@ void mac_layout_of(const struct mac_space *s, const struct mac_group *g, int64_t
         out->stride[i] = round_up(s->psum * g->place_bytes[i]);
         out->bytes += 2 * out->stride[i];
     }
+}
+
+bool mac_strips_of(const struct mac_group *g, int64_t act_buffer, struct mac_strips *out)
+{
+    const struct ir_type *t = &g->head->out[0]->type;
+    int64_t line = 1, budget = act_buffer / 4, bytes = 0, at = 0;
+    *out = (struct mac_strips){0};
+    while (out->dim < t->rank - 1 && t->dim[out->dim] == 1)
+        out->dim++;
+    for (int i = out->dim + 1; i < t->rank; i++)
+        line *= t->dim[i];
+    for (int i = 0; i < g->num_places; i++)
+        bytes += g->place_bytes[i];
+    int64_t whole = t->rank > 0 ? t->dim[out->dim] : 1;
+    int64_t most = (budget / 2 - MAC_BUFFER_ALIGN * g->num_places) / bytes / line;
+    if (most < 1)
+        return false;
+    out->count = (whole + most - 1) / most;
+    out->extent = (whole + out->count - 1) / out->count;
+    out->count = (whole + out->extent - 1) / out->extent;
+    for (int i = 0; i < g->num_places; i++) {
+        out->place[i] = at;
+        out->stride[i] = round_up(out->extent * line * g->place_bytes[i]);
+        at += 2 * out->stride[i];
+    }
+    // At the end, which tiles of MAC ops seldom reach.
+    out->start = (act_buffer - at) / MAC_BUFFER_ALIGN * MAC_BUFFER_ALIGN;
+    return true;
 }

@@ -1,10 +1,14 @@
-// Element-wise ops that run on the tiles of a MAC op, while these are in the activation buffer: what
-// the pass fuse-tiles, allocation and instruction selection must agree on.
+// Element-wise ops that run on the tiles of the op before them, while these are in the activation
+// buffer: what the pass fuse-tiles, allocation and instruction selection must agree on.
 //
-// A group is a MAC op and the ops with the attribute `fused` that follow it; constants may stand
-// between them. Every one makes a tensor of the MAC op's shape from at least one value of the group;
-// other operands have that shape and lie in DRAM, from where their part is loaded for each tile, or
-// have one element. Values that only the group uses are never in DRAM. Nothing here owns memory.
+// A group is its head and the ops with the attribute `fused` that follow it; constants may stand
+// between them. Every one makes a tensor of the shape of the head's result from at least one value
+// of the group. Values that only the group uses are never in DRAM.
+//
+// The head is a MAC op: tiles are its tiles. Other operands have the same shape and lie in DRAM,
+// from where their part is loaded for each tile, or have one element. Or the head is a pool or an
+// element-wise op: tiles are ranges of the outermost extent above 1, and other operands are read
+// where they lie. Nothing here owns memory.
 #ifndef BITLET_MACGROUP_H
 #define BITLET_MACGROUP_H
 
@@ -23,7 +27,7 @@ struct mac_slot {
     int64_t bytes; // of an element
 };
 struct mac_group {
-    const struct ir_op *mac;
+    const struct ir_op *head;
     const struct ir_op *op[MAC_GROUP_OPS];
     int num_ops;
     struct mac_slot slot[MAC_GROUP_SLOTS]; // 0: the MAC op's result
@@ -36,12 +40,13 @@ static inline bool mac_is_fused(const struct ir_op *op)
 }
 // The op before or after in its list, constants left out.
 const struct ir_op *mac_group_next(const struct ir_op *op);
-// Starts a group of the MAC op alone, and adds an op; false: it cannot run on the tiles. Whether its
-// other operands are there before the MAC op is the caller's to know.
-void mac_group_begin(struct mac_group *g, const struct ir_op *mac);
+bool mac_can_head(const struct ir_op *op);
+// Starts a group of its head alone, and adds an op; false: it cannot run on the tiles. Whether its
+// other operands are there before the head is the caller's to know.
+void mac_group_begin(struct mac_group *g, const struct ir_op *head);
 bool mac_group_add(struct mac_group *g, const struct ir_op *op);
 // The group as it stands in the list; false: an op that is marked does not fit into it.
-bool mac_group_of(const struct ir_op *mac, struct mac_group *out);
+bool mac_group_of(const struct ir_op *head, struct mac_group *out);
 int mac_group_slot(const struct mac_group *g, const struct ir_value *v); // -1: none
 // Whether only the group of the op that makes it uses a value.
 bool mac_stays_in_group(const struct ir_value *v);
@@ -59,5 +64,17 @@ struct mac_layout {
 };
 void mac_layout_of(const struct mac_space *s, const struct mac_group *g, int64_t act_buffer,
                    struct mac_layout *out);
+
+// The same for a head that is no MAC op: extents along dimension `dim` that a tile has, and the
+// bytes of each place, which are there twice and begin at `start`. False: a tile of extent 1 takes
+// more than a quarter of the buffer.
+struct mac_strips {
+    int dim;
+    int64_t extent, count;           // of a tile, number of tiles
+    int64_t start;                   // byte of the activation buffer
+    int64_t place[MAC_GROUP_SLOTS];  // from start
+    int64_t stride[MAC_GROUP_SLOTS]; // from the first instance to the second
+};
+bool mac_strips_of(const struct mac_group *g, int64_t act_buffer, struct mac_strips *out);
 
 #endif

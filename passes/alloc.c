@@ -239,7 +239,7 @@ static void classify(struct alloc *s)
                 new_memory(s, op->out[i], place_of(op), step);
         for (int i = 0; i < op->num_out; i++)
             use_extents(s, op->out[i], step);
-        if ((ir_is_mac(op) || mac_is_fused(op)) && mac_stays_in_group(op->out[0]))
+        if ((mac_can_head(op) || mac_is_fused(op)) && mac_stays_in_group(op->out[0]))
             memory_of(s, op->out[0])->bytes = 0;
     }
 }
