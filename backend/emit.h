@@ -55,7 +55,8 @@ struct emit {
         uint32_t layer;
     } * pins;
     size_t num_pins, pins_cap;
-    int64_t pin_bytes;              // behind them are the two halves
+    int64_t pin_bytes;              // behind them is the ring of the others
+    int64_t wbuf_end;               // of the last weights, from the ring's start
     int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
 };
 

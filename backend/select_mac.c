@@ -32,12 +32,24 @@ struct mac_job {
     int group_slot; // half of each place of the group that was loaded last
     // What was loaded last, so that a step loads only what changed.
     int64_t x_problem, x_tile, x_chunk, w_problem, w_oc, w_chunk;
+    // The weight buffer as a ring: load n lies in slot (w_first + n) % w_slots.
+    int64_t w_slots, w_first, w_slot_bytes, w_loads;
 };
 
 struct mac_step {
     int64_t problem, tile, oc, chunk;
-    int xslot, wslot, group_slot;
-    int64_t wbuf; // byte offset of the step's lanes in the weight buffer
+    int xslot, group_slot;
+    int64_t w_load; // number of the load that brings the step's weights
+    int64_t wbuf;   // byte offset of the step's lanes in the weight buffer
+};
+
+// Steps whose weights are on their way, in order.
+enum { AHEAD_MAX = 32, RING_MAX = 16 };
+struct mac_ahead {
+    struct mac_step next; // the first that is not in the queue
+    bool more;
+    struct mac_step queue[AHEAD_MAX];
+    int first, count;
 };
 
 static const struct mac_problem *problem_of(const struct mac_job *j, const struct mac_step *s)
@@ -138,10 +150,23 @@ static void load_x(struct mac_job *j, struct mac_step *s)
     emit_dma(j->e, ISA_LDA, to, from);
 }
 
-static int64_t wbuf_half(const struct mac_job *j, int slot)
+// A resident problem takes a half; else as many slots as the buffer holds, for weights are then
+// brought several steps ahead. The first load goes behind the last one of the op before.
+static void open_ring(struct mac_job *j)
 {
-    int64_t pinned = j->e->pin_bytes;
-    return pinned + slot * ((j->e->machine->weight_buffer - pinned) / 2 / 64 * 64);
+    struct emit *e = j->e;
+    int64_t room = e->machine->weight_buffer - e->pin_bytes, slots = 2;
+    int64_t need = (j->space.w + 63) / 64 * 64;
+    if (j->lanes_offset && !j->tiling.resident && need > 0)
+        slots = room / need < RING_MAX ? room / need : RING_MAX;
+    j->w_slots = slots < 2 ? 2 : slots;
+    j->w_slot_bytes = room / j->w_slots / 64 * 64;
+    j->w_first = (e->wbuf_end + j->w_slot_bytes - 1) / j->w_slot_bytes % j->w_slots;
+}
+
+static int64_t ring_slot(const struct mac_job *j, int64_t load)
+{
+    return j->e->pin_bytes + (j->w_first + load) % j->w_slots * j->w_slot_bytes;
 }
 
 static void load_lanes(struct mac_job *j, int64_t wbuf, int64_t offset, int64_t bytes)
@@ -211,6 +236,16 @@ static int64_t chunk_bytes(const struct mac_job *j, const struct mac_step *s)
            step_pes(j, s) * j->demand.tile_bytes;
 }
 
+static bool loads_weights(const struct mac_job *j, const struct mac_step *s)
+{
+    bool resident = j->tiling.resident && j->lanes_offset;
+    if (j->pin)
+        return false;
+    return resident ? j->w_problem < 0 ||
+                          j->lanes_offset[j->w_problem] != j->lanes_offset[s->problem]
+                    : j->w_problem != s->problem || j->w_oc != s->oc || j->w_chunk != s->chunk;
+}
+
 static void load_w(struct mac_job *j, struct mac_step *s)
 {
     const struct mac_problem *p = problem_of(j, s);
@@ -221,25 +256,46 @@ static void load_w(struct mac_job *j, struct mac_step *s)
         s->wbuf = j->pin->base + j->pin_offset[s->problem] + place;
         return;
     }
-    bool held =
-        resident ? j->w_problem >= 0 && j->lanes_offset[j->w_problem] == j->lanes_offset[s->problem]
-                 : j->w_problem == s->problem && j->w_oc == s->oc && j->w_chunk == s->chunk;
-    if (!held) {
-        j->e->wslot ^= 1;
+    if (loads_weights(j, s)) {
+        int64_t load = j->w_loads++, wbuf = ring_slot(j, load);
         j->w_problem = s->problem;
         j->w_oc = s->oc;
         j->w_chunk = s->chunk;
-        int64_t wbuf = wbuf_half(j, j->e->wslot);
         if (!j->lanes_offset)
-            pack_weights(j, s, j->e->wslot, wbuf);
+            pack_weights(j, s, (int)(load % 2), wbuf);
         else if (resident)
             load_lanes(j, wbuf, j->lanes_offset[s->problem],
                        mac_lanes_bytes(p, j->tiling.kchunk, &j->demand));
         else
             load_lanes(j, wbuf, j->lanes_offset[s->problem] + place, chunk_bytes(j, s));
+        j->e->wbuf_end = wbuf - j->e->pin_bytes + j->w_slot_bytes;
     }
-    s->wslot = j->e->wslot;
-    s->wbuf = wbuf_half(j, s->wslot) + inside;
+    s->w_load = j->w_loads - 1;
+    s->wbuf = ring_slot(j, s->w_load) + inside;
+}
+
+// Brings the weights of the steps after `now` as far as slots are free: those that `now` and later
+// steps read are not. Weights that are packed at run time share the activation channel: one step
+// ahead.
+static void load_ahead(struct mac_job *j, struct mac_ahead *a, int64_t now_load)
+{
+    int most = j->lanes_offset ? AHEAD_MAX : 1;
+    while (a->more && a->count < most) {
+        if (loads_weights(j, &a->next) && j->w_loads >= now_load + j->w_slots)
+            return;
+        load_w(j, &a->next);
+        a->queue[(a->first + a->count++) % AHEAD_MAX] = a->next;
+        a->more = next_step(j, &a->next);
+    }
+}
+
+static void take_weights(struct mac_ahead *a, struct mac_step *s)
+{
+    const struct mac_step *q = &a->queue[a->first];
+    s->w_load = q->w_load;
+    s->wbuf = q->wbuf;
+    a->first = (a->first + 1) % AHEAD_MAX;
+    a->count--;
 }
 
 // ---- One step
@@ -677,15 +733,19 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
     j.layer = j.pin ? j.pin->layer : (uint32_t)e->num_layers - 1;
     configure_pack(e, op);
     struct mac_step now = {0}, then;
+    struct mac_ahead ahead = {.more = true};
+    open_ring(&j);
     load_x(&j, &now);
-    load_w(&j, &now);
+    load_ahead(&j, &ahead, 0);
+    take_weights(&ahead, &now);
     load_group(&j, &now);
     for (bool more = true; more; now = then) {
         then = now;
         more = next_step(&j, &then);
         if (more) {
             load_x(&j, &then);
-            load_w(&j, &then);
+            load_ahead(&j, &ahead, now.w_load);
+            take_weights(&ahead, &then);
             load_group(&j, &then);
         }
         run_step_inside(&j, &now);
