@@ -26,7 +26,7 @@ struct mac_job {
     int lanes;
     bool map; // lane maps follow the weights
     struct mac_group group;
-    struct mac_layout at;               // bytes in the activation buffer; x begins at 0
+    struct mac_layout at;                    // bytes in the activation buffer; x begins at 0
     uint32_t layer, op_layer[MAC_GROUP_OPS]; // opened layers
     bool op_opened[MAC_GROUP_OPS];
     int group_slot; // half of each place of the group that was loaded last
@@ -241,9 +241,9 @@ static bool loads_weights(const struct mac_job *j, const struct mac_step *s)
     bool resident = j->tiling.resident && j->lanes_offset;
     if (j->pin)
         return false;
-    return resident ? j->w_problem < 0 ||
-                          j->lanes_offset[j->w_problem] != j->lanes_offset[s->problem]
-                    : j->w_problem != s->problem || j->w_oc != s->oc || j->w_chunk != s->chunk;
+    return resident
+               ? j->w_problem < 0 || j->lanes_offset[j->w_problem] != j->lanes_offset[s->problem]
+               : j->w_problem != s->problem || j->w_oc != s->oc || j->w_chunk != s->chunk;
 }
 
 static void load_w(struct mac_job *j, struct mac_step *s)
@@ -353,8 +353,8 @@ static void emit_channel_view(struct mac_job *j, const struct mac_step *s, int t
     emit_view(j->e, treg, &view);
 }
 
-// The part of a tensor of the result's shape that a step computes, in the order in which the packers
-// deliver it.
+// The part of a tensor of the result's shape that a step computes, in the order in which the
+// packers deliver it.
 static struct emit_view part_view(const struct mac_job *j, const struct mac_step *s,
                                   const struct ir_value *v)
 {
@@ -407,8 +407,7 @@ static void load_group(struct mac_job *j, struct mac_step *s)
     s->group_slot = j->group_slot ^= 1;
     for (int i = 0; i < j->group.num_slots; i++)
         if (j->group.slot[i].loaded)
-            emit_dma(j->e, ISA_LDA, dense_view(j, s, i),
-                     part_view(j, s, j->group.slot[i].value));
+            emit_dma(j->e, ISA_LDA, dense_view(j, s, i), part_view(j, s, j->group.slot[i].value));
 }
 
 static void open_group_layer(struct mac_job *j, int op)
@@ -557,7 +556,8 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
     }
     if (!mac_group_of(op, &j->group))
         return diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
-                           "an op that is fused into %%%s cannot run on its tiles", op->out[0]->name);
+                           "an op that is fused into %%%s cannot run on its tiles",
+                           op->out[0]->name);
     if (j->group.num_ops == 0) // also what nobody uses is stored
         j->group.slot[0].stored = true;
     mac_layout_of(&j->space, &j->group, m->act_buffer, &j->at);
@@ -565,9 +565,8 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
         return diag_report(e->diag, op->loc, DIAG_TILE_FIT,
                            "the tile of %%%s takes %lld bytes of activation buffer and %lld "
                            "partial sums, the machine has %lld and %lld",
-                           op->out[0]->name, (long long)j->at.bytes,
-                           (long long)(2 * j->space.psum), (long long)m->act_buffer,
-                           (long long)(m->psum_buffer / 8));
+                           op->out[0]->name, (long long)j->at.bytes, (long long)(2 * j->space.psum),
+                           (long long)m->act_buffer, (long long)(m->psum_buffer / 8));
     return true;
 }
 

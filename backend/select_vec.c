@@ -42,8 +42,9 @@ void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_v
         return;
     case IR_OP_SELECT: EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C); return;
     case IR_OP_CONVERT:
-        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ir_int(op, IR_A_round, ISA_ROUND_trunc),
-             .sat = ir_int(op, IR_A_saturate, 0), .bits = ir_int(op, IR_A_bits, 0));
+        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A,
+             .round = ir_int(op, IR_A_round, ISA_ROUND_trunc), .sat = ir_int(op, IR_A_saturate, 0),
+             .bits = ir_int(op, IR_A_bits, 0));
         return;
     case IR_OP_QUANTIZE:
         EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
@@ -124,9 +125,10 @@ static bool select_strips(struct emit *e, const struct mac_group *g)
     struct mac_strips at;
     uint32_t layer[MAC_GROUP_OPS + 1];
     if (!mac_strips_of(g, e->machine->act_buffer, &at))
-        return diag_report(e->diag, g->head->loc, DIAG_IR_LEVEL,
-                           "tiles of %%%s do not fit the activation buffer; run the pass fuse-tiles",
-                           g->head->out[0]->name);
+        return diag_report(
+            e->diag, g->head->loc, DIAG_IR_LEVEL,
+            "tiles of %%%s do not fit the activation buffer; run the pass fuse-tiles",
+            g->head->out[0]->name);
     int64_t whole = g->head->out[0]->type.rank ? g->head->out[0]->type.dim[at.dim] : 1;
     struct strip s = {.group = g, .at = &at};
     for (; s.first < whole; s.first += at.extent, s.half ^= 1) {

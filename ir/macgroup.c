@@ -147,7 +147,7 @@ bool mac_group_add(struct mac_group *g, const struct ir_op *op)
         if (!op->in[i] || ir_type_is_dynamic(&op->in[i]->type))
             return false;
         if (loads && (slot < 0 && ir_type_elems(&op->in[i]->type) != 1 &&
-                           !same_shape(&op->in[i]->type, shape)))
+                      !same_shape(&op->in[i]->type, shape)))
             return false;
     }
     if (!joined || g->num_slots + fresh + 1 > MAC_GROUP_SLOTS)

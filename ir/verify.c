@@ -275,9 +275,10 @@ static bool check_groups(const struct verifier *v)
             if (mac_can_head(op))
                 mac_group_begin(&g, op);
         } else if (!g.head || !mac_group_add(&g, op)) {
-            ok = diag_report(v->d, op->loc, DIAG_IR_OP,
-                             "%%%s is marked as fused, but cannot run on the tiles of the op before it",
-                             op->out[0]->name);
+            ok = diag_report(
+                v->d, op->loc, DIAG_IR_OP,
+                "%%%s is marked as fused, but cannot run on the tiles of the op before it",
+                op->out[0]->name);
             g.head = NULL;
         }
     }

@@ -26,9 +26,9 @@ struct memory {
     enum place place;
     bool is_output;
     uint64_t bytes, addr;
-    int first, last;  // steps
-    int whole;        // what it is a part of, -1: nothing
-    uint64_t at;      // byte of the whole where it begins
+    int first, last; // steps
+    int whole;       // what it is a part of, -1: nothing
+    uint64_t at;     // byte of the whole where it begins
 };
 struct alloc {
     struct pass_ctx *ctx;
@@ -222,7 +222,8 @@ static void classify(struct alloc *s)
     for (int i = 0; i < s->g->num_inputs; i++)
         new_memory(s, s->g->inputs[i], PLACE_OWN, 0);
     int step = 0;
-    for (const struct ir_op *op = s->g->first; op != NULL; step = step_after(op, step), op = op->next) {
+    for (const struct ir_op *op = s->g->first; op != NULL;
+         step = step_after(op, step), op = op->next) {
         for (int i = 0; i < op->num_in; i++)
             if (op->in[i] != NULL) {
                 use_memory(s, op->in[i], step);

@@ -302,7 +302,8 @@ static struct ir_value *quantised_part(struct requant *r, const struct ir_op *le
 {
     for (const struct ir_use *u = v->uses; u; u = u->next)
         if (u->op->op == IR_OP_QUANTIZE && index_get(&r->places, u->op) < 0 &&
-            (float)ir_float(u->op, IR_A_q, 0) == r->q && (int)ir_int(u->op, IR_A_bits, 0) == r->bits)
+            (float)ir_float(u->op, IR_A_q, 0) == r->q &&
+            (int)ir_int(u->op, IR_A_bits, 0) == r->bits)
             return u->op->out[0]; // made for an operand that stands there twice
     struct ir_op *q =
         ir_op_create(leaf->graph, before, IR_OP_QUANTIZE, leaf->loc, &v, 1, 1, leaf->out[0]->name);
@@ -329,7 +330,8 @@ static bool has_mac_parts(const struct ir_op *concat)
 static bool quantise_parts(struct requant *r, struct ir_op *leaf)
 {
     struct ir_op *concat = leaf->in[0]->def;
-    struct ir_value **part = ARENA_ARRAY(r->ctx->scratch, (size_t)concat->num_in, struct ir_value *);
+    struct ir_value **part =
+        ARENA_ARRAY(r->ctx->scratch, (size_t)concat->num_in, struct ir_value *);
     r->q = (float)ir_float(leaf, IR_A_q, 0);
     r->bits = (int)ir_int(leaf, IR_A_bits, 0);
     for (int i = 0; i < concat->num_in; i++)

@@ -1,10 +1,11 @@
 // fuse-tiles: element-wise ops on the result of a MAC op, a pool or another element-wise op (a
-// residual's addition, activations, the quantisation for the next layer) move directly behind it and
-// run on its tiles while these are in the activation buffer. What only they use never goes to DRAM.
+// residual's addition, activations, the quantisation for the next layer) move directly behind it
+// and run on its tiles while these are in the activation buffer. What only they use never goes to
+// DRAM.
 //
 // An op joins the first op that makes one of its operands when all others are there before that op
-// begins, no marker of control flow lies between, and the tiles of what the group needs fit into the
-// buffer, beside those of a MAC op.
+// begins, no marker of control flow lies between, and the tiles of what the group needs fit into
+// the buffer, beside those of a MAC op.
 #include "index.h"
 #include "macgroup.h"
 #include "pass.h"

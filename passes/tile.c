@@ -5,11 +5,11 @@
 // whole; for each, the largest chunk of K that fits, once with the box of x kept over all of K and
 // once without. K is cut only where it must be, and where possible at a multiple of N, so that the
 // groups are those of the uncut layer and float sums keep their order; when no such chunk fits, any
-// extent is taken. The best candidate takes the fewest cycles: those of the unit that is busy longest
-// (array, weight channel, activation channel), and those that nothing overlaps, the first load and
-// the last result's way out. x is brought again through halos and, where it is not kept, once per
-// tile of channels; weights once, or once per position tile where they are not resident. Weights
-// that are packed at run time are never resident.
+// extent is taken. The best candidate takes the fewest cycles: those of the unit that is busy
+// longest (array, weight channel, activation channel), and those that nothing overlaps, the first
+// load and the last result's way out. x is brought again through halos and, where it is not kept,
+// once per tile of channels; weights once, or once per position tile where they are not resident.
+// Weights that are packed at run time are never resident.
 #include <string.h>
 
 #include "macgroup.h"
@@ -32,7 +32,7 @@ struct tiler {
     int64_t extent[MAC_MAX_DIMS]; // largest over the problems
     int64_t k0;                   // largest extent of k[0]
     int64_t k_step;               // chunks that are multiples of it end with a group
-    double step_cycles; // of the array for one position of one group
+    double step_cycles;           // of the array for one position of one group
     bool found;
     double best_cost;
     struct mac_tiling best;
