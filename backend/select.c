@@ -94,7 +94,7 @@ bool backend_emit(const struct ir_module *m, const struct machine *machine, stru
     struct emit e = {.module = m, .machine = machine, .arena = a, .diag = d};
     bool ok = true;
     for (const struct ir_op *op = m->main->first; op; op = op->next)
-        if (!is_empty(op) && !mac_is_fused(op))
+        if (!is_empty(op) && !mac_is_fused(op) && !emit_put_beside(&e, op))
             ok &= selectors[op->op](&e, op);
     if (!ok)
         return false;

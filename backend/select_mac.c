@@ -720,11 +720,22 @@ static bool find_pinned(struct mac_job *j)
     return mac_lanes_layout(&j->plan, j->tiling.kchunk, &j->demand, j->pin_offset) >= 0;
 }
 
+static int64_t count_steps(const struct mac_job *j)
+{
+    int64_t n = 0;
+    for (int i = 0; i < j->plan.num_problems; i++) {
+        const struct mac_problem *p = &j->plan.problem[i];
+        n += mac_tile_count(p, j->tiling.tile) * oc_tiles(j, p) * mac_chunks(p, j->tiling.kchunk);
+    }
+    return n;
+}
+
 static bool select_mac(struct emit *e, const struct ir_op *op)
 {
     struct mac_job j;
     if (!job_begin(&j, e, op) || !find_pinned(&j))
         return false;
+    emit_beside(e, 0, j.at.bytes);
     if (j.pin)
         emit_layer_again(e, j.pin->layer);
     else
@@ -733,6 +744,7 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
     configure_pack(e, op);
     struct mac_step now = {0}, then;
     struct mac_ahead ahead = {.more = true};
+    int64_t steps = count_steps(&j);
     open_ring(&j);
     load_x(&j, &now);
     load_ahead(&j, &ahead, 0);
@@ -747,6 +759,11 @@ static bool select_mac(struct emit *e, const struct ir_op *op)
             take_weights(&ahead, &then);
             load_group(&j, &then);
         }
+        if (e->beside) {
+            emit_beside(e, steps, 0);
+            emit_layer_again(e, j.layer);
+        }
+        steps--;
         run_step_inside(&j, &now);
     }
     return true;

@@ -120,30 +120,80 @@ static void strip_op(struct emit *e, const struct strip *s, const struct ir_op *
     store_strip(e, s, &s->group->slot[slot]);
 }
 
+// A group on its way through the machine.
+struct emit_strips {
+    struct mac_group group;
+    struct mac_strips at;
+    int64_t next, whole; // along the dimension that is cut
+    int half;
+    uint32_t layer[MAC_GROUP_OPS + 1];
+};
+
+static void emit_strip(struct emit *e, struct emit_strips *w)
+{
+    int64_t left = w->whole - w->next;
+    struct strip s = {.group = &w->group,
+                      .at = &w->at,
+                      .first = w->next,
+                      .extent = left < w->at.extent ? left : w->at.extent,
+                      .half = w->half};
+    for (int i = 0; i <= w->group.num_ops; i++) {
+        const struct ir_op *op = i == 0 ? w->group.head : w->group.op[i - 1];
+        if (w->next > 0)
+            emit_layer_again(e, w->layer[i]);
+        else
+            emit_layer(e, op);
+        w->layer[i] = w->next > 0 ? w->layer[i] : (uint32_t)e->num_layers - 1;
+        strip_op(e, &s, op);
+    }
+    w->next += s.extent;
+    w->half ^= 1;
+}
+
+static bool open_strips(const struct emit *e, const struct mac_group *g, struct emit_strips *out)
+{
+    const struct ir_type *t = &g->head->out[0]->type;
+    *out = (struct emit_strips){.group = *g};
+    if (!mac_strips_of(&out->group, e->machine->act_buffer, &out->at))
+        return false;
+    out->whole = t->rank ? t->dim[out->at.dim] : 1;
+    return true;
+}
+
 static bool select_strips(struct emit *e, const struct mac_group *g)
 {
-    struct mac_strips at;
-    uint32_t layer[MAC_GROUP_OPS + 1];
-    if (!mac_strips_of(g, e->machine->act_buffer, &at))
+    struct emit_strips w;
+    if (!open_strips(e, g, &w))
         return diag_report(
             e->diag, g->head->loc, DIAG_IR_LEVEL,
             "tiles of %%%s do not fit the activation buffer; run the pass fuse-tiles",
             g->head->out[0]->name);
-    int64_t whole = g->head->out[0]->type.rank ? g->head->out[0]->type.dim[at.dim] : 1;
-    struct strip s = {.group = g, .at = &at};
-    for (; s.first < whole; s.first += at.extent, s.half ^= 1) {
-        s.extent = whole - s.first < at.extent ? whole - s.first : at.extent;
-        for (int i = 0; i <= g->num_ops; i++) {
-            const struct ir_op *op = i == 0 ? g->head : g->op[i - 1];
-            if (s.first > 0)
-                emit_layer_again(e, layer[i]);
-            else
-                emit_layer(e, op);
-            layer[i] = s.first > 0 ? layer[i] : (uint32_t)e->num_layers - 1;
-            strip_op(e, &s, op);
-        }
-    }
+    while (w.next < w.whole)
+        emit_strip(e, &w);
     return true;
+}
+
+bool emit_put_beside(struct emit *e, const struct ir_op *op)
+{
+    struct mac_group g;
+    struct emit_strips w;
+    if (ir_is_mac(op) || !ir_int(op, IR_A_beside, 0) || e->beside || !mac_group_of(op, &g) ||
+        !mac_beside(&g) || !open_strips(e, &g, &w))
+        return false;
+    e->beside = arena_memdup(e->arena, &w, sizeof w);
+    return true;
+}
+
+void emit_beside(struct emit *e, int64_t steps, int64_t bytes)
+{
+    struct emit_strips *w = e->beside;
+    if (!w || (steps < 1 && bytes <= w->at.start))
+        return;
+    int64_t left = (w->whole - w->next + w->at.extent - 1) / w->at.extent;
+    for (int64_t i = steps < 1 ? left : (left + steps - 1) / steps; i > 0; i--)
+        emit_strip(e, w);
+    if (w->next >= w->whole)
+        e->beside = NULL;
 }
 
 // Whether the op leads a group; then it is selected, or reported.

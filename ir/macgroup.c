@@ -257,3 +257,40 @@ bool mac_strips_of(const struct mac_group *g, int64_t act_buffer, struct mac_str
     out->start = (act_buffer - at) / MAC_BUFFER_ALIGN * MAC_BUFFER_ALIGN;
     return true;
 }
+
+static bool makes(const struct mac_group *g, const struct ir_value *v)
+{
+    while (v && v->def && ir_op_is_alias(v->def))
+        v = v->def->in[0];
+    return v && v->def && (v->def == g->head || in_group(g, v->def));
+}
+
+static bool needs_any(const struct mac_group *g, const struct ir_op *op)
+{
+    bool found = false;
+    for (int i = 0; i < op->num_in; i++)
+        found |= makes(g, op->in[i]);
+    return found;
+}
+
+const struct ir_op *mac_beside(const struct mac_group *g)
+{
+    const struct ir_op *next = mac_group_next(g->num_ops ? g->op[g->num_ops - 1] : g->head);
+    if (ir_is_mac(g->head) || !next || !ir_is_mac(next) || !mac_can_head(next))
+        return NULL;
+    bool needs = needs_any(g, next);
+    for (const struct ir_op *op = mac_group_next(next); op && mac_is_fused(op);
+         op = mac_group_next(op))
+        needs |= needs_any(g, op);
+    return needs ? NULL : next;
+}
+
+bool mac_ends_beside(const struct ir_op *op)
+{
+    const struct ir_op *next = mac_group_next(op);
+    if (!next || mac_is_fused(next))
+        return false;
+    while (op && mac_is_fused(op))
+        op = previous(op);
+    return op && ir_int(op, IR_A_beside, 0) != 0;
+}

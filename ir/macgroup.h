@@ -75,6 +75,11 @@ struct mac_strips {
     int64_t place[MAC_GROUP_SLOTS];  // from start
     int64_t stride[MAC_GROUP_SLOTS]; // from the first instance to the second
 };
+// The MAC op behind a group between whose steps the group's strips can run, for it needs nothing of
+// the group; NULL: there is none. That both fit into the buffer is another matter.
+const struct ir_op *mac_beside(const struct mac_group *g);
+// Whether the op is the last of a group that is marked to run so.
+bool mac_ends_beside(const struct ir_op *op);
 bool mac_strips_of(const struct mac_group *g, int64_t act_buffer, struct mac_strips *out);
 
 #endif

@@ -101,11 +101,11 @@ static enum place place_of(const struct ir_op *op)
 }
 
 // Ops of one group (macgroup.h) share a step: the first tile of the last one is written before the
-// last tile of the first one is read.
+// last tile of the first one is read. So do a group and the one beside which it runs.
 static int step_after(const struct ir_op *op, int step)
 {
     const struct ir_op *next = mac_group_next(op);
-    return step + !(next != NULL && mac_is_fused(next));
+    return step + !((next != NULL && mac_is_fused(next)) || mac_ends_beside(op));
 }
 
 // The step of the marker that ends the region of op, which stands at `step`.
