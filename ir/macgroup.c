@@ -185,8 +185,9 @@ bool mac_stays_in_group(const struct ir_value *v)
 
 static int64_t guess_users(const struct ir_value *v, const struct ir_type *shape, int depth)
 {
+    enum { MANY = 16 }; // too many for a group, and to look at all
     int64_t bytes = 0;
-    for (const struct ir_use *u = v->uses; u && depth > 0; u = u->next) {
+    for (const struct ir_use *u = v->uses; u && depth > 0 && v->num_uses < MANY; u = u->next) {
         const struct ir_op *op = u->op;
         if (!can_fuse(op) || !same_shape(&op->out[0]->type, shape))
             continue;

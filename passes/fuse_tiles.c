@@ -13,6 +13,9 @@
 #include "macgroup.h"
 #include "pass.h"
 
+// Of a value with more users no group is made: it is stored anyway.
+enum { MANY_USES = 64 };
+
 struct fuser {
     struct pass_ctx *ctx;
     struct index place; // op -> place in the order; ops that joined a group have the head's
@@ -75,7 +78,7 @@ static struct ir_op *next_to_join(const struct fuser *f, const struct mac_group 
 {
     struct ir_op *best = NULL;
     for (int i = 0; i < g->num_slots; i++) {
-        if (g->slot[i].loaded)
+        if (g->slot[i].loaded || g->slot[i].value->num_uses > MANY_USES)
             continue;
         for (const struct ir_use *u = g->slot[i].value->uses; u; u = u->next) {
             struct mac_group with = *g;
