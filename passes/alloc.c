@@ -104,6 +104,8 @@ static enum place place_of(const struct ir_op *op)
 // last tile of the first one is read. So do a group and the one beside which it runs.
 static int step_after(const struct ir_op *op, int step)
 {
+    if (op->op == IR_OP_CONST) // takes no heap, and may stand within a group
+        return step;
     const struct ir_op *next = mac_group_next(op);
     return step + !((next != NULL && mac_is_fused(next)) || mac_ends_beside(op));
 }
