@@ -7,7 +7,7 @@
 #include "ir.h"
 
 // The module must be ALLOCATED and tiled for `machine`. The image's memory lives in the arena; it
-// borrows nothing from the module but strings. Reports and returns false when an op cannot be
+// borrows strings and lanes from the module. Reports and returns false when an op cannot be
 // expressed (naming the ONNX node).
 BITLET_MUST_USE bool backend_emit(const struct ir_module *m, const struct machine *machine,
                                   struct image *out, struct arena *a, struct diag *d);

@@ -3,6 +3,8 @@
 #include "emit.h"
 #include "macgroup.h"
 
+#include <stdlib.h>
+
 static bool (*const selectors[IR_OP_NUM])(struct emit *, const struct ir_op *) = {
 #define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc) [IR_OP_##ENUM] = select_##ENUM,
 #include "ops.def"
@@ -31,13 +33,30 @@ static void put_strings(uint8_t *to, uint64_t addr, const struct tensor *t)
     }
 }
 
-// Constants of the vector unit and the packagers, laid out where alloc put them.
+static size_t count_lanes(const struct ir_graph *g)
+{
+    size_t n = 0;
+    for (const struct ir_op *op = g->first; op; op = op->next)
+        n += op->op == IR_OP_CONST && op->data->dtype == DT_LANES;
+    return n;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct image_piece *x = a, *y = b;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+// Constants where alloc put them: those of the vector unit and the packagers as one array, lanes as
+// pieces.
 static void build_rodata(struct emit *e, struct image *img)
 {
+    const struct ir_graph *g = e->module->main;
     size_t bytes = e->module->rodata_bytes + e->messages_bytes;
     uint8_t *data = arena_alloc(e->arena, bytes + 1);
-    uint8_t *lanes = arena_alloc_aligned(e->arena, e->module->lanes_bytes + 1, 4096);
-    for (const struct ir_op *op = e->module->main->first; op; op = op->next) {
+    struct image_piece *piece = ARENA_ARRAY(e->arena, count_lanes(g) + 1, struct image_piece);
+    size_t pieces = 0;
+    for (const struct ir_op *op = g->first; op; op = op->next) {
         if (op->op != IR_OP_CONST || !op->out[0]->has_addr)
             continue;
         size_t len = ir_const_bytes(op);
@@ -48,14 +67,21 @@ static void build_rodata(struct emit *e, struct image *img)
             bitlet_bug("constant %%%s lies outside its section", op->out[0]->name);
         if (op->data->dtype == DT_STR)
             put_strings(data + off, op->out[0]->addr, op->data);
+        else if (len > 0 && is_lanes)
+            piece[pieces++] = (struct image_piece){off, op->data->data, len};
         else if (len > 0)
-            memcpy((is_lanes ? lanes : data) + off, op->data->data, len);
+            memcpy(data + off, op->data->data, len);
     }
+    qsort(piece, pieces, sizeof *piece, by_offset);
+    for (size_t i = 1; i < pieces; i++)
+        if (piece[i].offset < piece[i - 1].offset + piece[i - 1].bytes)
+            bitlet_bug("lanes overlap at %llu", (unsigned long long)piece[i].offset);
     if (e->messages_bytes > 0)
         memcpy(data + e->module->rodata_bytes, e->messages, e->messages_bytes);
     img->rodata = data;
     img->rodata_bytes = bytes;
-    img->lanes = lanes;
+    img->lane_pieces = piece;
+    img->num_lane_pieces = pieces;
     img->lanes_bytes = e->module->lanes_bytes;
 }
 

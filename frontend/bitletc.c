@@ -39,6 +39,8 @@ static const char help[] =
     "      --time-passes         print the time every pass took\n"
     "      --check-roundtrip     after every pass, check that the IR's text reads back as the same "
     "module\n"
+    "      --threads N           at most so many threads (default: one per processor); the output "
+    "does not depend on it\n"
     "      --plugin LIB.so       operators of one's own (ir/host/bitlet_plugin.h); may be "
     "repeated, "
     "bitlet-isa-sim needs the same\n"
@@ -69,6 +71,7 @@ enum {
     OPT_DUMP,
     OPT_DUMP_DIR,
     OPT_TIME,
+    OPT_THREADS,
     OPT_PLUGIN,
     OPT_ROUNDTRIP,
     OPT_LIST_OPS,
@@ -95,6 +98,7 @@ static const struct option long_options[] = {
     {"time-passes", no_argument, NULL, OPT_TIME},
     {"plugin", required_argument, NULL, OPT_PLUGIN},
     {"check-roundtrip", no_argument, NULL, OPT_ROUNDTRIP},
+    {"threads", required_argument, NULL, OPT_THREADS},
     {"list-ops", no_argument, NULL, OPT_LIST_OPS},
     {"list-passes", no_argument, NULL, OPT_LIST_PASSES},
     {"verbose", no_argument, NULL, 'v'},
@@ -148,6 +152,16 @@ static int set_seed(struct cli *c, const char *text)
     return *end || end == text || *text == '-'
                ? cli_usage(TOOL, "--seed %s: a number is expected", text)
                : CLI_OK;
+}
+
+static int set_threads(struct cli *c, const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (*end || end == text || n < 1 || n > 256)
+        return cli_usage(TOOL, "--threads %s: a number from 1 to 256 is expected", text);
+    c->opt.threads = (int)n;
+    return CLI_OK;
 }
 
 static int set_level(struct cli *c, const char *text)
@@ -225,6 +239,7 @@ static int apply_option(struct cli *c, int opt, const char *arg)
     case OPT_CALIBRATE: c->opt.pass.calibrate = arg; return CLI_OK;
     case OPT_SCALES: return set_scales(c, arg);
     case OPT_SEED: return set_seed(c, arg);
+    case OPT_THREADS: return set_threads(c, arg);
     case OPT_MACHINE:
         c->opt.machine = arg;
         c->opt.machine_given = true;

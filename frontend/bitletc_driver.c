@@ -1,10 +1,12 @@
 #include "bitletc_driver.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend.h"
 #include "cli.h"
+#include "threads.h"
 
 struct compilation {
     const struct driver_options *o;
@@ -13,6 +15,8 @@ struct compilation {
     struct diag *diag;
     struct io_map map; // the ONNX file; weights are borrowed from it
     struct machine machine;
+    struct thread_pool *pool;
+    bool terminal; // progress is shown
     struct ir_module *module;
     const char *output;
 };
@@ -59,23 +63,60 @@ static bool load_machine(struct compilation *c)
     return machine_load(name, &c->machine, c->arena, c->diag);
 }
 
+// A line on the terminal that the next one, or a message, replaces.
+struct progress {
+    struct timespec last;
+    const char *pass;
+    int index, count;
+};
+
 static void show_progress(void *user, const char *pass, int index, int count)
 {
-    (void)user;
-    fprintf(stderr, "\r[%d/%d] %-20s", index + 1, count, pass);
+    struct progress *p = user;
+    p->pass = pass;
+    p->index = index;
+    p->count = count;
+    fprintf(stderr, "\033[K[%d/%d] %s\r", index + 1, count, pass);
     fflush(stderr);
+}
+
+// Of the steps of a pass a few a second are shown.
+static void show_step(void *user, int done, int count)
+{
+    struct progress *p = user;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec == p->last.tv_sec && now.tv_nsec - p->last.tv_nsec < 200000000)
+        return;
+    p->last = now;
+    fprintf(stderr, "\033[K[%d/%d] %s %d/%d\r", p->index + 1, p->count, p->pass, done, count);
+    fflush(stderr);
+}
+
+static void show_phase(const struct compilation *c, const char *what)
+{
+    if (c->terminal) {
+        fprintf(stderr, "\033[K%s\r", what);
+        fflush(stderr);
+    }
 }
 
 static bool run_passes(struct compilation *c)
 {
-    bool terminal = isatty(STDERR_FILENO) != 0 && !c->o->verbose;
+    struct progress progress = {.pass = ""};
     struct pass_run_options run = c->o->run;
-    if (terminal)
+    struct pass_options options = c->o->pass;
+    if (c->terminal) {
         run.progress = show_progress;
-    struct pass_ctx ctx = {c->module, c->scratch, c->diag, &c->machine, &c->o->pass};
+        run.progress_user = options.step_user = &progress;
+        options.step = show_step;
+    }
+    options.pool = c->pool;
+    // What a dump placed in its file of constants must stay until that is written.
+    options.release = !run.dump && !run.verify_roundtrip;
+    struct pass_ctx ctx = {c->module, c->scratch, c->diag, &c->machine, &options};
     bool ok = pass_run(&ctx, &run);
-    if (terminal)
-        fputs("\r\033[K", stderr);
+    show_phase(c, "");
     return ok;
 }
 
@@ -111,6 +152,8 @@ static bool write_output(struct compilation *c)
         fprintf(stderr, "instructions %zu, .rodata %zu bytes, .lanes %zu bytes, heap %llu bytes\n",
                 image.text_bytes / 16, image.rodata_bytes, image.lanes_bytes,
                 (unsigned long long)image.heap_bytes);
+    if (emit == EMIT_ASM)
+        image_join_lanes(&image, c->arena);
     return emit == EMIT_ASM ? print_asm(&image, c->output, c)
                             : image_write(c->output, &image, c->arena, c->diag);
 }
@@ -133,7 +176,12 @@ static bool compile(struct compilation *c)
         return false;
     if (c->o->verbose)
         describe_interface(c);
-    if (!run_passes(c) || !write_output(c))
+    if (!run_passes(c))
+        return false;
+    show_phase(c, "writing");
+    bool written = write_output(c);
+    show_phase(c, "");
+    if (!written)
         return false;
     if (c->o->verbose)
         fprintf(stderr, "wrote %s\n", c->output);
@@ -146,7 +194,10 @@ int driver_compile(const struct driver_options *o)
     c.locs = loc_table_create(c.arena);
     c.diag = diag_create(c.arena, c.locs);
     c.output = o->output ? o->output : default_output(o->input, o->emit, c.arena);
+    c.terminal = isatty(STDERR_FILENO) != 0 && !o->verbose;
+    c.pool = thread_pool_create(o->threads);
     bool ok = compile(&c);
+    thread_pool_destroy(c.pool);
     io_unmap(&c.map);
     arena_destroy(c.scratch);
     arena_destroy(c.arena);

@@ -17,6 +17,7 @@ struct driver_options {
     const char *machine; // preset or file
     bool machine_given;  // false: a module in IR text keeps the machine it was tiled for
     bool verbose;
+    int threads; // 0: one per processor
     struct onnx_import_options import;
     struct pass_options pass;
     struct pass_run_options run;

@@ -314,6 +314,19 @@ static bool input_type(struct importer *imp, const Onnx__ValueInfoProto *vi, con
     return true;
 }
 
+// t NULL: reported.
+static bool import_initializer(struct importer *imp, const char *name, struct tensor *t, loc_id loc)
+{
+    struct ir_builder b = {.graph = imp->graph, .loc = loc, .diag = imp->diag};
+    if (!t)
+        return false;
+    if (!dims_fit(t->dim, t->rank))
+        return diag_report(imp->diag, loc, DIAG_LIMIT, "the initializer %s is too large",
+                           tensor_type_text(t->dtype, t->dim, t->rank, imp->arena));
+    return importer_define(imp, name, own_value(imp, name, irb_const(&b, t, name), &b)) ||
+           diag_report(imp->diag, loc, DIAG_ONNX_VALUE, "the name is defined twice");
+}
+
 static bool import_initializers(struct importer *imp, const Onnx__GraphProto *g)
 {
     bool ok = true;
@@ -322,19 +335,14 @@ static bool import_initializers(struct importer *imp, const Onnx__GraphProto *g)
         const char *name = p->name ? p->name : "";
         loc_id loc = interface_loc(imp, "initializer", name);
         struct tensor *t = tensor_from_proto(p, imp->base_dir, true, loc, imp->arena, imp->diag);
-        struct ir_builder b = {.graph = imp->graph, .loc = loc, .diag = imp->diag};
-        if (!t)
-            ok = false;
-        else if (!dims_fit(t->dim, t->rank))
-            ok = diag_report(imp->diag, loc, DIAG_LIMIT, "the initializer %s is too large",
-                             tensor_type_text(t->dtype, t->dim, t->rank, imp->arena));
-        else if (!importer_define(imp, name, own_value(imp, name, irb_const(&b, t, name), &b)))
-            ok = diag_report(imp->diag, loc, DIAG_ONNX_VALUE, "the name is defined twice");
+        ok &= import_initializer(imp, name, t, loc);
     }
-    for (size_t i = 0; i < g->n_sparse_initializer; i++)
-        ok = diag_report(imp->diag, LOC_NONE, DIAG_ONNX_OP_UNSUPPORTED,
-                         "%s: sparse initializers are not supported; store initializer %zu dense",
-                         imp->path, i);
+    for (size_t i = 0; i < g->n_sparse_initializer; i++) {
+        const Onnx__SparseTensorProto *p = g->sparse_initializer[i];
+        const char *name = p->values && p->values->name ? p->values->name : "";
+        loc_id loc = interface_loc(imp, "initializer", name);
+        ok &= import_initializer(imp, name, importer_dense(imp, p, loc), loc);
+    }
     return ok;
 }
 
@@ -566,7 +574,8 @@ static bool check_attrs(struct import_node *n)
             ok = node_error(n, DIAG_ONNX_ATTR,
                             "attribute '%s' refers to '%s' of a function, and the node is in none",
                             a->name, a->ref_attr_name);
-        else if (row->kind == ONNX_TENSOR && !a->t)
+        else if ((row->kind == ONNX_TENSOR && !a->t) ||
+                 (row->kind == ONNX_SPARSE_TENSOR && !a->sparse_tensor))
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' holds no tensor", a->name);
         else if (a->type != 0 && (int)a->type != (int)row->kind)
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' is of kind %s, %s is needed",
@@ -574,7 +583,8 @@ static bool check_attrs(struct import_node *n)
     }
     for (size_t i = 0; i < n->domain->num_attrs; i++) {
         const struct onnx_attr *row = &n->domain->attrs[i];
-        if (row->required && onnx_attr_find(n->domain, n->row->name, n->opset, row->name) == row &&
+        if (row->required && strcmp(row->op, n->row->name) == 0 &&
+            onnx_attr_find(n->domain, n->row->name, n->opset, row->name) == row &&
             !node_has_attr(n, row->name))
             ok = node_error(n, DIAG_ONNX_ATTR, "attribute '%s' (%s) is missing", row->name,
                             kind_name((int)row->kind));
@@ -770,8 +780,8 @@ static bool load_model(struct importer *imp, struct io_map *map)
     // Protobuf cannot describe more.
     if (!io_map_file(map, imp->path, INT_MAX, imp->diag))
         return false;
-    imp->model = (const Onnx__ModelProto *)proto_unpack(&onnx__model_proto__descriptor, map->data,
-                                                        map->size, imp->arena, &why);
+    imp->model = (const Onnx__ModelProto *)proto_unpack_mapped(
+        &onnx__model_proto__descriptor, map->data, map->size, imp->arena, &why);
     if (!imp->model)
         return diag_report(imp->diag, LOC_NONE, DIAG_ONNX_FORMAT, "%s: not an ONNX model: %s",
                            imp->path, why);
@@ -809,6 +819,7 @@ struct ir_module *onnx_import(const char *path, const struct onnx_import_options
     ok = import_inputs(&imp, g) && ok;
     if (!ok || !importer_nodes(&imp, g->node, g->n_node, -1) || !import_outputs(&imp, g))
         return NULL;
+    io_map_release(map);
     imp.module->level = IR_L_IMPORTED;
     return imp.module;
 }

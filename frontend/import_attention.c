@@ -170,6 +170,7 @@ static struct ir_value *attention_bias(struct import_node *n, const struct atten
     return bias;
 }
 
+// A row of -infinity alone, where nothing may be attended to, gives zeros.
 static struct ir_value *softmax_last(struct import_node *n, struct ir_value *x)
 {
     struct ir_builder *b = &n->b;
@@ -178,8 +179,14 @@ static struct ir_value *softmax_last(struct import_node *n, struct ir_value *x)
     int64_t last = x->type.rank - 1;
     enum dtype t = x->type.dtype;
     x = node_convert(n, x, node_wide_type(t));
-    x = irb_unary(b, UFN_exp, irb_binary(b, BFN_sub, x, irb_reduce(b, RFN_max, x, &last, 1, true)));
-    return node_convert(n, irb_binary(b, BFN_div, x, irb_reduce(b, RFN_sum, x, &last, 1, true)), t);
+    struct ir_value *most = irb_reduce(b, RFN_max, x, &last, 1, true);
+    most = irb_select(b, node_with_scalar(n, BFN_eq, most, -INFINITY),
+                      x ? irb_const_like(b, x->type.dtype, 0) : NULL, most);
+    x = irb_unary(b, UFN_exp, irb_binary(b, BFN_sub, x, most));
+    struct ir_value *sum = irb_reduce(b, RFN_sum, x, &last, 1, true);
+    sum = irb_select(b, node_with_scalar(n, BFN_eq, sum, 0),
+                     x ? irb_const_like(b, x->type.dtype, 1) : NULL, sum);
+    return node_convert(n, irb_binary(b, BFN_div, x, sum), t);
 }
 
 // Scores of the queries: the product, capped, with the bias, as probabilities.

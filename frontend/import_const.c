@@ -38,6 +38,10 @@ bool import_Constant(struct import_node *n)
         return t ? node_bind(n, 0, irb_const(&n->b, t, NULL))
                  : node_error(n, DIAG_ONNX_ATTR, "the value cannot be read");
     }
+    if (node_has_attr(n, "sparse_value")) {
+        const struct tensor *t = node_sparse(n, "sparse_value");
+        return t && node_bind(n, 0, irb_const(&n->b, t, NULL));
+    }
     if (node_has_attr(n, "value_float"))
         return node_bind(n, 0, const_floats(n, &(double){node_float(n, "value_float", 0)}, 1, 0));
     if (node_has_attr(n, "value_int"))
@@ -57,8 +61,9 @@ bool import_Constant(struct import_node *n)
         const char *const *v = node_strs(n, "value_strings", &count);
         return node_bind(n, 0, const_strings(n, v, count, 1));
     }
-    return node_error(n, DIAG_ONNX_ATTR,
-                      "none of value, value_float(s), value_int(s), value_string(s) is there");
+    return node_error(
+        n, DIAG_ONNX_ATTR,
+        "none of value, sparse_value, value_float(s), value_int(s), value_string(s) is there");
 }
 
 bool import_ConstantOfShape(struct import_node *n)

@@ -1,6 +1,6 @@
 // If, Loop and Scan. Bodies are imported between markers of control flow; what is decided when
 // compiling leaves no marker.
-#include "import_util.h"
+#include "import_operand.h"
 
 #include <string.h>
 
@@ -14,6 +14,33 @@ static const Onnx__GraphProto *graph_attr(const struct import_node *n, const cha
     return NULL;
 }
 
+// v with the extents that the body declares for its result, where the body alone does not tell
+// them; checked when it runs.
+static struct ir_value *as_declared(struct import_node *n, struct ir_value *v,
+                                    const Onnx__ValueInfoProto *info)
+{
+    struct ir_builder *b = &n->b;
+    const Onnx__TypeProto *t = info->type;
+    const Onnx__TensorShapeProto *shape = t && t->tensor_type ? t->tensor_type->shape : NULL;
+    if (!shape || (int)shape->n_dim != v->type.rank)
+        return v;
+    for (int d = 0; v && d < v->type.rank; d++) {
+        int64_t want = shape->dim[d]->has_dim_value ? shape->dim[d]->dim_value : -1;
+        if (!v->type.sym[d] || want < 0 || want > v->type.dim[d])
+            continue;
+        struct ir_value *fits = node_with_scalar(n, BFN_eq, irb_extent_of(b, v, d), (double)want);
+        if (!irb_check(b, fits,
+                       arena_printf(n->arena,
+                                    "%s: result '%s' of the graph has another extent along "
+                                    "dimension %d than %lld, as declared",
+                                    n->row->name, info->name ? info->name : "", d,
+                                    (long long)want)))
+            return NULL;
+        v = irb_gather(b, v, node_iota(n, want, 1), d);
+    }
+    return v;
+}
+
 bool node_body(struct import_node *n, const char *attr, struct ir_value *const *in, int num_in,
                struct ir_value **out, int num_out)
 {
@@ -24,7 +51,12 @@ bool node_body(struct import_node *n, const char *attr, struct ir_value *const *
         return node_error(n, DIAG_ONNX_ARITY,
                           "the graph '%s' has %zu inputs and %zu outputs; %d and %d are needed",
                           attr, g->n_input, g->n_output, num_in, num_out);
-    return importer_body(n->imp, g, in, out);
+    if (!importer_body(n->imp, g, in, out))
+        return false;
+    for (int i = 0; i < num_out; i++)
+        if (!(out[i] = as_declared(n, out[i], g->output[i])))
+            return false;
+    return true;
 }
 
 static bool same_types(struct import_node *n, const struct ir_value *a, const struct ir_value *b,
@@ -206,26 +238,157 @@ static bool keeps_types(struct loop *l, bool *keeps, bool *ends)
     return true;
 }
 
+// Whether the first iteration's condition follows from its number: tried likewise.
+static bool ends_by_number(struct loop *l)
+{
+    struct import_node *n = l->n;
+    struct ir_op *last = n->imp->graph->last;
+    int64_t v;
+    struct ir_value *number = irb_const_like(&n->b, DT_I64, 0);
+    bool follows = number && loop_body(l, number, n->in + 2) && known_scalar(n, l->out[0], &v);
+    while (n->imp->graph->last != last)
+        ir_op_erase(n->imp->graph->last);
+    return follows;
+}
+
+// The number of stacked elements that the model declares; -1: none.
+static int64_t declared_trips(struct loop *l)
+{
+    struct ir_type t;
+    for (int i = l->carried; i < l->n->num_out; i++)
+        if (node_has_output(l->n, i) && node_declared(l->n, i, &t) && t.rank > 0 && t.dim[0] >= 0)
+            return t.dim[0];
+    return -1;
+}
+
+static bool carried_types(struct loop *l)
+{
+    for (int i = 0; i < l->carried; i++)
+        if (!same_types(l->n, l->n->in[2 + i], l->out[1 + i], "carried value", i))
+            return false;
+    return true;
+}
+
 static bool loop_markers(struct loop *l, bool ends)
 {
     struct import_node *n = l->n;
-    if (l->elems > 0 && (l->trips < 0 || l->cond || ends))
-        return node_error(n, DIAG_ONNX_DYNAMIC,
-                          "the loop stacks %d outputs, so the number of its iterations must be "
-                          "known when compiling; make the number and the condition constants",
-                          l->elems);
     struct ir_op *begin = irb_loop_begin(&n->b, l->trip, l->cond, n->in + 2, l->carried);
-    if (!begin || !loop_body(l, begin->out[0], begin->out + 1))
+    if (!begin || !loop_body(l, begin->out[0], begin->out + 1) || !carried_types(l))
         return false;
-    for (int i = 0; i < l->carried; i++)
-        if (!same_types(n, n->in[2 + i], l->out[1 + i], "carried value", i))
-            return false;
     struct ir_value *next = ends ? as_scalar(n, l->out[0], "the next condition") : NULL;
     if (ends && !next)
         return false;
     struct ir_op *end = irb_loop_end(&n->b, next, l->out + 1, l->carried + l->elems, l->carried,
                                      l->elems ? l->trips : -1);
     return end && bind_all(n, end->out);
+}
+
+// The count of run time is the declared one; checked.
+static bool assume_trips(struct loop *l, int64_t trips)
+{
+    struct import_node *n = l->n;
+    struct ir_value *runs = node_with_scalar(n, BFN_max, l->trip, 0),
+                    *want = irb_const_like(&n->b, DT_I64, (double)trips);
+    if (!node_check(n, irb_binary(&n->b, BFN_eq, runs, want), 0,
+                    "the number of stacked elements that the model declares"))
+        return false;
+    l->trip = want;
+    l->trips = trips;
+    return true;
+}
+
+static struct ir_value *both(struct import_node *n, struct ir_value *a, struct ir_value *b)
+{
+    return !a ? b : !b ? a : irb_binary(&n->b, BFN_and, a, b);
+}
+
+// Whether iteration `number` is below the count, NULL without a count.
+static struct ir_value *below_count(struct loop *l, struct ir_value *number)
+{
+    return l->trip ? irb_binary(&l->n->b, BFN_lt, number, l->trip) : NULL;
+}
+
+// The two regions of an iteration that may come after the end: v becomes what it carries and
+// stacks. state: the carried values, whether the loop goes on, and how many iterations ran.
+static bool guarded_body(struct loop *l, struct ir_value *number, struct ir_value *const *state,
+                         bool ends, struct ir_value **v)
+{
+    struct import_node *n = l->n;
+    struct ir_builder *b = &n->b;
+    int c = l->carried, all = c + 2 + l->elems;
+    if (!irb_if_begin(b, state[c]) || !loop_body(l, number, state) || !carried_types(l))
+        return false;
+    struct ir_value *next = ends ? as_scalar(n, l->out[0], "the next condition") : NULL,
+                    *after = node_with_scalar(n, BFN_add, number, 1);
+    if (ends && !next)
+        return false;
+    memcpy(v, l->out + 1, (size_t)c * sizeof(*v));
+    v[c] = both(n, next, below_count(l, after));
+    v[c] = v[c] ? v[c] : const_true(n);
+    v[c + 1] = after;
+    memcpy(v + c + 2, l->out + 1 + c, (size_t)l->elems * sizeof(*v));
+    if (!irb_else_begin(b, v, all))
+        return false;
+    memcpy(v, state, (size_t)(c + 2) * sizeof(*v));
+    for (int i = c + 2; i < all; i++)
+        if (!(v[i] = node_filled(n, v[i]->type.dtype, 0, v[i]->type.dim, v[i]->type.rank)))
+            return false;
+    struct ir_op *end = irb_if_end(b, v, all);
+    if (end)
+        memcpy(v, end->out, (size_t)all * sizeof(*v));
+    return end != NULL;
+}
+
+// A loop that stacks elements and ends by a condition of run time: `most` iterations, of which
+// those after the end do nothing. declared: so many elements there have to be; else their number
+// becomes the extent.
+static bool loop_guarded(struct loop *l, bool ends, int64_t most, bool declared)
+{
+    struct import_node *n = l->n;
+    struct ir_builder *b = &n->b;
+    int c = l->carried, all = c + 2 + l->elems;
+    struct ir_value **v = ARENA_ARRAY(n->arena, (size_t)all, struct ir_value *),
+                    *zero = irb_const_like(b, DT_I64, 0);
+    memcpy(v, n->in + 2, (size_t)c * sizeof(*v));
+    v[c] = both(n, l->cond, below_count(l, zero));
+    v[c] = v[c] ? v[c] : const_true(n);
+    v[c + 1] = zero;
+    struct ir_op *begin =
+        irb_loop_begin(b, irb_const_like(b, DT_I64, (double)most), NULL, v, c + 2);
+    if (!begin || !guarded_body(l, begin->out[0], begin->out + 1, ends, v))
+        return false;
+    struct ir_op *end = irb_loop_end(b, NULL, v, all, c + 2, most);
+    if (!end)
+        return false;
+    struct ir_value *goes_on = end->out[c], *count = end->out[c + 1];
+    struct ir_value *fits =
+        both(n, irb_unary(b, UFN_not, goes_on), node_with_scalar(n, BFN_eq, count, (double)most));
+    if (declared &&
+        !node_check(n, fits, 0, "the number of stacked elements that the model declares"))
+        return false;
+    for (int i = 0; i < n->num_out; i++) {
+        struct ir_value *y = end->out[i < c ? i : i + 2];
+        if (!node_bind(n, i, i < c || declared ? y : irb_extent(b, y, count, 0)))
+            return false;
+    }
+    return true;
+}
+
+// The loop as markers, in the simplest form that holds its stacked outputs.
+static bool loop_stacking(struct loop *l, bool ends)
+{
+    int64_t declared = l->elems > 0 ? declared_trips(l) : -1;
+    bool by_count = !l->cond && !ends && l->trip;
+    if (l->elems == 0 || (by_count && l->trips >= 0))
+        return loop_markers(l, ends);
+    if (by_count && declared >= 0)
+        return assume_trips(l, declared) && loop_markers(l, ends);
+    if (declared >= 0 || l->trips >= 0)
+        return loop_guarded(l, ends, declared >= 0 ? declared : l->trips, declared >= 0);
+    return node_error(l->n, DIAG_ONNX_DYNAMIC,
+                      "the loop stacks %d outputs, and nothing bounds their number; declare the "
+                      "extents of its outputs, or make its count a constant",
+                      l->elems);
 }
 
 bool import_Loop(struct import_node *n)
@@ -249,7 +412,9 @@ bool import_Loop(struct import_node *n)
         return false;
     bool known = l.trips >= 0 && l.trips <= UNROLL_MAX && !l.cond;
     if (!known || (keeps && (!ends || l.elems == 0)))
-        return loop_markers(&l, ends);
+        return loop_stacking(&l, ends);
+    if (keeps && !ends_by_number(&l))
+        return loop_stacking(&l, ends);
     struct ir_value **v =
         ARENA_ARRAY(n->arena, (size_t)(l.carried + l.elems) + 1, struct ir_value *);
     memcpy(v, n->in + 2, (size_t)l.carried * sizeof(*v));

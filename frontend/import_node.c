@@ -95,6 +95,12 @@ const struct tensor *node_tensor(const struct import_node *n, const char *name)
                      : NULL;
 }
 
+const struct tensor *node_sparse(const struct import_node *n, const char *name)
+{
+    const Onnx__AttributeProto *a = find_attr(n, name);
+    return a && a->sparse_tensor ? importer_dense(n->imp, a->sparse_tensor, n->loc) : NULL;
+}
+
 const char *node_input_name(const struct import_node *n, int i)
 {
     return i < n->num_in && (size_t)i < n->proto->n_input ? n->proto->input[i] : "";

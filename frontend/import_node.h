@@ -55,6 +55,7 @@ const double *node_floats(const struct import_node *n, const char *name, int *co
 const char *const *node_strs(const struct import_node *n, const char *name, int *count); // copies
 const struct tensor *node_tensor(const struct import_node *n,
                                  const char *name); // NULL: absent or reported
+const struct tensor *node_sparse(const struct import_node *n, const char *name); // likewise, dense
 
 // The data of operand i if it follows from constants, else NULL and nothing is reported.
 const struct tensor *node_known(struct import_node *n, int i);

@@ -69,7 +69,7 @@ bool import_LayerNormalization(struct import_node *n)
 bool import_RMSNormalization(struct import_node *n)
 {
     struct ir_builder *b = &n->b;
-    enum dtype t = n->in[0]->type.dtype, stash;
+    enum dtype t = n->in[1]->type.dtype, stash; // the result is of the scale's type
     int64_t axes[IR_MAX_RANK];
     int num = trailing_axes(n, axes);
     if (num == 0 || !stash_type(n, &stash))

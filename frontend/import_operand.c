@@ -139,7 +139,9 @@ bool node_declared(struct import_node *n, int out, struct ir_type *t)
         find_shape(n->imp, node_has_output(n, out) ? n->proto->output[out] : "");
     if (!s || s->n_dim > IR_MAX_RANK)
         return false;
-    *t = (struct ir_type){.known = true, .dtype = n->in[0]->type.dtype, .rank = (int)s->n_dim};
+    const struct ir_value *x = node_in(n, 0);
+    *t =
+        (struct ir_type){.known = true, .dtype = x ? x->type.dtype : DT_F32, .rank = (int)s->n_dim};
     for (int i = 0; i < t->rank; i++) {
         t->dim[i] = s->dim[i]->has_dim_value ? s->dim[i]->dim_value : -1;
         if (t->dim[i] < 0 && s->dim[i]->dim_param && *s->dim[i]->dim_param)

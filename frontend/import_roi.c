@@ -83,6 +83,7 @@ static struct ir_value *mean_weights(struct import_node *n, const struct roi_axi
                            irb_binary(b, BFN_add, a->start, bin));
         first = irb_binary(b, BFN_div, first, irb_binary(b, BFN_div, a->bin, a->grid));
         first = node_with_scalar(n, BFN_sub, irb_unary(b, UFN_floor, first), 1);
+        first = node_with_scalar(n, BFN_max, first, 0); // a small bin has number 0 only
     }
     for (int64_t i = 0; i < (a->ratio ? a->ratio : NEAR_MAX); i++) {
         struct ir_value *number = first ? node_with_scalar(n, BFN_add, first, (double)i)
@@ -131,14 +132,19 @@ static int64_t samples_max(struct import_node *n, const struct roi_axis *a)
 
 struct corners {                        // of the samples of an axis, [regions, bins * samples]
     struct ir_value *at[2], *weight[2]; // i64 positions; 0 where the sample does not count
+    struct ir_value *there;             // the bin has the sample, on the picture or not
 };
 
 static struct corners corners_of(struct import_node *n, const struct roi_axis *a, int64_t samples)
 {
     struct ir_builder *b = &n->b;
-    struct corners c = {{NULL, NULL}, {NULL, NULL}};
+    struct corners c = {{NULL, NULL}, {NULL, NULL}, NULL};
     int64_t flat[2] = {n->in[1]->type.dim[0], a->bins * samples};
-    struct ir_value *counts, *y = sample_place(n, a, iota_f(n, samples, 3, 2, a->t), &counts);
+    struct ir_value *number = iota_f(n, samples, 3, 2, a->t);
+    struct ir_value *counts, *y = sample_place(n, a, number, &counts);
+    int64_t all[3] = {flat[0], a->bins, samples};
+    c.there = irb_broadcast(b, irb_binary(b, BFN_lt, number, a->grid), all, 3);
+    c.there = irb_reshape(b, c.there, flat, 2);
     struct ir_value *low = irb_unary(b, UFN_floor, y), *zero = irb_const_like(b, a->t, 0);
     struct ir_value *high =
         node_with_scalar(n, BFN_min, node_with_scalar(n, BFN_add, low, 1), (double)(a->extent - 1));
@@ -185,8 +191,15 @@ static struct ir_value *align_max(struct import_node *n, struct ir_value *x,
             irb_binary(b, BFN_mul, irb_gather(b, rows, row, 0), irb_reshape(b, weight, all, 4));
         most = i ? irb_binary(b, BFN_max, most, v) : v;
     }
+    // Samples that a bin does not have give nothing; a bin without any gives 0.
+    int64_t down[4] = {rois, h->bins * sh, 1, 1}, across[4] = {rois, 1, w->bins * sw, 1};
+    struct ir_value *there = irb_binary(b, BFN_and, irb_reshape(b, ch.there, down, 4),
+                                        irb_reshape(b, cw.there, across, 4));
+    most = irb_select(b, there, most, irb_const_like(b, h->t, -INFINITY));
     most = irb_reshape(b, most, (const int64_t[]){rois, h->bins, sh, w->bins, sw, channels}, 6);
     most = most ? irb_reduce(b, RFN_max, most, (const int64_t[]){2, 4}, 2, false) : NULL;
+    most = irb_select(b, node_with_scalar(n, BFN_eq, most, -INFINITY), irb_const_like(b, h->t, 0),
+                      most);
     return most ? irb_transpose(b, most, (const int64_t[]){0, 3, 1, 2}) : NULL;
 }
 

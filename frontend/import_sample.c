@@ -2,7 +2,7 @@
 // makes the places.
 #include <string.h>
 
-#include "import_util.h"
+#include "import_operand.h"
 #include "import_window.h"
 
 enum border { BORDER_ZEROS, BORDER_EDGE, BORDER_REFLECT };
@@ -197,6 +197,17 @@ static struct ir_value *grid_axis(struct import_node *n, const struct sampler *s
         n, BFN_mul, node_with_scalar(n, BFN_sub, node_with_scalar(n, BFN_mul, g, extent), 1), 0.5);
 }
 
+// A place beyond the picture's edge becomes the middle of the outermost element. One between them
+// stays: the cubic kernel sees the difference.
+static struct ir_value *at_border(struct import_node *n, const struct sampler *s, int d,
+                                  struct ir_value *x)
+{
+    double last = (double)(s->dim[d] - 1), margin = s->align ? 0 : 0.5;
+    struct ir_value *inside = irb_binary(&n->b, BFN_and, node_scalar_with(n, BFN_le, -margin, x),
+                                         node_with_scalar(n, BFN_le, x, last + margin));
+    return irb_select(&n->b, inside, x, clamped(n, x, 0, last));
+}
+
 bool import_GridSample(struct import_node *n)
 {
     static const char *const modes[] = {"linear",   "nearest", "cubic",
@@ -230,7 +241,7 @@ bool import_GridSample(struct import_node *n)
         if (mode % 3 == 1)
             at[d] = irb_unary(b, UFN_round, at[d]);
         if (s.border == BORDER_EDGE)
-            at[d] = clamped(n, at[d], 0, (double)(s.dim[d] - 1));
+            at[d] = at_border(n, &s, d, at[d]);
         else if (s.border == BORDER_REFLECT)
             at[d] = reflect_axis(n, &s, d, at[d]);
     }
@@ -247,16 +258,47 @@ bool import_GridSample(struct import_node *n)
 
 // ---- AffineGrid
 
+// The operand size: known, or by the extents that the model declares for the result, and a check.
+// The number of channels says nothing about the result. NULL: reported.
+static const int64_t *affine_size(struct import_node *n, int *num)
+{
+    if (node_is_known(n, 1))
+        return node_const_ints(n, 1, num);
+    struct ir_type t;
+    if (!node_expect(n, 0, 1, &t) || !node_expect_rank(n, &t, 3, IR_MAX_RANK))
+        return NULL;
+    int64_t *size = ARENA_ARRAY(n->arena, IR_MAX_RANK, int64_t), which[IR_MAX_RANK] = {0};
+    for (int i = 1; i < t.rank - 1; i++) {
+        size[1 + i] = t.dim[i];
+        which[i] = 1 + i;
+    }
+    size[0] = t.dim[0];
+    size[1] = 1;
+    *num = t.rank;
+    struct ir_value *v = node_vector(n, 1);
+    if (!v || v->type.dim[0] != t.rank) {
+        node_error(n, DIAG_ONNX_SHAPE, "size is %s, %d extents are needed", node_type_text(n, 1),
+                   t.rank);
+        return NULL;
+    }
+    v = irb_gather(&n->b, v, irb_const_i64s(&n->b, which, t.rank - 1), 0);
+    for (int i = 0; i < t.rank - 1; i++)
+        which[i] = t.dim[i];
+    return node_check_equal(n, v, which, t.rank - 1, 1, "the extents that the model declares")
+               ? size
+               : NULL;
+}
+
 bool import_AffineGrid(struct import_node *n)
 {
     struct ir_builder *b = &n->b;
     const struct ir_type *theta = &n->in[0]->type;
     int num;
-    const int64_t *size = node_const_ints(n, 1, &num);
-    int spatial = num - 2;
-    bool align = node_int(n, "align_corners", 0) != 0;
+    const int64_t *size = affine_size(n, &num);
     if (!size)
         return false;
+    int spatial = num - 2;
+    bool align = node_int(n, "align_corners", 0) != 0;
     if (num < 3 || num > IR_MAX_RANK || theta->rank != 3 || theta->dim[0] != size[0] ||
         theta->dim[1] != spatial || theta->dim[2] != spatial + 1 || !dtype_is_float(theta->dtype))
         return node_error(n, DIAG_ONNX_SHAPE, "theta %s does not fit a size of %d extents",

@@ -340,24 +340,33 @@ bool import_Expand(struct import_node *n)
 
 #define REPEATS_MAX (1 << 22)
 
+// One dimension after the other, the last first: x[before, after] as [before, repeats, after].
+static struct ir_value *tile_each(struct import_node *n, const int64_t *repeats)
+{
+    struct ir_value *v = n->in[0];
+    int rank = v->type.rank;
+    for (int i = rank - 1; i >= 0 && v; i--) {
+        int64_t out[IR_MAX_RANK], before = dims_elems(v->type.dim, i),
+                                  after = dims_elems(v->type.dim + i, rank - i);
+        if (repeats[i] == 1)
+            continue;
+        memcpy(out, v->type.dim, sizeof out);
+        out[i] *= repeats[i];
+        v = irb_reshape(&n->b, v, (const int64_t[]){before, 1, after}, 3);
+        v = irb_broadcast(&n->b, v, (const int64_t[]){before, repeats[i], after}, 3);
+        v = irb_reshape(&n->b, v, out, rank);
+    }
+    return v;
+}
+
 // x[d0, d1..] as [1, d0, 1, d1..] broadcast to [r0, d0, r1, d1..] and joined. Dimensions repeated
 // once take no place of their own.
-bool import_Tile(struct import_node *n)
+static struct ir_value *tile_all(struct import_node *n, const int64_t *repeats)
 {
     const struct ir_type *x = &n->in[0]->type;
-    int count, rank = 0;
-    if (!node_is_known(n, 1))
-        return runtime_tile(n);
-    const int64_t *repeats = node_const_ints(n, 1, &count);
     int64_t split[2 * IR_MAX_RANK], wide[2 * IR_MAX_RANK], out[IR_MAX_RANK];
-    if (!repeats)
-        return false;
-    if (count != x->rank)
-        return node_error(n, DIAG_ONNX_SHAPE, "%d repeats for %s", count,
-                          ir_type_text(x, n->arena));
+    int rank = 0;
     for (int i = 0; i < x->rank; i++) {
-        if (repeats[i] < 0 || repeats[i] > REPEATS_MAX)
-            return node_error(n, DIAG_ONNX_SHAPE, "repeats[%d] = %lld", i, (long long)repeats[i]);
         if (repeats[i] != 1) {
             split[rank] = 1;
             wide[rank++] = repeats[i];
@@ -366,11 +375,29 @@ bool import_Tile(struct import_node *n)
         rank++;
         out[i] = x->dim[i] * repeats[i];
     }
-    if (!rank_ok(n, rank))
-        return false;
+    if (rank > IR_MAX_RANK)
+        return tile_each(n, repeats);
     struct ir_value *v =
         irb_broadcast(&n->b, irb_reshape(&n->b, n->in[0], split, rank), wide, rank);
-    return node_bind(n, 0, irb_reshape(&n->b, v, out, x->rank));
+    return irb_reshape(&n->b, v, out, x->rank);
+}
+
+bool import_Tile(struct import_node *n)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    int count;
+    if (!node_is_known(n, 1))
+        return runtime_tile(n);
+    const int64_t *repeats = node_const_ints(n, 1, &count);
+    if (!repeats)
+        return false;
+    if (count != x->rank)
+        return node_error(n, DIAG_ONNX_SHAPE, "%d repeats for %s", count,
+                          ir_type_text(x, n->arena));
+    for (int i = 0; i < x->rank; i++)
+        if (repeats[i] < 0 || repeats[i] > REPEATS_MAX)
+            return node_error(n, DIAG_ONNX_SHAPE, "repeats[%d] = %lld", i, (long long)repeats[i]);
+    return node_bind(n, 0, tile_all(n, repeats));
 }
 
 #define BLOCK_MAX 2048 // its square times an extent stays in 64 bits

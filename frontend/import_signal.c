@@ -124,26 +124,19 @@ static struct ir_value *fit(struct import_node *n, struct ir_value *x, int axis,
     return irb_slice(&n->b, x, zero, sizes, steps);
 }
 
-static bool dft(struct import_node *n, int64_t given_axis)
+// NULL: reported.
+static struct ir_value *dft_of_length(struct import_node *n, int64_t axis, int64_t length)
 {
     struct ir_builder *b = &n->b;
     const struct ir_type *x = &n->in[0]->type;
-    int64_t axis, dim[IR_MAX_RANK], perm[IR_MAX_RANK], back[IR_MAX_RANK];
+    int64_t dim[IR_MAX_RANK], perm[IR_MAX_RANK], back[IR_MAX_RANK];
     bool half = node_int(n, "onesided", 0) != 0, inverse = node_int(n, "inverse", 0) != 0;
-    if (!check_parts(n) || !node_axis(n, given_axis, x->rank, &axis))
-        return false;
     int parts = (int)x->dim[x->rank - 1], last = x->rank - 2;
-    if (axis > last)
-        return node_error(n, DIAG_ONNX_ATTR, "axis %lld holds real and imaginary parts",
-                          (long long)axis);
-    if (half && parts != (inverse ? 2 : 1))
-        return node_error(n, DIAG_ONNX_SHAPE, "onesided needs a %s signal, not %s",
-                          inverse ? "complex" : "real", node_type_text(n, 0));
-    int64_t length = read_length(n, 1, half && inverse ? 2 * (x->dim[axis] - 1) : x->dim[axis]);
+    if (length == 0)
+        node_error(n, DIAG_ONNX_SHAPE, "nothing to transform along axis %lld of %s",
+                   (long long)axis, node_type_text(n, 0));
     if (length < 1)
-        return length == 0 &&
-               node_error(n, DIAG_ONNX_SHAPE, "nothing to transform along axis %lld of %s",
-                          (long long)axis, node_type_text(n, 0));
+        return NULL;
     int64_t side = length / 2 + 1;
     struct transform t = {.length = length,
                           .in = half && inverse ? side : length,
@@ -158,13 +151,71 @@ static bool dft(struct import_node *n, int64_t given_axis)
         back[perm[i]] = i;
     struct ir_value *v = irb_transpose(b, fit(n, n->in[0], (int)axis, t.in), perm);
     if (!v)
-        return false;
+        return NULL;
     for (int i = 0; i < last; i++)
         dim[i] = v->type.dim[i];
     dim[last] = t.out;
     dim[last + 1] = t.out_parts;
     v = irb_reshape(b, transform_rows(n, &t, v, dims_elems(dim, last)), dim, x->rank);
-    return node_bind(n, 0, node_convert(n, v ? irb_transpose(b, v, back) : NULL, x->dtype));
+    return node_convert(n, v ? irb_transpose(b, v, back) : NULL, x->dtype);
+}
+
+// The transform along an axis by a length that is known only at run time: one that gives `declared`
+// elements; a side of a spectrum has them for two lengths. The check holds where `meant` does
+// (NULL: everywhere).
+static struct ir_value *dft_of_declared(struct import_node *n, int64_t axis, int64_t declared,
+                                        bool side, struct ir_value *meant)
+{
+    struct ir_builder *b = &n->b;
+    const int64_t most = side ? 2 * declared - 1 : declared, may[2] = {most, most - 1}, first = 0;
+    if (most < 2) {
+        node_report_dynamic(n, 1);
+        return NULL;
+    }
+    struct ir_value *length = node_scalar(n, 1);
+    struct ir_value *fits = irb_binary(b, BFN_eq, length, irb_const_i64s(b, may, side ? 2 : 1));
+    fits = irb_reduce(b, RFN_or, fits, &first, 1, false);
+    if (meant)
+        fits = irb_binary(b, BFN_or, fits, irb_unary(b, UFN_not, meant));
+    if (!node_check(n, fits, 1, "the extents that the model declares for the result"))
+        return NULL;
+    struct ir_value *y = dft_of_length(n, axis, most);
+    return side ? irb_select(b, irb_binary(b, BFN_eq, length, node_i64(n, most)), y,
+                             dft_of_length(n, axis, most - 1))
+                : y;
+}
+
+static struct ir_value *dft_along(struct import_node *n, int64_t axis, struct ir_value *meant)
+{
+    int64_t extent = n->in[0]->type.dim[axis];
+    bool half = node_int(n, "onesided", 0) != 0, inverse = node_int(n, "inverse", 0) != 0;
+    if (node_is_known(n, 1))
+        return dft_of_length(n, axis,
+                             read_length(n, 1, half && inverse ? 2 * (extent - 1) : extent));
+    return dft_of_declared(n, axis, node_declared_extent(n, (int)axis), half && !inverse, meant);
+}
+
+static bool dft_check(struct import_node *n)
+{
+    bool half = node_int(n, "onesided", 0) != 0, inverse = node_int(n, "inverse", 0) != 0;
+    if (!check_parts(n))
+        return false;
+    const struct ir_type *x = &n->in[0]->type;
+    return !half || x->dim[x->rank - 1] == (inverse ? 2 : 1) ||
+           node_error(n, DIAG_ONNX_SHAPE, "onesided needs a %s signal, not %s",
+                      inverse ? "complex" : "real", node_type_text(n, 0));
+}
+
+static bool dft(struct import_node *n, int64_t given_axis)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    int64_t axis;
+    if (!dft_check(n) || !node_axis(n, given_axis, x->rank, &axis))
+        return false;
+    if (axis > x->rank - 2)
+        return node_error(n, DIAG_ONNX_ATTR, "axis %lld holds real and imaginary parts",
+                          (long long)axis);
+    return node_bind(n, 0, dft_along(n, axis, NULL));
 }
 
 bool import_DFTAttr(struct import_node *n)
@@ -172,28 +223,38 @@ bool import_DFTAttr(struct import_node *n)
     return dft(n, node_int(n, "axis", 1));
 }
 
-// An axis known only at run time: the one that the declared extents leave, and a check.
+static bool is_declared(struct import_node *n, const struct ir_value *v)
+{
+    for (int d = 0; d < v->type.rank; d++) {
+        int64_t want = node_declared_extent(n, d);
+        if (want >= 0 && want != v->type.dim[d])
+            return false;
+    }
+    return true;
+}
+
+// An axis known only at run time: the transforms along all axes that give the declared extents, of
+// which the program chooses.
 static bool dft_declared_axis(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
-    struct axes_sets sets = {.num = 0};
-    int64_t axis = 0;
+    struct ir_value *along[IR_MAX_RANK] = {NULL};
+    if (!dft_check(n))
+        return false;
+    struct ir_value *mask = node_axes_mask(n, 2, x->rank);
     for (int a = 0; a < x->rank - 1; a++) {
-        bool fits = true;
+        struct ir_value *meant = irb_binary(&n->b, BFN_eq, mask, node_i64(n, INT64_C(1) << a));
+        bool others = x->dim[a] > 0;
         for (int d = 0; d < x->rank - 1; d++) {
             int64_t want = node_declared_extent(n, d);
-            fits = fits && (d == a ? node_in(n, 1) || want < 0 || want != x->dim[d] ||
-                                         node_int(n, "onesided", 0) == 0
-                                   : want == x->dim[d]);
+            others = others && (d == a || want < 0 || want == x->dim[d]);
         }
-        if (!fits)
-            continue;
-        axis = a;
-        sets.mask[sets.num++] = 1u << a;
+        if (others && !(along[a] = dft_along(n, a, meant)))
+            return false;
+        if (along[a] && !is_declared(n, along[a]))
+            along[a] = NULL;
     }
-    if (sets.num != 1)
-        return node_report_dynamic(n, 2);
-    return node_check_mask(n, node_axes_mask(n, 2, x->rank), &sets, 2) && dft(n, axis);
+    return node_bind(n, 0, node_choose_axis(n, along, 2));
 }
 
 bool import_DFT(struct import_node *n)

@@ -83,6 +83,9 @@ bool importer_nodes(struct importer *imp, Onnx__NodeProto *const *nodes, size_t 
 // Notes in the present scope which tensors the Gradient nodes among these name.
 void importer_find_independent(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num);
 
+// ---- import_sparse.c: the dense tensor of a sparse one; NULL: reported.
+struct tensor *importer_dense(struct importer *imp, const Onnx__SparseTensorProto *p, loc_id loc);
+
 // ---- import_function.c: functions of the model, inlined at their calls.
 const Onnx__FunctionProto *importer_function(const struct importer *imp, const Onnx__NodeProto *p);
 bool importer_call(struct importer *imp, struct import_node *n, const Onnx__FunctionProto *f);

@@ -17,6 +17,7 @@ enum onnx_attr_kind {
     ONNX_FLOATS = 6,
     ONNX_INTS = 7,
     ONNX_STRINGS = 8,
+    ONNX_SPARSE_TENSOR = 11,
     ONNX_TYPE = 13
 }; // as AttributeProto.AttributeType
 

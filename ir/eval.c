@@ -93,25 +93,25 @@ static bool make_static(const struct ir_op *op, const struct tensor *const *in, 
 
 static bool eval_static(const struct ir_op *op, const struct tensor *const *in,
                         const struct ir_eval_options *o, struct tensor **out, struct arena *a,
-                        struct diag *d);
+                        struct diag *d, struct eval_keep *keep);
 
-bool ir_eval_op(const struct ir_op *op, const struct tensor *const *in,
-                const struct ir_eval_options *o, struct tensor **out, struct arena *a,
-                struct diag *d)
+static bool eval_one(const struct ir_op *op, const struct tensor *const *in,
+                     const struct ir_eval_options *o, struct tensor **out, struct arena *a,
+                     struct diag *d, struct eval_keep *keep)
 {
     check_operands(op, in);
     if (!ir_op_is_dynamic(op))
-        return eval_static(op, in, o, out, a, d);
+        return eval_static(op, in, o, out, a, d, keep);
     struct arena *scratch = arena_create();
     struct ir_op real;
-    bool ok = make_static(op, in, &real, scratch, d) && eval_static(&real, in, o, out, a, d);
+    bool ok = make_static(op, in, &real, scratch, d) && eval_static(&real, in, o, out, a, d, keep);
     arena_destroy(scratch);
     return ok;
 }
 
 static bool eval_static(const struct ir_op *op, const struct tensor *const *in,
                         const struct ir_eval_options *o, struct tensor **out, struct arena *a,
-                        struct diag *d)
+                        struct diag *d, struct eval_keep *keep)
 {
     for (int i = 0; i < op->num_out; i++) {
         const struct ir_type *t = &op->out[i]->type;
@@ -121,10 +121,17 @@ static bool eval_static(const struct ir_op *op, const struct tensor *const *in,
         out[i]->name = op->out[i]->name;
     }
     struct arena *scratch = arena_create();
-    struct eval_call c = {op, in, out, o ? o : &default_options, scratch, a, d};
+    struct eval_call c = {op, in, out, o ? o : &default_options, scratch, a, d, keep};
     bool ok = bodies[op->op](&c);
     arena_destroy(scratch);
     return ok;
+}
+
+bool ir_eval_op(const struct ir_op *op, const struct tensor *const *in,
+                const struct ir_eval_options *o, struct tensor **out, struct arena *a,
+                struct diag *d)
+{
+    return eval_one(op, in, o, out, a, d, NULL);
 }
 
 bool eval_no_arithmetic(const struct eval_call *c, enum dtype t, const char *fn)
@@ -187,6 +194,7 @@ struct run {
         struct tensor **stacked; // in `out`
         struct loop *outer;
     } * loop;
+    struct eval_keep keep;
 };
 
 static size_t hash_pointer(const void *p)
@@ -262,7 +270,7 @@ static bool run_op(struct run *r, const struct ir_op *op)
     // may outlive the value that made them.
     bool own = !has_output(op) && op->num_out == 1 && !dtype_is_reference(op->out[0]->type.dtype);
     struct arena *a = own ? arena_create() : r->out;
-    if (!ir_eval_op(op, in, r->o, out, a, r->diag)) {
+    if (!eval_one(op, in, r->o, out, a, r->diag, &r->keep)) {
         if (own)
             arena_destroy(a);
         return false;
@@ -453,14 +461,13 @@ bool ir_eval(const struct ir_module *m, const struct tensor *const *inputs,
     size_t size = 16;
     while (size < 2 * count_values(g))
         size *= 2;
-    struct run r = {o ? o : &default_options,
-                    a,
-                    book,
-                    d,
-                    ARENA_ARRAY(book, size, struct slot),
-                    size - 1,
-                    0,
-                    NULL};
+    struct run r = {.o = o ? o : &default_options,
+                    .out = a,
+                    .book = book,
+                    .diag = d,
+                    .slots = ARENA_ARRAY(book, size, struct slot),
+                    .mask = size - 1,
+                    .keep = {.arena = book}};
     bool ok = bind_inputs(&r, g, inputs);
     ok = ok && run_graph(&r, g);
     for (int i = 0; ok && i < g->num_outputs; i++) {
@@ -568,9 +575,13 @@ const struct tensor *ir_fold_value(struct ir_value *v, int64_t max_elems, struct
     if (v->def && v->def->op == IR_OP_CONST)
         return v->def->data;
     struct arena *book = arena_create();
-    struct fold f = {
-        .r = {&default_options, a, book, d, ARENA_ARRAY(book, 16, struct slot), 15, 0, NULL},
-        .max_elems = max_elems};
+    struct fold f = {.r = {.o = &default_options,
+                           .out = a,
+                           .book = book,
+                           .diag = d,
+                           .slots = ARENA_ARRAY(book, 16, struct slot),
+                           .mask = 15},
+                     .max_elems = max_elems};
     const struct tensor *result = NULL;
     bool ok = foldable(&f, v->def);
     if (ok)

@@ -4,6 +4,7 @@
 #define BITLET_EVAL_H
 
 #include "ir.h"
+#include "threads.h"
 
 struct ir_eval_options {
     // Called with every value as it is computed, in order; for calibration. May be NULL.
@@ -18,6 +19,7 @@ struct ir_eval_options {
     // truncation over groups of `group` elements of K, fp32 adds in order).
     bool bitlet_float;
     int group;
+    struct thread_pool *pool; // shares the work on MAC ops, never changes a result; NULL: nobody
 };
 // Runs the main graph. inputs[i] must match graph input i (reported otherwise). outputs:
 // num_outputs tensors in arena a. Memory of intermediate values is released after their last use.

@@ -1,30 +1,28 @@
-// Dense sums of products, blocked for the caches. A panel of rows is laid out in columns of four
-// positions, weights in columns of four outputs, so that the innermost loop reads both in order. A
-// sum runs over k in order whatever the blocks are.
+// Dense sums of products, blocked for the caches. A panel of rows is laid out in columns of eight
+// positions, weights in columns of eight outputs, so that the innermost loop reads both in order. A
+// sum runs over k in order, one rounded product and one rounded addition at a time, whatever the
+// blocks, the processor's vectors and the number of threads are.
 #include <string.h>
 
 #include "eval_mac.h"
 
-enum { WIDTH = 4, POSITIONS = 256, DEPTH = 128, OUTS = 1024 };
+enum { WIDTH = 8, POSITIONS = 256, DEPTH = 128, OUTS = 256, OUTS_MIN = 64 };
+#define SHARED_MIN ((int64_t)1 << 20) // products; less is done before another thread has woken up
 
-typedef double pair __attribute__((vector_size(16)));
-
-struct dot_space {
+struct space {
     double *panel;   // [POSITIONS / WIDTH][DEPTH][WIDTH]
     double *weights; // [OUTS / WIDTH][DEPTH][WIDTH]
     double *sums;    // [OUTS][POSITIONS]
     double *line;    // one row or one weight vector
 };
 
-struct dot_space *eval_dot_space_create(struct arena *a)
-{
-    struct dot_space *s = ARENA_NEW(a, struct dot_space);
-    s->panel = arena_alloc_aligned(a, sizeof(double) * POSITIONS * DEPTH, 64);
-    s->weights = arena_alloc_aligned(a, sizeof(double) * OUTS * DEPTH, 64);
-    s->sums = arena_alloc_aligned(a, sizeof(double) * OUTS * POSITIONS, 64);
-    s->line = arena_alloc_aligned(a, sizeof(double) * POSITIONS, 64);
-    return s;
-}
+typedef void kernel(int64_t kn, const double *w, const double *a, double *sums);
+
+struct dot_space {
+    struct thread_pool *pool;
+    kernel *multiply;
+    struct space *of; // each worker's
+};
 
 // line[0 .. n) becomes column `k` of blocks of WIDTH, zeros after it up to a whole block.
 static void scatter_line(double *blocks, const double *line, int64_t k, int64_t n)
@@ -37,7 +35,7 @@ static void scatter_line(double *blocks, const double *line, int64_t k, int64_t 
     }
 }
 
-static void fill_panel(const struct dot *d, struct dot_space *s, int64_t k0, int64_t kn, int64_t p0,
+static void fill_panel(const struct dot *d, struct space *s, int64_t k0, int64_t kn, int64_t p0,
                        int64_t pn)
 {
     for (int64_t k = 0; k < kn; k++) {
@@ -46,8 +44,8 @@ static void fill_panel(const struct dot *d, struct dot_space *s, int64_t k0, int
     }
 }
 
-static void fill_weights(const struct dot *d, struct dot_space *s, int64_t k0, int64_t kn,
-                         int64_t o0, int64_t on)
+static void fill_weights(const struct dot *d, struct space *s, int64_t k0, int64_t kn, int64_t o0,
+                         int64_t on)
 {
     int64_t whole = (on + WIDTH - 1) / WIDTH * WIDTH;
     for (int64_t o = 0; o < whole; o++) {
@@ -61,26 +59,71 @@ static void fill_weights(const struct dot *d, struct dot_space *s, int64_t k0, i
     }
 }
 
-// WIDTH outputs at WIDTH positions.
-static void kernel_double(int64_t kn, const double *w, const double *a, double *sums)
-{
-    pair t[WIDTH][2];
-    for (int o = 0; o < WIDTH; o++)
-        memcpy(t[o], sums + o * POSITIONS, sizeof t[o]);
-    for (int64_t k = 0; k < kn; k++, w += WIDTH, a += WIDTH) {
-        pair lo = *(const pair *)a, hi = *(const pair *)(a + 2);
-        pair w0 = {w[0], w[0]}, w1 = {w[1], w[1]}, w2 = {w[2], w[2]}, w3 = {w[3], w[3]};
-        t[0][0] += w0 * lo;
-        t[0][1] += w0 * hi;
-        t[1][0] += w1 * lo;
-        t[1][1] += w1 * hi;
-        t[2][0] += w2 * lo;
-        t[2][1] += w2 * hi;
-        t[3][0] += w3 * lo;
-        t[3][1] += w3 * hi;
+// ---- Kernels: WIDTH outputs at WIDTH positions, as vectors of `bytes`, `outs` outputs at a time
+// so that their sums stay in registers.
+
+#define KERNEL(name, TARGET, bytes, outs)                                                          \
+    TARGET static void name(int64_t kn, const double *w, const double *a, double *sums)            \
+    {                                                                                              \
+        typedef double vec __attribute__((vector_size(bytes)));                                    \
+        enum { LANES = bytes / 8, VECS = WIDTH / LANES };                                          \
+        for (int o = 0; o < WIDTH; o += outs) {                                                    \
+            vec sum[outs][VECS];                                                                   \
+            for (int i = 0; i < outs; i++)                                                         \
+                memcpy(sum[i], sums + (o + i) * POSITIONS, sizeof sum[i]);                         \
+            for (int64_t k = 0; k < kn; k++) {                                                     \
+                vec x[VECS];                                                                       \
+                memcpy(x, a + k * WIDTH, sizeof x);                                                \
+                for (int i = 0; i < outs; i++)                                                     \
+                    for (int v = 0; v < VECS; v++)                                                 \
+                        sum[i][v] += x[v] * w[k * WIDTH + o + i];                                  \
+            }                                                                                      \
+            for (int i = 0; i < outs; i++)                                                         \
+                memcpy(sums + (o + i) * POSITIONS, sum[i], sizeof sum[i]);                         \
+        }                                                                                          \
     }
-    for (int o = 0; o < WIDTH; o++)
-        memcpy(sums + o * POSITIONS, t[o], sizeof t[o]);
+KERNEL(kernel_plain, , 16, 2)
+#if defined(__x86_64__)
+KERNEL(kernel_avx2, __attribute__((target("avx2"))), 32, 4)
+KERNEL(kernel_avx512, __attribute__((target("avx512f"))), 64, 8)
+#endif
+
+// The best last; NULL past the last and where the processor lacks it.
+static kernel *kernel_at(int level)
+{
+    switch (level) {
+    case 0: return kernel_plain;
+#if defined(__x86_64__)
+    case 1: return __builtin_cpu_supports("avx2") ? kernel_avx2 : NULL;
+    case 2: return __builtin_cpu_supports("avx512f") ? kernel_avx512 : NULL;
+#endif
+    default: return NULL;
+    }
+}
+
+bool eval_dot_use_level(struct dot_space *s, int level)
+{
+    kernel *k = kernel_at(level);
+    if (k)
+        s->multiply = k;
+    return k != NULL;
+}
+
+struct dot_space *eval_dot_space_create(struct arena *a, struct thread_pool *pool)
+{
+    int workers = thread_pool_size(pool);
+    struct dot_space *s = ARENA_NEW(a, struct dot_space);
+    *s = (struct dot_space){.pool = pool, .of = ARENA_ARRAY(a, (size_t)workers, struct space)};
+    for (int level = 0; level < DOT_LEVELS; level++)
+        (void)eval_dot_use_level(s, level);
+    for (int i = 0; i < workers; i++)
+        s->of[i] = (struct space){
+            .panel = arena_alloc_aligned(a, sizeof(double) * POSITIONS * DEPTH, 64),
+            .weights = arena_alloc_aligned(a, sizeof(double) * OUTS * DEPTH, 64),
+            .sums = arena_alloc_aligned(a, sizeof(double) * OUTS * POSITIONS, 64),
+            .line = arena_alloc_aligned(a, sizeof(double) * POSITIONS, 64),
+        };
+    return s;
 }
 
 // As int64 through the same memory; wraps where the exact sum does not fit.
@@ -99,8 +142,8 @@ static void kernel_wide(int64_t kn, const double *w, const double *a, double *su
         }
 }
 
-static void multiply_block(const struct dot *d, struct dot_space *s, int64_t kn, int64_t on,
-                           int64_t pn)
+static void multiply_block(const struct dot *d, kernel *multiply, struct space *s, int64_t kn,
+                           int64_t on, int64_t pn)
 {
     for (int64_t o = 0; o < on; o += WIDTH)
         for (int64_t p = 0; p < pn; p += WIDTH) {
@@ -109,25 +152,61 @@ static void multiply_block(const struct dot *d, struct dot_space *s, int64_t kn,
             if (d->wide)
                 kernel_wide(kn, w, a, sums);
             else
-                kernel_double(kn, w, a, sums);
+                multiply(kn, w, a, sums);
         }
+}
+
+// ---- Blocks
+
+struct blocks {
+    const struct dot *d;
+    struct dot_space *s;
+    int64_t outs, p_blocks; // outputs of a block; blocks of positions
+};
+
+static void run_block(const struct blocks *b, int64_t i, int64_t p, int worker)
+{
+    const struct dot *d = b->d;
+    struct space *s = &b->s->of[worker];
+    int64_t o0 = i * b->outs, p0 = p * POSITIONS;
+    int64_t on = d->outs - o0 < b->outs ? d->outs - o0 : b->outs;
+    int64_t pn = d->positions - p0 < POSITIONS ? d->positions - p0 : POSITIONS;
+    int64_t rows = (on + WIDTH - 1) / WIDTH * WIDTH;
+    memset(s->sums, 0, sizeof(double) * (size_t)(rows * POSITIONS));
+    for (int64_t k0 = 0; k0 < d->k; k0 += DEPTH) {
+        int64_t kn = d->k - k0 < DEPTH ? d->k - k0 : DEPTH;
+        fill_panel(d, s, k0, kn, p0, pn);
+        fill_weights(d, s, k0, kn, o0, on);
+        multiply_block(d, b->s->multiply, s, kn, on, pn);
+    }
+    d->done(d->user, o0, on, p0, pn, s->sums, POSITIONS);
+}
+
+static void run_piece(void *user, int piece, int worker)
+{
+    const struct blocks *b = user;
+    run_block(b, piece / b->p_blocks, piece % b->p_blocks, worker);
+}
+
+static int64_t ceil_ratio(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
 }
 
 void eval_dot_run(const struct dot *d, struct dot_space *s)
 {
-    for (int64_t o0 = 0; o0 < d->outs; o0 += OUTS) {
-        int64_t on = d->outs - o0 < OUTS ? d->outs - o0 : OUTS,
-                rows = (on + WIDTH - 1) / WIDTH * WIDTH;
-        for (int64_t p0 = 0; p0 < d->positions; p0 += POSITIONS) {
-            int64_t pn = d->positions - p0 < POSITIONS ? d->positions - p0 : POSITIONS;
-            memset(s->sums, 0, sizeof(double) * (size_t)(rows * POSITIONS));
-            for (int64_t k0 = 0; k0 < d->k; k0 += DEPTH) {
-                int64_t kn = d->k - k0 < DEPTH ? d->k - k0 : DEPTH;
-                fill_panel(d, s, k0, kn, p0, pn);
-                fill_weights(d, s, k0, kn, o0, on);
-                multiply_block(d, s, kn, on, pn);
-            }
-            d->done(d->user, o0, on, p0, pn, s->sums, POSITIONS);
-        }
+    int64_t threads = thread_pool_size(s->pool);
+    bool shared = !d->serial && threads > 1 &&
+                  (double)d->outs * (double)d->k * (double)d->positions >= (double)SHARED_MIN;
+    struct blocks b = {d, s, OUTS, ceil_ratio(d->positions, POSITIONS)};
+    while (shared && b.outs > OUTS_MIN && ceil_ratio(d->outs, b.outs) * b.p_blocks < 4 * threads)
+        b.outs /= 2;
+    int64_t o_blocks = ceil_ratio(d->outs, b.outs);
+    if (shared && o_blocks * b.p_blocks <= INT32_MAX) {
+        thread_pool_run(s->pool, (int)(o_blocks * b.p_blocks), run_piece, &b);
+        return;
     }
+    for (int64_t i = 0; i < o_blocks; i++)
+        for (int64_t p = 0; p < b.p_blocks; p++)
+            run_block(&b, i, p, 0);
 }

@@ -53,10 +53,31 @@ static void finish_f32(const struct mac_finish *f, int64_t at, float v, int64_t 
     }
 }
 
+// The usual row: sums in double, one channel, results in f32. What is absent is the operand that
+// changes nothing.
+static void finish_plain_row(const struct mac_finish *f, int64_t at, int64_t n, const double *sum,
+                             int64_t channel)
+{
+    float *y = (float *)f->y->data + at;
+    float scale = f->scale ? (float)f->scale[channel] : 1;
+    float bias = f->bias ? (float)f->bias[channel] : -0.0f;
+    float min = f->has_min ? (float)f->min : -INFINITY, max = f->has_max ? (float)f->max : INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        float v = (float)sum[i] * scale;
+        v = v + bias;
+        v = v < min ? min : v;
+        y[i] = v > max ? max : v;
+    }
+}
+
 void eval_finish_row(const struct mac_finish *f, int64_t at, int64_t n, const void *sums,
                      int64_t channel, int64_t channel_step)
 {
     const double *sum = sums;
+    if (f->y->dtype == DT_F32 && !f->wide && !f->qbits && channel_step == 0) {
+        finish_plain_row(f, at, n, sum, channel);
+        return;
+    }
     for (int64_t i = 0; i < n; i++, channel += channel_step) {
         int64_t whole = 0;
         if (f->raw) {
@@ -162,6 +183,15 @@ struct mac { // what conv, conv_transpose and matmul have in common
     struct dot_space *space;
 };
 
+static struct dot_space *dot_space_of(const struct eval_call *c)
+{
+    if (!c->keep)
+        return eval_dot_space_create(c->scratch, c->o->pool);
+    if (!c->keep->space)
+        c->keep->space = eval_dot_space_create(c->keep->arena, c->o->pool);
+    return c->keep->space;
+}
+
 static bool mac_start(struct mac *m, const struct eval_call *c, int64_t k)
 {
     const struct ir_op *op = c->op;
@@ -182,7 +212,7 @@ static bool mac_start(struct mac *m, const struct eval_call *c, int64_t k)
         .q = (float)ir_float(op, IR_A_q, 0),
     };
     m->finish.raw = !m->finish.qbits && dtype_is_int(c->out[0]->dtype);
-    m->space = eval_dot_space_create(c->scratch);
+    m->space = dot_space_of(c);
     return true;
 }
 
@@ -300,8 +330,11 @@ bool eval_op_CONV(const struct eval_call *c)
         return false;
     if (wants_groups(c, &mode))
         return eval_mac_groups(c, &g.m.finish, mode);
-    struct dot d = {g.outs,   g.channels * g.taps, g.out_plane, g.m.finish.wide, conv_weights,
-                    conv_row, conv_done,           &g};
+    struct dot d = {g.outs,       g.channels * g.taps,
+                    g.out_plane,  g.m.finish.wide,
+                    conv_weights, conv_row,
+                    conv_done,    &g,
+                    false};
     for (g.image = 0; g.image < c->in[0]->dim[0]; g.image++)
         for (g.group = 0; g.group < groups; g.group++)
             eval_dot_run(&d, g.m.space);
@@ -366,8 +399,9 @@ static void scatter_done(const void *user, int64_t o0, int64_t on, int64_t p0, i
 // Output channels m0 .. m0 + count - 1 of the current group.
 static void transpose_block(struct conv *g, int64_t count)
 {
-    struct dot d = {count * g->taps, g->channels, g->in_plane,  g->m.finish.wide,
-                    scatter_weights, scatter_row, scatter_done, g};
+    struct dot d = {
+        count * g->taps, g->channels, g->in_plane, g->m.finish.wide, scatter_weights, scatter_row,
+        scatter_done,    g,           true};
     memset(g->block, 0, (size_t)(count * g->out_plane) * sizeof *g->block);
     eval_dot_run(&d, g->m.space);
     for (int64_t o = 0; o < count; o++) {
@@ -463,8 +497,8 @@ bool eval_op_MATMUL(const struct eval_call *c)
     g.rows = y->dim[y->rank - 2];
     g.inner = x->dim[x->rank - 1];
     g.cols = y->dim[y->rank - 1];
-    struct dot d = {g.rows,          g.inner,     g.cols,       g.m.finish.wide,
-                    product_weights, product_row, product_done, &g};
+    struct dot d = {g.rows,       g.inner, g.cols, g.m.finish.wide, product_weights, product_row,
+                    product_done, &g,      false};
     int64_t batches = tensor_elems(y) / (g.rows * g.cols);
     for (int64_t b = 0; b < batches; b++) {
         g.x0 = batch_offset(x, y, b);

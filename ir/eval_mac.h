@@ -34,9 +34,15 @@ struct dot {
     void (*done)(const void *user, int64_t o0, int64_t on, int64_t p0, int64_t pn, const void *sums,
                  int64_t ld);
     const void *user;
+    bool serial; // `done` must not be called for two blocks at a time
 };
 struct dot_space;
-struct dot_space *eval_dot_space_create(struct arena *a); // serves any number of products
+// Serves any number of products. The functions of a product are called from the pool's threads.
+struct dot_space *eval_dot_space_create(struct arena *a, struct thread_pool *pool);
 void eval_dot_run(const struct dot *d, struct dot_space *s);
+// Levels of the processor, 0 .. DOT_LEVELS - 1, the best one being the default; results are the
+// same at each. False: this one is not there.
+enum { DOT_LEVELS = 3 };
+bool eval_dot_use_level(struct dot_space *s, int level);
 
 #endif

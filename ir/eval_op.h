@@ -7,6 +7,10 @@
 
 #include "eval.h"
 
+struct eval_keep { // what the ops of a graph share while it runs
+    struct arena *arena;
+    struct dot_space *space; // NULL: not made yet
+};
 struct eval_call {
     const struct ir_op *op;
     const struct tensor *const *in; // NULL entries: absent
@@ -15,6 +19,7 @@ struct eval_call {
     struct arena *scratch;           // emptied after the op
     struct arena *arena;             // of the results
     struct diag *diag;
+    struct eval_keep *keep; // NULL: the op is evaluated alone
 };
 
 #define IR_OP(ENUM, text, in_min, in_max, outs, TRAITS, doc)                                       \

@@ -72,13 +72,21 @@ struct image_loc {
     uint32_t layer; // index
 };
 
+struct image_piece { // of a section's content
+    uint64_t offset;
+    const uint8_t *data;
+    size_t bytes;
+};
+
 struct image {
     const uint8_t *text;
     size_t text_bytes;
     const uint8_t *rodata;
     size_t rodata_bytes;
-    const uint8_t *lanes;
+    const uint8_t *lanes; // NULL where the content is given in pieces
     size_t lanes_bytes;
+    const struct image_piece *lane_pieces; // ascending and apart; zeros between them
+    size_t num_lane_pieces;
     uint64_t heap_bytes;
     struct image_io *inputs, *outputs;
     size_t num_inputs, num_outputs;
@@ -98,6 +106,8 @@ BITLET_MUST_USE bool image_read(const char *path, struct image *out, struct aren
 BITLET_MUST_USE bool image_write(const char *path, const struct image *img, struct arena *a,
                                  struct diag *d);
 void image_close(struct image *img);
+// Puts lanes that are given in pieces into one array in the arena, as the text form needs them.
+void image_join_lanes(struct image *img, struct arena *a);
 // Layer that the instruction at pc belongs to, or -1.
 int image_layer_at(const struct image *img, uint64_t pc);
 // "layer 3: conv %y  node 12 'conv1' (Conv)"

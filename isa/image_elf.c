@@ -65,6 +65,7 @@ static uint32_t elf_flags(uint32_t ext)
 
 struct layout {
     struct image_bytes content[SEC_NUM];
+    const struct image *image; // for what lies in pieces
     Elf64_Ehdr ehdr;
     Elf64_Shdr shdr[SEC_NUM];
 };
@@ -76,6 +77,7 @@ static uint64_t align_up(uint64_t v, uint64_t align)
 
 static void collect_contents(struct layout *lay, const struct image *img, struct arena *a)
 {
+    lay->image = img;
     lay->content[SEC_TEXT] = (struct image_bytes){img->text, img->text_bytes};
     lay->content[SEC_RODATA] = (struct image_bytes){img->rodata, img->rodata_bytes};
     lay->content[SEC_LANES] = (struct image_bytes){img->lanes, img->lanes_bytes};
@@ -158,7 +160,18 @@ static void pour(struct sink *s, const void *bytes, size_t len)
 static void pad_to(struct sink *s, uint64_t offset)
 {
     static const uint8_t ZEROS[IMAGE_LANES_ALIGN];
-    pour(s, ZEROS, (size_t)(offset - s->at));
+    while (s->at < offset)
+        pour(s, ZEROS, offset - s->at < sizeof ZEROS ? (size_t)(offset - s->at) : sizeof ZEROS);
+}
+
+static void pour_pieces(struct sink *s, const struct image *img)
+{
+    uint64_t start = s->at;
+    for (size_t i = 0; i < img->num_lane_pieces; i++) {
+        pad_to(s, start + img->lane_pieces[i].offset);
+        pour(s, img->lane_pieces[i].data, img->lane_pieces[i].bytes);
+    }
+    pad_to(s, start + img->lanes_bytes);
 }
 
 static void pour_file(struct sink *s, const struct layout *lay, const uint64_t offset[SEC_NUM],
@@ -167,7 +180,10 @@ static void pour_file(struct sink *s, const struct layout *lay, const uint64_t o
     pour(s, &lay->ehdr, sizeof lay->ehdr);
     for (int i = 1; i < SEC_NUM; i++) {
         pad_to(s, offset[i]);
-        pour(s, lay->content[i].data, lay->content[i].size);
+        if (i == SEC_LANES && !lay->image->lanes)
+            pour_pieces(s, lay->image);
+        else
+            pour(s, lay->content[i].data, lay->content[i].size);
     }
     pad_to(s, shoff);
     pour(s, lay->shdr, sizeof lay->shdr);
@@ -382,6 +398,17 @@ void image_close(struct image *img)
 {
     io_unmap(&img->map);
     *img = (struct image){0};
+}
+
+void image_join_lanes(struct image *img, struct arena *a)
+{
+    if (img->lanes || img->lanes_bytes == 0)
+        return;
+    uint8_t *all = arena_alloc_aligned(a, img->lanes_bytes, IMAGE_LANES_ALIGN);
+    for (size_t i = 0; i < img->num_lane_pieces; i++)
+        memcpy(all + img->lane_pieces[i].offset, img->lane_pieces[i].data,
+               img->lane_pieces[i].bytes);
+    img->lanes = all;
 }
 
 size_t image_list_sections(const struct image *img, struct arena *a, struct image_section **out)

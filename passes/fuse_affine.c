@@ -14,6 +14,7 @@
 #include "affine.h"
 #include "macops.h"
 #include "pass.h"
+#include "weights.h"
 
 // ---- Padding
 
@@ -48,14 +49,18 @@ static bool absorb_pad(struct pass_ctx *ctx, struct ir_op *conv)
     return ir_infer(conv, ctx->diag);
 }
 
-// ---- Weights and bias of one MAC op, as doubles once something changes them
+// ---- Weights and bias of one MAC op, and what they are to be multiplied with
 
 struct body {
     struct pass_ctx *ctx;
     struct ir_op *op;
     struct arena *arena;
     struct ir_value *weights;
-    double *w, *bias; // w NULL: unchanged
+    struct weights w;              // with the factors
+    struct weight_factor *factors; // the same, growing
+    size_t cap;
+    struct magnitudes *own; // per channel, before the factors; NULL: not known yet
+    double *bias;
     int64_t channels, num_w;
     bool new_bias;
 };
@@ -76,15 +81,10 @@ static struct body body_of(struct pass_ctx *ctx, struct ir_op *op, struct arena 
     struct body b = {.ctx = ctx, .op = op, .arena = a, .weights = op->in[mac_stationary_index(op)]};
     b.channels = mac_channel_count(op);
     b.num_w = ir_type_elems(&b.weights->type);
+    b.w = weights_of(op, b.weights);
     b.bias = ir_operand(op, 2) ? const_numbers(op->in[2], a)
                                : ARENA_ARRAY(a, (size_t)b.channels + 1, double);
     return b;
-}
-
-static void need_weights(struct body *b)
-{
-    if (!b->w)
-        b->w = const_numbers(b->weights, b->arena);
 }
 
 static double per_channel(const double *v, int64_t n, int64_t channel)
@@ -92,20 +92,64 @@ static double per_channel(const double *v, int64_t n, int64_t channel)
     return v[n == 1 ? 0 : channel];
 }
 
+// The largest finite number of the type, as far as a result must stay below it.
+static double top_of_type(enum dtype t)
+{
+    return t == DT_F16 ? 65504 : t == DT_F64 ? INFINITY : 3.3895e38;
+}
+
 // Finite in the types they will be rounded to.
 static bool fits(const double *v, int64_t n, enum dtype t)
 {
-    double top = t == DT_F16 ? 65504 : t == DT_F64 ? INFINITY : 3.3895e38;
-    for (int64_t i = 0; v && i < n; i++)
+    double top = top_of_type(t);
+    for (int64_t i = 0; i < n; i++)
         if (!(fabs(v[i]) < top))
             return false;
     return true;
 }
 
-static bool body_fits(const struct body *b)
+enum { BLOCK = 512 };
+
+static bool elements_fit(const struct body *b)
+{
+    double v[BLOCK];
+    for (int64_t at = 0; at < b->num_w; at += BLOCK) {
+        int64_t n = b->num_w - at < BLOCK ? b->num_w - at : BLOCK;
+        weights_load(&b->w, at, n, v);
+        if (!fits(v, n, b->weights->type.dtype))
+            return false;
+    }
+    return true;
+}
+
+// With one factor for all weights of a channel the largest of them stays the largest, rounded
+// products included; else every product is looked at.
+static bool weights_fit(struct body *b)
+{
+    double top = top_of_type(b->weights->type.dtype);
+    for (size_t i = 0; i < b->w.num_factors; i++)
+        if (b->w.factor[i].input)
+            return elements_fit(b);
+    if (b->w.num_factors == 0 || b->num_w == 0)
+        return true;
+    if (!b->own) {
+        b->own = ARENA_ARRAY(b->arena, (size_t)b->channels + 1, struct magnitudes);
+        weights_measure(&b->w, false, b->own, b->ctx->opt->pool);
+    }
+    for (int64_t c = 0; c < b->channels; c++) {
+        double v = b->own[c].top;
+        for (size_t i = 0; i < b->w.num_factors; i++)
+            v *= fabs(per_channel(b->w.factor[i].scale, b->w.factor[i].n, c));
+        if (!(v < top))
+            return false;
+    }
+    return true;
+}
+
+static bool body_fits(struct body *b)
 {
     enum dtype t = b->weights->type.dtype;
-    return fits(b->w, b->num_w, t) && fits(b->bias, b->channels, t == DT_F64 ? DT_F64 : DT_F32);
+    return weights_fit(b) && fits(b->bias, b->channels, t == DT_F64 ? DT_F64 : DT_F32);
 }
 
 // The same numbers in memory of their own, so that a change can be taken back.
@@ -113,21 +157,20 @@ static struct body copy_body(const struct body *b)
 {
     struct body c = *b;
     c.bias = arena_memdup(b->arena, b->bias, (size_t)b->channels * sizeof *b->bias);
-    c.w = b->w ? arena_memdup(b->arena, b->w, (size_t)b->num_w * sizeof *b->w) : NULL;
     return c;
+}
+
+static void add_factor(struct body *b, const struct affine *c, bool input)
+{
+    b->factors = arena_grow(b->arena, b->factors, b->w.num_factors, b->w.num_factors + 1,
+                            sizeof *b->factors, &b->cap);
+    b->factors[b->w.num_factors++] = (struct weight_factor){c->scale, c->n, input};
+    b->w.factor = b->factors;
 }
 
 static void scale_outputs(struct body *b, const struct affine *c)
 {
-    need_weights(b);
-    struct mac_layout l = mac_weight_layout(b->op, &b->weights->type);
-    double *w = b->w;
-    for (int64_t o = 0; o < l.outer; o++)
-        for (int64_t m = 0; m < l.mid; m++, w += l.inner) {
-            double s = per_channel(c->scale, c->n, mac_layout_channel(&l, o) + m);
-            for (int64_t i = 0; i < l.inner; i++)
-                w[i] *= s;
-        }
+    add_factor(b, c, false);
     for (int64_t i = 0; i < b->channels; i++)
         b->bias[i] *= per_channel(c->scale, c->n, i);
 }
@@ -170,16 +213,19 @@ static bool reads_no_padding(const struct ir_op *op)
 // The shift of an input channel reaches every output that its weights reach.
 static void scale_inputs(struct body *b, const struct affine *c)
 {
-    struct mac_layout l = mac_weight_layout(b->op, &b->weights->type);
-    int64_t at = 0;
-    for (int64_t o = 0; o < l.outer; o++)
-        for (int64_t m = 0; m < l.mid; m++)
-            for (int64_t i = 0; i < l.inner; i++, at++) {
-                int64_t source = mac_weight_source(b->op, &b->weights->type, at);
-                b->bias[mac_layout_channel(&l, o) + m] +=
-                    b->w[at] * per_channel(c->shift, c->n, source);
-                b->w[at] *= per_channel(c->scale, c->n, source);
-            }
+    const struct mac_layout *l = &b->w.layout;
+    double v[BLOCK];
+    for (int64_t at = 0; c->shifts && at < b->num_w; at += BLOCK) {
+        int64_t n = b->num_w - at < BLOCK ? b->num_w - at : BLOCK;
+        weights_load(&b->w, at, n, v);
+        for (int64_t i = at; i < at + n; i++) {
+            int64_t row = i / l->inner, channel = mac_layout_channel(l, row / l->mid);
+            b->bias[channel + row % l->mid] +=
+                v[i - at] *
+                per_channel(c->shift, c->n, mac_weight_source(b->op, &b->weights->type, i));
+        }
+    }
+    add_factor(b, c, true);
 }
 
 // One op that makes the moving operand.
@@ -191,7 +237,6 @@ static bool absorb_producer(struct body *b)
     if (!x || (c.shifts && !reads_no_padding(b->op)))
         return false;
     struct body tried = copy_body(b);
-    need_weights(&tried);
     scale_inputs(&tried, &c);
     tried.new_bias |= c.shifts;
     if (!body_fits(&tried))
@@ -204,13 +249,28 @@ static bool absorb_producer(struct body *b)
     return true;
 }
 
+static struct ir_value *new_weights(struct body *b)
+{
+    const struct ir_type *t = &b->weights->type;
+    const char *name = arena_strdup(b->arena, b->weights->name);
+    struct ir_builder at = {
+        .graph = b->op->graph, .before = b->op, .loc = b->op->loc, .diag = b->ctx->diag};
+    if (t->dtype == DT_F32) {
+        struct tensor *x = tensor_create(b->ctx->module->arena, DT_F32, t->dim, t->rank);
+        weights_to_float(&b->w, x->data, b->ctx->opt->pool);
+        return irb_const(&at, x, name);
+    }
+    double *v = ARENA_ARRAY(b->arena, (size_t)b->num_w + 1, double);
+    weights_load(&b->w, 0, b->num_w, v);
+    return const_make(b->ctx, b->op, t->dtype, t->dim, t->rank, v, name);
+}
+
 static bool commit(struct body *b)
 {
     struct ir_op *op = b->op;
     enum dtype t = b->weights->type.dtype;
-    if (b->w) {
-        struct ir_value *w = const_make(b->ctx, op, t, b->weights->type.dim, b->weights->type.rank,
-                                        b->w, arena_printf(b->arena, "%s", b->weights->name));
+    if (b->w.num_factors) {
+        struct ir_value *w = new_weights(b);
         if (!w)
             return false;
         ir_op_set_operand(op, mac_stationary_index(op), w);
@@ -250,7 +310,7 @@ static bool fuse_mac(struct pass_ctx *ctx, struct ir_op *op)
     while (absorb_producer(&b))
         continue;
     bool ok = true;
-    if (b.w || b.new_bias)
+    if (b.w.num_factors || b.new_bias)
         ok = commit(&b);
     if (ok && end) {
         ir_value_replace(end, result);

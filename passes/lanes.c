@@ -1,11 +1,12 @@
 // A lane tile is made in three steps: the group's weights are gathered as sign and magnitude into
-// one word each (the sign just above the highest lane), blocks of 8 words are transposed as 8x8 bit
-// matrices, a byte of each at a time, and the resulting bytes fall into place: byte j of a lane
-// belongs to weights 8j..8j+7. This is a few instructions a weight whatever the number of lanes,
-// and needs no vector unit.
+// one word each (the sign just above the highest lane), blocks of 64 words are transposed into bit
+// planes, and the planes fall into place: a plane is 64 bits of a lane. Threads share the blocks of
+// output channels, which lie one behind the other in the result.
 #include "lanes.h"
 
 #include <string.h>
+
+#include "bitplanes.h"
 
 enum { GROUP_MAX = 256 };
 
@@ -15,6 +16,7 @@ struct k_table {
     int64_t *offset;
     int64_t *diag; // index of k[0]
     int64_t n;
+    bool dense; // offset[k] is k
     size_t cap;
 };
 // One group's weights of one PE.
@@ -57,7 +59,9 @@ static void k_table_make(struct k_table *t, const struct mac_problem *p, struct 
         t->diag = ARENA_ARRAY(scratch, t->cap, int64_t);
     }
     int64_t index[MAC_MAX_DIMS] = {0}, offset = 0;
+    t->dense = true;
     for (int64_t k = 0; k < t->n; k++) {
+        t->dense = t->dense && offset == k;
         t->offset[k] = offset;
         t->diag[k] = index[0];
         for (int d = p->nk - 1; d >= 0; d--) {
@@ -70,20 +74,25 @@ static void k_table_make(struct k_table *t, const struct mac_problem *p, struct 
     }
 }
 
-// ---- Gathering. Each gives the OR of the magnitudes.
+// ---- Gathering, at offsets or (offset NULL) one behind the other. Each gives the OR of the
+// magnitudes.
 
 #define GATHER_INT(name, type)                                                                     \
-    static uint32_t name(struct lane_group *g, const void *w, const int64_t *offset, int lanes)    \
+    static inline uint32_t name##_at(struct lane_group *g, const type *src, const int64_t *offset, \
+                                     int lanes)                                                    \
     {                                                                                              \
-        const type *src = w;                                                                       \
         uint32_t all = 0;                                                                          \
         for (int i = 0; i < g->n; i++) {                                                           \
-            int32_t v = src[offset[i]];                                                            \
+            int32_t v = src[offset ? offset[i] : i];                                               \
             uint32_t sign = (uint32_t)(v >> 31), mag = ((uint32_t)v ^ sign) - sign;                \
             all |= mag;                                                                            \
             g->word[i] = mag | (sign & 1) << lanes;                                                \
         }                                                                                          \
         return all;                                                                                \
+    }                                                                                              \
+    static uint32_t name(struct lane_group *g, const void *w, const int64_t *offset, int lanes)    \
+    {                                                                                              \
+        return offset ? name##_at(g, w, offset, lanes) : name##_at(g, w, NULL, lanes);             \
     }
 GATHER_INT(gather_i8, int8_t)
 GATHER_INT(gather_i16, int16_t)
@@ -93,33 +102,28 @@ GATHER_INT(gather_i32, int32_t)
 
 // Sign, biased exponent and fraction of an IEEE format to a word with the hidden bit; exponent 0
 // becomes 1 without it.
-static void put_float(struct lane_group *g, int i, uint32_t sign, uint32_t exponent,
-                      uint32_t fraction, int lanes)
-{
-    uint32_t hidden = exponent != 0;
-    g->word[i] = fraction | hidden << (lanes - 1) | sign << lanes;
-    g->exponent[i] = (uint8_t)(exponent + 1 - hidden);
-}
-
-static uint32_t gather_f32(struct lane_group *g, const void *w, const int64_t *offset, int lanes)
-{
-    const uint32_t *src = w;
-    for (int i = 0; i < g->n; i++) {
-        uint32_t b = src[offset[i]];
-        put_float(g, i, b >> 31, b >> 23 & 0xff, b & 0x7fffff, lanes);
+#define GATHER_FLOAT(name, type, exponent_bits, fraction_bits)                                     \
+    static inline void name##_at(struct lane_group *g, const type *src, const int64_t *offset,     \
+                                 int lanes)                                                        \
+    {                                                                                              \
+        for (int i = 0; i < g->n; i++) {                                                           \
+            uint32_t b = src[offset ? offset[i] : i], sign = b >> (exponent_bits + fraction_bits); \
+            uint32_t exponent = b >> fraction_bits & ((1u << exponent_bits) - 1);                  \
+            uint32_t fraction = b & ((1u << fraction_bits) - 1), hidden = exponent != 0;           \
+            g->word[i] = fraction | hidden << (lanes - 1) | sign << lanes;                         \
+            g->exponent[i] = (uint8_t)(exponent + 1 - hidden);                                     \
+        }                                                                                          \
+    }                                                                                              \
+    static uint32_t name(struct lane_group *g, const void *w, const int64_t *offset, int lanes)    \
+    {                                                                                              \
+        if (offset)                                                                                \
+            name##_at(g, w, offset, lanes);                                                        \
+        else                                                                                       \
+            name##_at(g, w, NULL, lanes);                                                          \
+        return 0;                                                                                  \
     }
-    return 0;
-}
-
-static uint32_t gather_f16(struct lane_group *g, const void *w, const int64_t *offset, int lanes)
-{
-    const uint16_t *src = w;
-    for (int i = 0; i < g->n; i++) {
-        uint32_t b = src[offset[i]];
-        put_float(g, i, b >> 15, b >> 10 & 0x1f, b & 0x3ff, lanes);
-    }
-    return 0;
-}
+GATHER_FLOAT(gather_f32, uint32_t, 8, 23)
+GATHER_FLOAT(gather_f16, uint16_t, 5, 10)
 
 typedef uint32_t gather_fn(struct lane_group *g, const void *w, const int64_t *offset, int lanes);
 
@@ -142,69 +146,55 @@ static gather_fn *gather_for(enum dtype t)
     }
 }
 
-// ---- Transposing
-
-// Bit c of byte r becomes bit r of byte c.
-static uint64_t transpose8(uint64_t x)
-{
-    uint64_t t = (x ^ (x >> 7)) & 0x00aa00aa00aa00aaull;
-    x ^= t ^ (t << 7);
-    t = (x ^ (x >> 14)) & 0x0000cccc0000ccccull;
-    x ^= t ^ (t << 14);
-    t = (x ^ (x >> 28)) & 0x00000000f0f0f0f0ull;
-    return x ^ t ^ (t << 28);
-}
-
-// Byte `plane` of words 8j..8j+7, the first lowest.
-static uint64_t byte_column(const uint32_t *word, int plane)
-{
-    uint64_t x = 0;
-    for (int r = 0; r < 8; r++)
-        x |= (uint64_t)(word[r] >> (8 * plane) & 0xff) << (8 * r);
-    return x;
-}
-
-static void put_planes(const struct lane_group *g, int lanes, size_t words, uint8_t *out)
-{
-    size_t row = words * 8; // bytes of one row of bits
-    uint8_t *sign = out + row, *lane = out + 2 * row;
-    for (int j = 0; j * 8 < g->n; j++)
-        for (int first = 0; first <= lanes; first += 8) {
-            uint64_t x = byte_column(g->word + j * 8, first / 8);
-            if (x == 0)
-                continue;
-            x = transpose8(x);
-            for (int b = first; b < first + 8 && b <= lanes; b++, x >>= 8)
-                (b == lanes ? sign : lane + (size_t)b * row)[j] = (uint8_t)x;
-        }
-}
-
 // ---- Tiles
 
-struct packer {
+struct packer { // of one problem; shared by the threads
     const struct mac_problem *p;
     const struct mac_demand *m;
     const struct lanes_source *src;
     struct k_table k;
-    struct lane_group group;
     size_t words;
     gather_fn *gather;
-    int64_t bad; // -1: none
+    bitplanes_fn *transpose;
+    int64_t chunk_k, groups; // K of a chunk; groups of an output channel
+    uint8_t *out;
+    int64_t *bad; // of every block of output channels; -1: none
+};
+struct block { // of output channels, one thread's
+    const struct packer *s;
+    struct lane_group group;
+    int64_t bad;
 };
 
-// Which weight of the group needs too many lanes; only called when one does.
-static void find_bad(struct packer *s, const void *data, const int64_t *offset, int64_t base)
+static void put_planes(const struct packer *s, struct lane_group *g, uint8_t *out)
 {
-    s->gather(&s->group, data, offset, 31);
-    for (int i = 0; i < s->group.n && s->bad < 0; i++)
-        if ((s->group.word[i] & 0x7fffffff) >> s->src->lanes != 0 || s->group.word[i] == 0x80000000)
-            s->bad = base + offset[i];
+    int lanes = s->src->lanes;
+    size_t row = s->words * 8; // bytes of one row of bits
+    uint64_t plane[32];
+    memset(g->word + g->n, 0, (size_t)(-g->n & 63) * sizeof g->word[0]);
+    for (int i = 0; i < g->n; i += 64) {
+        uint8_t *to = out + row + (size_t)i / 8;
+        s->transpose(g->word + i, lanes + 1, plane);
+        memcpy(to, &plane[lanes], 8);
+        for (int b = 0; b < lanes; b++)
+            memcpy(to + (size_t)(b + 1) * row, &plane[b], 8);
+    }
+}
+
+// Which weight of the group needs too many lanes; only called when one does.
+static void find_bad(struct block *b, const void *data, const int64_t *offset, int64_t base)
+{
+    struct lane_group *g = &b->group;
+    b->s->gather(g, data, offset, 31);
+    for (int i = 0; i < g->n && b->bad < 0; i++)
+        if ((g->word[i] & 0x7fffffff) >> b->s->src->lanes != 0 || g->word[i] == 0x80000000)
+            b->bad = base + offset[i];
 }
 
 // Takes out the weights that belong to another channel group of the problem.
-static void mask_diagonal(struct packer *s, int64_t k0, int64_t channel_group)
+static void mask_diagonal(const struct packer *s, struct lane_group *g, int64_t k0,
+                          int64_t channel_group)
 {
-    struct lane_group *g = &s->group;
     memset(g->valid, 0, sizeof g->valid);
     for (int i = 0; i < g->n; i++)
         if (s->k.diag[k0 + i] == channel_group)
@@ -221,28 +211,29 @@ static void mask_all(struct lane_group *g)
         g->valid[g->n / 8] = (uint8_t)((1u << g->n % 8) - 1);
 }
 
-static void pack_tile(struct packer *s, int64_t oc, int64_t k0, int n, uint8_t *out)
+static void pack_tile(struct block *b, int64_t oc, int64_t k0, int n, uint8_t *out)
 {
+    const struct packer *s = b->s;
     const struct mac_problem *p = s->p;
-    struct lane_group *g = &s->group;
+    struct lane_group *g = &b->group;
     int lanes = s->src->lanes;
-    int64_t base = p->wbase + oc * p->w_oc;
-    const uint8_t *data =
-        (const uint8_t *)s->src->w->data + base * (int64_t)dtype_bytes(s->src->w->dtype);
+    const int64_t *offset = s->k.offset + k0;
+    int64_t base = p->wbase + oc * p->w_oc, size = (int64_t)dtype_bytes(s->src->w->dtype);
+    const uint8_t *data = (const uint8_t *)s->src->w->data + base * size;
     g->n = n;
-    uint32_t all = s->gather(g, data, s->k.offset + k0, lanes);
+    uint32_t all = s->k.dense ? s->gather(g, data + k0 * size, NULL, lanes)
+                              : s->gather(g, data, offset, lanes);
     if (all >> lanes != 0) {
-        if (s->bad < 0)
-            find_bad(s, data, s->k.offset + k0, base);
+        if (b->bad < 0)
+            find_bad(b, data, offset, base);
         return;
     }
-    memset(g->word + n, 0, (size_t)(-n & 7) * sizeof g->word[0]);
     if (p->diag > 1)
-        mask_diagonal(s, k0, oc / (p->noc / p->diag));
+        mask_diagonal(s, g, k0, oc / (p->noc / p->diag));
     else
         mask_all(g);
     memcpy(out, g->valid, (size_t)(n + 7) / 8);
-    put_planes(g, lanes, s->words, out);
+    put_planes(s, g, out);
     if (s->src->map != NULL) {
         struct lanemap map;
         lanemap_choose(s->src->map, out, lanes, n, &map);
@@ -252,21 +243,43 @@ static void pack_tile(struct packer *s, int64_t oc, int64_t k0, int n, uint8_t *
         memcpy(out + s->words * 8 * (size_t)(2 + lanes), g->exponent, (size_t)n);
 }
 
-static void pack_problem(struct packer *s, int64_t kchunk, struct arena *scratch, uint8_t *out)
+static void pack_block(void *user, int piece, int worker)
+{
+    const struct packer *s = user;
+    struct block b = {.s = s, .bad = -1};
+    int64_t N = s->m->group, pes = s->m->pes, oc0 = piece * pes;
+    int64_t oc_end = oc0 + pes < s->p->noc ? oc0 + pes : s->p->noc;
+    uint8_t *out = s->out + oc0 * s->groups * s->m->tile_bytes;
+    (void)worker;
+    for (int64_t c = 0; c < s->k.n; c += s->chunk_k) {
+        int64_t end = s->chunk_k < s->k.n - c ? c + s->chunk_k : s->k.n;
+        for (int64_t k = c; k < end; k += N)
+            for (int64_t oc = oc0; oc < oc_end; oc++, out += s->m->tile_bytes)
+                pack_tile(&b, oc, k, (int)(end - k < N ? end - k : N), out);
+    }
+    s->bad[piece] = b.bad;
+}
+
+static int64_t ceil_ratio(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+// The first weight that does not fit, or -1.
+static int64_t pack_problem(struct packer *s, int64_t kchunk, struct arena *scratch)
 {
     const struct mac_problem *p = s->p;
-    int64_t N = s->m->group, pes = s->m->pes;
+    int64_t N = s->m->group, blocks = ceil_ratio(p->noc, s->m->pes);
     k_table_make(&s->k, p, scratch);
-    int64_t chunk_k = s->k.n / p->k[0].extent * kchunk;
-    for (int64_t oc0 = 0; oc0 < p->noc; oc0 += pes) {
-        int64_t oc_end = oc0 + pes < p->noc ? oc0 + pes : p->noc;
-        for (int64_t c = 0; c < s->k.n; c += chunk_k) {
-            int64_t end = chunk_k < s->k.n - c ? c + chunk_k : s->k.n;
-            for (int64_t k = c; k < end; k += N)
-                for (int64_t oc = oc0; oc < oc_end; oc++, out += s->m->tile_bytes)
-                    pack_tile(s, oc, k, (int)(end - k < N ? end - k : N), out);
-        }
-    }
+    s->chunk_k = s->k.n / p->k[0].extent * kchunk;
+    int64_t whole = s->k.n / s->chunk_k, rest = s->k.n % s->chunk_k;
+    s->groups = whole * ceil_ratio(s->chunk_k, N) + ceil_ratio(rest, N);
+    s->bad = ARENA_ARRAY(scratch, (size_t)blocks, int64_t);
+    thread_pool_run(s->src->pool, (int)blocks, pack_block, s);
+    for (int64_t i = 0; i < blocks; i++)
+        if (s->bad[i] >= 0)
+            return s->bad[i];
+    return -1;
 }
 
 bool lanes_pack(const struct mac_plan *plan, int64_t kchunk, const struct mac_demand *m,
@@ -278,9 +291,10 @@ bool lanes_pack(const struct mac_plan *plan, int64_t kchunk, const struct mac_de
     s->src = src;
     s->words = (size_t)(m->group + 63) / 64;
     s->gather = gather_for(src->w->dtype);
-    s->bad = -1;
+    s->transpose = bitplanes_best();
+    *bad = -1;
     int64_t end = 0; // of the lanes packed; problems that share weights share an offset below it
-    for (int i = 0; i < plan->num_problems && s->bad < 0; i++) {
+    for (int i = 0; i < plan->num_problems && *bad < 0; i++) {
         s->p = &plan->problem[i];
         int64_t bytes = mac_lanes_bytes(s->p, kchunk, m);
         if (bytes == 0 || offset[i] < end)
@@ -289,8 +303,8 @@ bool lanes_pack(const struct mac_plan *plan, int64_t kchunk, const struct mac_de
         if (s->p->empty)
             continue; // one group without a valid weight
         int64_t k0 = s->p->k[0].extent;
-        pack_problem(s, kchunk < k0 ? kchunk : k0, scratch, out + offset[i]);
+        s->out = out + offset[i];
+        *bad = pack_problem(s, kchunk < k0 ? kchunk : k0, scratch);
     }
-    *bad = s->bad;
-    return s->bad < 0;
+    return *bad < 0;
 }

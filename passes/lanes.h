@@ -5,12 +5,14 @@
 
 #include "lanemap.h"
 #include "mactile.h"
+#include "threads.h"
 
 struct lanes_source {
     const struct tensor *w; // integers (fixed), f32 (fp32) or f16 (fp16)
     enum ir_mode mode;
     int lanes;                 // magnitude bits, 1..24
     const struct machine *map; // the machine to make lane maps for; NULL: none
+    struct thread_pool *pool;  // shares the work; NULL: nobody
 };
 // Packs the weights of every problem i to out + offset[i]; offsets and size from mac_lanes_layout,
 // out zeroed. False when a weight needs more lanes than there are: *bad is then its element in w.

@@ -22,6 +22,7 @@ struct packer {
     struct index index; // value -> head
     struct packed **head;
     int num_heads;
+    size_t erased; // bytes, since memory was released
 };
 
 static bool same_packing(const struct packed *p, const struct packed *q)
@@ -69,7 +70,7 @@ static struct ir_value *make_lanes(struct packer *s, struct ir_op *op, const str
         return NULL;
     }
     struct tensor *t = tensor_create(c->module->arena, DT_LANES, (int64_t[]){bytes / 8}, 1);
-    struct lanes_source src = {w, p->mode, p->num_lanes, p->map ? c->machine : NULL};
+    struct lanes_source src = {w, p->mode, p->num_lanes, p->map ? c->machine : NULL, c->opt->pool};
     if (!lanes_pack(p->plan, p->kchunk, m, &src, offset, c->scratch, t->data, &bad)) {
         diag_report(c->diag, op->loc, DIAG_IR_DATA,
                     "weight %lld of %%%s is %lld, which does not fit %d bit lanes", (long long)bad,
@@ -80,15 +81,19 @@ static struct ir_value *make_lanes(struct packer *s, struct ir_op *op, const str
     return irb_const(&b, t, arena_printf(c->scratch, "%s.lanes", p->plan->stationary->name));
 }
 
-static void use_lanes(struct ir_op *op, const struct mac_plan *plan, struct ir_value *lanes)
+static void use_lanes(struct packer *s, struct ir_op *op, const struct mac_plan *plan,
+                      struct ir_value *lanes)
 {
     struct ir_value *w = plan->stationary;
     ir_set_ints(op, IR_A_wshape, w->type.dim, w->type.rank);
     for (int i = 0; i < 2; i++)
         if (op->in[i] == w)
             ir_op_set_operand(op, i, lanes);
-    if (w->num_uses == 0 && !w->is_output)
+    if (w->num_uses == 0 && !w->is_output) {
+        size_t bytes = tensor_bytes(w->def->data);
         ir_op_erase(w->def);
+        pass_release(s->ctx, &s->erased, bytes);
+    }
 }
 
 static bool pack_op(struct packer *s, struct ir_op *op)
@@ -124,7 +129,7 @@ static bool pack_op(struct packer *s, struct ir_op *op)
             return false;
         *list = p;
     }
-    use_lanes(op, plan, p->lanes);
+    use_lanes(s, op, plan, p->lanes);
     return true;
 }
 
@@ -141,8 +146,11 @@ bool pass_pack(struct pass_ctx *ctx)
     struct packer s = {.ctx = ctx, .head = ARENA_ARRAY(ctx->scratch, macs, struct packed *)};
     index_create(&s.index, macs, ctx->scratch);
     bool ok = true;
+    int done = 0;
     for (struct ir_op *op = m->main->first; op != NULL; op = op->next)
-        if (ir_is_mac(op))
+        if (ir_is_mac(op)) {
+            pass_step(ctx, done++, (int)macs);
             ok &= pack_op(&s, op);
+        }
     return ok;
 }

@@ -199,6 +199,45 @@ static bool dump_module(struct run *r, int index, const char *pass)
     return io_commit(out, r->ctx->diag);
 }
 
+// ---- Memory of constants
+
+static int by_address(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (const void *const *)a, y = (uintptr_t) * (const void *const *)b;
+    return (x > y) - (x < y);
+}
+
+static void sweep_constants(const struct ir_module *m)
+{
+    struct arena *a = arena_create();
+    const void **live = NULL;
+    size_t n = 0, cap = 0;
+    for (const struct ir_op *op = m->main->first; op != NULL; op = op->next)
+        if (op->op == IR_OP_CONST && dtype_is_reference(op->data->dtype)) {
+            arena_destroy(a); // what it refers to is not known here
+            return;
+        } else if (op->op == IR_OP_CONST && op->data->data != NULL) {
+            live = arena_grow(a, live, n, n + 1, sizeof *live, &cap);
+            live[n++] = op->data->data;
+        }
+    if (n > 0)
+        qsort(live, n, sizeof *live, by_address);
+    arena_sweep_data(m->arena, live, n);
+    arena_destroy(a);
+}
+
+void pass_release(struct pass_ctx *ctx, size_t *pending, size_t bytes)
+{
+    enum { WORTH_IT = 64 << 20 };
+    *pending = bytes < SIZE_MAX - *pending ? *pending + bytes : SIZE_MAX;
+    if (!ctx->opt || !ctx->opt->release || *pending < WORTH_IT ||
+        !arena_has_data(ctx->module->arena))
+        return;
+    *pending = 0;
+    sweep_constants(ctx->module);
+    arena_drop_file_pages(ctx->module->arena);
+}
+
 // ---- Running
 
 static double now(void)
@@ -251,6 +290,8 @@ static bool run_one(struct run *r, int i)
     bool ok = p->run(r->ctx);
     r->timing[i] = (struct timing){now() - start, count_ops(r->ctx->module)};
     arena_reset(r->ctx->scratch);
+    size_t whole = SIZE_MAX;
+    pass_release(r->ctx, &whole, 0);
     if (ok == (diag_errors(r->ctx->diag) > errors))
         bitlet_bug("pass '%s' %s", p->text,
                    ok ? "reported errors and succeeded" : "failed and reported nothing");

@@ -20,7 +20,12 @@ struct pass_options {
     bool per_tensor_scales;          // one weight scale a tensor instead of one an output channel
     const char *calibrate;           // directory or file, NULL: seeded inputs
     uint64_t seed;
-    int opt_level; // 0..2
+    int opt_level;            // 0..2
+    struct thread_pool *pool; // shares work, never changes a result; NULL: none
+    void (*step)(void *user, int done, int count); // of a pass that takes long; may be NULL
+    void *step_user;
+    bool release; // pass_release does something; only where nobody but ops holds
+                  // constants of the module's arena
 };
 struct pass_ctx {
     struct ir_module *module;
@@ -45,6 +50,17 @@ extern const int pass_count;
 // "fp32", "fp16", "int1".."int24", "w4a8"; reports precision.
 BITLET_MUST_USE bool pass_parse_precision(const char *text, struct pass_precision *out,
                                           struct diag *d);
+
+// Tells how far a pass is.
+static inline void pass_step(const struct pass_ctx *ctx, int done, int count)
+{
+    if (ctx->opt && ctx->opt->step)
+        ctx->opt->step(ctx->opt->step_user, done, count);
+}
+// Tells that constants of so many bytes were read for good or erased. From time to time, and after
+// every pass, the memory of constants that no op holds and of file pages goes back to the system.
+// *pending: 0 at first.
+void pass_release(struct pass_ctx *ctx, size_t *pending, size_t bytes);
 
 int pass_by_name(const char *text, size_t len); // row, or -1
 // Erases the pure ops whose results nobody uses; the end of dce, for passes that leave such ops

@@ -14,6 +14,7 @@
 #include "limbs.h"
 #include "macops.h"
 #include "pass.h"
+#include "weights.h"
 
 // Forms of an operand: integers; integers without the lowest; another float type; integers of
 // constant weights.
@@ -38,6 +39,7 @@ struct quantize {
     struct node *nodes;
     struct ir_op **macs; // those that have no mode yet
     int num_values, num_macs;
+    size_t read; // bytes of weights, since memory was released
 };
 
 // The one place that decides a layer's precision.
@@ -302,24 +304,6 @@ static struct ir_value *quantised_held(struct quantize *q, struct ir_op *user, s
 
 // ---- Weights
 
-struct magnitudes { // of a channel or of all weights
-    double top, sum;
-    int64_t count;
-};
-
-static void add_magnitudes(struct magnitudes *m, const double *w, int64_t n)
-{
-    double top = m->top, sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double v = fabs(w[i]);
-        top = v > top ? v : top;
-        sum += v;
-    }
-    m->top = top;
-    m->sum += sum;
-    m->count += n;
-}
-
 // One bit: the mean magnitude. No magnitude at all: one.
 static double step_for(const struct magnitudes *m, int bits)
 {
@@ -328,38 +312,19 @@ static double step_for(const struct magnitudes *m, int bits)
 }
 
 // Value of one step, for each output channel. False: a weight is infinite or no number.
-static bool weight_steps(const struct mac_layout *l, const double *w, int bits, bool per_tensor,
+static bool weight_steps(const struct weights *w, int bits, const struct pass_options *o,
                          double *step, int64_t channels, struct arena *a)
 {
     struct magnitudes *own = ARENA_ARRAY(a, (size_t)channels + 1, struct magnitudes), all = {0};
-    for (int64_t o = 0; o < l->outer; o++)
-        for (int64_t m = 0; m < l->mid; m++)
-            add_magnitudes(&own[mac_layout_channel(l, o) + m], w + (o * l->mid + m) * l->inner,
-                           l->inner);
+    weights_measure(w, bits == 1, own, o->pool);
     for (int64_t c = 0; c < channels; c++) {
         all.top = own[c].top > all.top ? own[c].top : all.top;
         all.sum += own[c].sum;
         all.count += own[c].count;
     }
     for (int64_t c = 0; c < channels; c++)
-        step[c] = step_for(per_tensor ? &all : &own[c], bits);
-    return isfinite(all.sum); // a NaN has no part in a maximum
-}
-
-// Rounds to even what is well below 2^51, by the rounding of the addition.
-static double round_half_even(double v)
-{
-    const double magic = 0x1.8p52;
-    return (v + magic) - magic;
-}
-
-static void round_weights(double *w, int64_t n, double step, int bits)
-{
-    double top = top_step(bits);
-    for (int64_t i = 0; i < n; i++) {
-        double v = round_half_even(w[i] / step);
-        w[i] = bits == 1 ? (w[i] < 0 ? -1 : 1) : v > top ? top : v < -top ? -top : v;
-    }
+        step[c] = step_for(o->per_tensor_scales ? &all : &own[c], bits);
+    return isfinite(all.top);
 }
 
 // Ops with equal keys have their channels at the same places of the weights.
@@ -381,21 +346,20 @@ static struct ir_value *quantised_weights(struct quantize *q, struct ir_op *op, 
         return made->value;
     }
     int64_t channels = mac_channel_count(op);
-    struct mac_layout l = mac_weight_layout(op, &v->type);
-    double *w = const_numbers(v, a),
-           *s = ARENA_ARRAY(q->ctx->scratch, (size_t)channels + 1, double);
-    if (!weight_steps(&l, w, bits, q->ctx->opt->per_tensor_scales, s, channels, a)) {
+    struct weights w = weights_of(op, v);
+    double *s = ARENA_ARRAY(q->ctx->scratch, (size_t)channels + 1, double);
+    if (!weight_steps(&w, bits, q->ctx->opt, s, channels, a)) {
         diag_report(q->ctx->diag, op->loc, DIAG_PRECISION,
                     "weights %%%s hold an infinity or a NaN and have no fixed point", v->name);
         return NULL;
     }
-    for (int64_t o = 0; o < l.outer; o++)
-        for (int64_t m = 0; m < l.mid; m++)
-            round_weights(w + (o * l.mid + m) * l.inner, l.inner, s[mac_layout_channel(&l, o) + m],
-                          bits);
+    struct tensor *t =
+        tensor_create(q->ctx->module->arena, ir_int_storage(bits), v->type.dim, v->type.rank);
+    weights_to_steps(&w, s, bits, t, q->ctx->opt->pool);
     *step = s;
-    struct ir_value *c = const_make(q->ctx, op, ir_int_storage(bits), v->type.dim, v->type.rank, w,
-                                    arena_printf(a, "%s.q", v->name));
+    struct ir_builder b = builder_before(q, op);
+    struct ir_value *c = irb_const(&b, t, arena_printf(a, "%s.q", v->name));
+    pass_release(q->ctx, &q->read, tensor_bytes(w.data)); // not before the new ones are held
     return note_made(q, v, AS_WEIGHTS, layout_key(op, bits), c, s);
 }
 
@@ -523,8 +487,10 @@ bool pass_quantize(struct pass_ctx *ctx)
     if (!measure(&q))
         return false;
     bool ok = true;
-    for (int i = 0; i < q.num_macs; i++)
+    for (int i = 0; i < q.num_macs; i++) {
+        pass_step(ctx, i, q.num_macs);
         ok = make_op(&q, q.macs[i]) && ok;
+    }
     erase_unused_consts(q.graph);
     return ok;
 }

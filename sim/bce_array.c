@@ -27,7 +27,7 @@ struct worker {
 
 struct array {
     const struct bce_op *op;
-    struct sim_pool *pool;
+    struct thread_pool *pool;
     const struct bce_kernels *kernels;
     struct worker *worker;
     int num_workers;
@@ -138,7 +138,7 @@ static void run_pieces(const struct array *m, int pieces,
         void *out;
     } u = {user};
     if (!m->serial)
-        sim_pool_run(m->pool, pieces, body, u.out);
+        thread_pool_run(m->pool, pieces, body, u.out);
     else
         for (int i = 0; i < pieces; i++)
             body(u.out, i, 0);
@@ -435,11 +435,11 @@ static void merge_worker(struct worker *w, struct sim_layer_stats *stats)
 
 // ---- All of it ----------------------------------------------------------------------------------
 
-static void set_up(struct array *m, const struct bce_op *op, struct sim_pool *pool, void *mem)
+static void set_up(struct array *m, const struct bce_op *op, struct thread_pool *pool, void *mem)
 {
     m->op = op;
     m->pool = pool;
-    m->num_workers = sim_pool_size(pool);
+    m->num_workers = thread_pool_size(pool);
     lay_out(m, op, m->num_workers, mem);
     m->kernels = bce_kernels_best();
     m->plan_bytes = bce_plan_bytes(&op->cfg);
@@ -465,7 +465,7 @@ static void set_up(struct array *m, const struct bce_op *op, struct sim_pool *po
         m->slices = 1;
 }
 
-enum bce_fault bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
+enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, void *mem,
                              struct sim_layer_stats *stats, int64_t *cycles, const char **what)
 {
     struct array m = {0};

@@ -50,7 +50,7 @@ enum bce_fault {
     BCE_FAULT_RANGE, // an activation does not fit 25 bits
     BCE_FAULT_MAP    // *what says why
 };
-enum bce_fault bce_array_run(const struct bce_op *op, struct sim_pool *pool, void *mem,
+enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, void *mem,
                              struct sim_layer_stats *stats, int64_t *cycles, const char **what);
 
 #endif

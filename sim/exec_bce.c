@@ -195,7 +195,7 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     op.timing = timing_of(s, is_float, (uint64_t)op.npe * op.tile_bytes);
     op.first_use = first_use_take;
     op.first_use_user = s->first_use;
-    void *mem = sim_scratch(s, bce_array_bytes(&op, sim_pool_size(s->pool)));
+    void *mem = sim_scratch(s, bce_array_bytes(&op, thread_pool_size(s->pool)));
     const char *what;
     switch (bce_array_run(&op, s->pool, mem, s->layer, &s->cost.cycles, &what)) {
     case BCE_FAULT_RANGE:

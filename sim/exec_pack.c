@@ -259,7 +259,7 @@ bool sim_exec_PACK(struct sim *s, const struct isa_args_PACK *in)
     if (elems == 0)
         return true;
     if (p.host && elems >= PARALLEL_ELEMS && disjoint(v))
-        sim_pool_run(s->pool, (int)pieces, pack_piece, &p);
+        thread_pool_run(s->pool, (int)pieces, pack_piece, &p);
     else if (p.host)
         for (int64_t i = 0; i < pieces; i++)
             pack_piece(&p, (int)i, 0);

@@ -144,7 +144,7 @@ static void run_sorting(struct sim *s, struct sorting *so)
     bool ordered = vec_operands_overlap(s) || vec_is_ordered(s, &so->out, NULL, 0) ||
                    vec_is_ordered(s, &so->where, NULL, 0);
     int64_t pieces = so->rows * so->length / GRAIN + 1;
-    int workers = ordered || pieces == 1 || so->rows == 1 ? 1 : sim_pool_size(s->pool);
+    int workers = ordered || pieces == 1 || so->rows == 1 ? 1 : thread_pool_size(s->pool);
     size_t row = (size_t)so->length * (2 * sizeof(struct item) + dtype_bytes(so->dtype));
     so->work_bytes = (row + 63) / 64 * 64;
     so->work = sim_scratch(s, so->work_bytes * (size_t)workers);
@@ -154,7 +154,7 @@ static void run_sorting(struct sim *s, struct sorting *so)
     }
     pieces = least(least(pieces, so->rows), 65536);
     so->rows_per_piece = (so->rows - 1) / pieces + 1;
-    sim_pool_run(s->pool, (int)((so->rows - 1) / so->rows_per_piece + 1), sort_piece, so);
+    thread_pool_run(s->pool, (int)((so->rows - 1) / so->rows_per_piece + 1), sort_piece, so);
 }
 
 static enum vec_form key_form(enum dtype t)

@@ -103,7 +103,7 @@ struct sim *sim_create(const struct image *img, const struct sim_options *o, str
         return NULL;
     }
     s->layer = &s->stats.layers[s->stats.num_layers - 1];
-    s->pool = sim_pool_create(o->threads);
+    s->pool = thread_pool_create(o->threads);
     exec_create(s);
     return s;
 }
@@ -112,7 +112,7 @@ void sim_destroy(struct sim *s)
 {
     if (!s)
         return;
-    sim_pool_destroy(s->pool);
+    thread_pool_destroy(s->pool);
     timeline_destroy(s->timeline);
     first_use_destroy(s->first_use);
     for (int i = SIM_REGION_HEAP; i < SIM_REGION_NUM; i++)

@@ -78,7 +78,7 @@ struct sim {
     int num_touch;
     struct sim_stats stats;
     struct sim_layer_stats *layer; // statistics the current instruction counts into, never NULL
-    struct sim_pool *pool;         // worker threads
+    struct thread_pool *pool;      // worker threads
     void *bce;                     // working memory of the datapath (bce.h)
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics

@@ -489,5 +489,5 @@ void vec_parallel(struct sim *s, int64_t total, int64_t grain, bool serial,
     }
     int64_t grains = ceil_ratio(total, grain);
     struct share sh = {total, grain * ceil_ratio(grains, MAX_PIECES), body, user};
-    sim_pool_run(s->pool, (int)ceil_ratio(total, sh.size), run_share, &sh);
+    thread_pool_run(s->pool, (int)ceil_ratio(total, sh.size), run_share, &sh);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -40,6 +41,7 @@ enum {
     LAST_CHUNK = 1024 * 1024,
 #endif
     LARGE_BYTES = 256 * 1024,
+    HUGE_PAGE = 2 * 1024 * 1024,
 };
 
 struct chunk {
@@ -48,10 +50,13 @@ struct chunk {
     _Alignas(16) unsigned char data[];
 };
 
+enum mapping_kind { KEPT, DATA, FILE_DATA }; // KEPT is never swept
+
 struct mapping {
     struct mapping *next; // older; the records themselves live in the arena's chunks
     void *addr;
     size_t len;
+    enum mapping_kind kind;
 };
 
 struct arena {
@@ -148,14 +153,52 @@ static void *bump(struct arena *a, size_t bytes, size_t align)
     return c->data + at;
 }
 
-void arena_adopt_mapping(struct arena *a, void *addr, size_t len)
+static void adopt(struct arena *a, void *addr, size_t len, enum mapping_kind kind)
 {
     struct mapping *m = bump(a, sizeof *m, ALIGN);
-    *m = (struct mapping){.next = a->mappings, .addr = addr, .len = len};
+    *m = (struct mapping){.next = a->mappings, .addr = addr, .len = len, .kind = kind};
     a->mappings = m;
 }
 
-void *arena_alloc_aligned(struct arena *a, size_t bytes, size_t align)
+void arena_adopt_mapping(struct arena *a, void *addr, size_t len)
+{
+    adopt(a, addr, len, KEPT);
+}
+
+void arena_adopt_file(struct arena *a, void *addr, size_t len)
+{
+    adopt(a, addr, len, FILE_DATA);
+}
+
+void arena_drop_file_pages(struct arena *a)
+{
+    for (struct mapping *m = a->mappings; m; m = m->next)
+        if (m->kind == FILE_DATA)
+            madvise(m->addr, m->len, MADV_DONTNEED);
+}
+
+// Whole huge pages where they fit: a fault for 2 MB instead of 512. Smaller data, which is going to
+// be written, comes with its pages.
+static void *map_zeroed(size_t bytes, bool data)
+{
+    size_t extra = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | (data && !extra ? MAP_POPULATE : 0);
+    void *p = mmap(NULL, bytes + extra, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (p == MAP_FAILED)
+        must(NULL, bytes);
+    if (!extra)
+        return p;
+    unsigned char *start = p, *aligned = start + (-(uintptr_t)start & (HUGE_PAGE - 1));
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), kept = (bytes + page - 1) & ~(page - 1);
+    if (aligned > start)
+        munmap(start, (size_t)(aligned - start));
+    if (aligned + kept < start + bytes + extra)
+        munmap(aligned + kept, (size_t)(start + bytes + extra - (aligned + kept)));
+    madvise(aligned, bytes & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE); // only a hint
+    return aligned;
+}
+
+static void *allocate(struct arena *a, size_t bytes, size_t align, bool data)
 {
     if (align < ALIGN)
         align = ALIGN;
@@ -166,11 +209,57 @@ void *arena_alloc_aligned(struct arena *a, size_t bytes, size_t align)
     a->handed_out += bytes;
     if (bytes < LARGE_BYTES)
         return bump(a, bytes, align);
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        must(NULL, bytes);
-    arena_adopt_mapping(a, p, bytes);
+    void *p = map_zeroed(bytes, data);
+    adopt(a, p, bytes, data ? DATA : KEPT);
     return p;
+}
+
+void *arena_alloc_aligned(struct arena *a, size_t bytes, size_t align)
+{
+    return allocate(a, bytes, align, false);
+}
+
+void *arena_alloc_data(struct arena *a, size_t bytes)
+{
+    return allocate(a, bytes, ALIGN, true);
+}
+
+bool arena_has_data(const struct arena *a)
+{
+    for (const struct mapping *m = a->mappings; m; m = m->next)
+        if (m->kind != KEPT)
+            return true;
+    return false;
+}
+
+// The first of the ascending addresses that is not below `from`.
+static size_t first_at(const void *const *live, size_t count, const void *from)
+{
+    size_t low = 0;
+    while (low < count) {
+        size_t mid = low + (count - low) / 2;
+        if ((uintptr_t)live[mid] < (uintptr_t)from)
+            low = mid + 1;
+        else
+            count = mid;
+    }
+    return low;
+}
+
+size_t arena_sweep_data(struct arena *a, const void *const *live, size_t count)
+{
+    size_t swept = 0;
+    for (struct mapping **at = &a->mappings, *m; (m = *at) != NULL;) {
+        size_t i = m->kind != KEPT ? first_at(live, count, m->addr) : 0;
+        if (m->kind == KEPT || (i < count && (uintptr_t)live[i] - (uintptr_t)m->addr < m->len)) {
+            at = &m->next;
+            continue;
+        }
+        munmap(m->addr, m->len);
+        swept += m->len;
+        *at = m->next;
+    }
+    return swept;
 }
 
 void *arena_alloc(struct arena *a, size_t bytes)

@@ -8,6 +8,7 @@
 #define BITLET_ARENA_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -28,6 +29,21 @@ char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(
 size_t arena_used(const struct arena *a); // bytes handed out since creation or reset
 // Hands a mapping over to the arena, which unmaps it on reset or destroy.
 void arena_adopt_mapping(struct arena *a, void *addr, size_t len);
+
+// Memory for data that may go before its arena does: `bytes` of zeroed memory which
+// arena_sweep_data unmaps early where they are large enough to lie in a mapping of their own.
+void *arena_alloc_data(struct arena *a, size_t bytes);
+// Whether arena_sweep_data would have anything to look at.
+bool arena_has_data(const struct arena *a);
+// Hands over a mapping of a file that nobody writes to; arena_sweep_data may unmap it.
+void arena_adopt_file(struct arena *a, void *addr, size_t len);
+// Gives the memory of file pages that were read back to the system; they are read again when
+// needed.
+void arena_drop_file_pages(struct arena *a);
+// Unmaps what came from arena_alloc_data or arena_adopt_file and holds none of the `count`
+// addresses in `live`, which are ascending. Nobody may hold another address into it. Gives the
+// bytes unmapped.
+size_t arena_sweep_data(struct arena *a, const void *const *live, size_t count);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, n, type) ((type *)arena_array((a), (n), sizeof(type)))

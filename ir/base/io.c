@@ -90,7 +90,7 @@ static bool map_fd(struct io_map *m, int fd, const char *path, size_t max_bytes,
     void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED)
         return read_failed(path, errno, d);
-    *m = (struct io_map){.data = p, .size = size, .handle = p};
+    *m = (struct io_map){.data = p, .size = size, .handle = p, .is_file = true};
     return true;
 }
 
@@ -110,6 +110,12 @@ void io_unmap(struct io_map *m)
     if (m->handle)
         munmap(m->handle, m->size);
     *m = (struct io_map){0};
+}
+
+void io_map_release(const struct io_map *m)
+{
+    if (m->is_file)
+        madvise(m->handle, m->size, MADV_DONTNEED);
 }
 
 // ---- Writing

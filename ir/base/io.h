@@ -14,12 +14,15 @@ struct io_map {
     const uint8_t *data; // never NULL after success, even for an empty file
     size_t size;
     void *handle; // private
+    bool is_file; // private: pages can be read again
 };
 // Maps a file read-only. Reports io-read (or limit when larger than max_bytes; 0 = no bound) and
 // returns false on failure.
 BITLET_MUST_USE bool io_map_file(struct io_map *m, const char *path, size_t max_bytes,
                                  struct diag *d);
 void io_unmap(struct io_map *m); // a zeroed map is fine
+// Gives the memory of pages that were read back to the system; a later access reads them again.
+void io_map_release(const struct io_map *m);
 
 // A file that appears under its name only on commit. All functions after an error do nothing;
 // commit reports it.

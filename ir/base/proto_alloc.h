@@ -24,4 +24,10 @@ struct ProtobufCMessage *proto_unpack(const struct ProtobufCMessageDescriptor *t
                                       const uint8_t *bytes, size_t len, struct arena *a,
                                       const char **why);
 
+// The same, but large byte fields are not copied: they point into `bytes`, which must live as long
+// as the message.
+struct ProtobufCMessage *proto_unpack_mapped(const struct ProtobufCMessageDescriptor *type,
+                                             const uint8_t *bytes, size_t len, struct arena *a,
+                                             const char **why);
+
 #endif

@@ -57,7 +57,9 @@ struct tensor *tensor_create(struct arena *a, enum dtype t, const int64_t *dim, 
     for (int i = 0; i < rank; i++)
         x->dim[i] = dim[i];
     if (n > 0)
-        x->data = arena_array(a, (size_t)n, dtype_bytes(t));
+        x->data = t == DT_STR || (size_t)n > PTRDIFF_MAX / dtype_bytes(t)
+                      ? arena_array(a, (size_t)n, dtype_bytes(t))
+                      : arena_alloc_data(a, (size_t)n * dtype_bytes(t));
     const char **strings = x->data;
     for (int64_t i = 0; t == DT_STR && i < n; i++)
         strings[i] = "";

@@ -89,7 +89,10 @@ static uint8_t *pack_bits(const struct tensor *t, int64_t n, struct arena *scrat
 
 static void make_room(const struct source *s, struct tensor *t, int64_t n)
 {
-    t->data = arena_array(s->arena, (size_t)n, dtype_bytes(t->dtype));
+    size_t size = dtype_bytes(t->dtype);
+    t->data = t->dtype == DT_STR || (size_t)n > PTRDIFF_MAX / size
+                  ? arena_array(s->arena, (size_t)n, size)
+                  : arena_alloc_data(s->arena, (size_t)n * size);
 }
 
 static bool has_odd_bool(const uint8_t *p, int64_t n)
@@ -308,11 +311,10 @@ static bool read_range(const struct source *s, struct tensor *t, int64_t n, int 
     if (s->borrow && bytes >= BORROW_MIN_BYTES && !is_packed(t->dtype)) {
         uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = e->offset / page * page,
                  skip = e->offset - start;
-        void *p =
-            mmap(NULL, bytes + (size_t)skip, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, (off_t)start);
+        void *p = mmap(NULL, bytes + (size_t)skip, PROT_READ, MAP_PRIVATE, fd, (off_t)start);
         if (p == MAP_FAILED)
             return bad_external(s, "'%s' cannot be mapped: %s", e->location, strerror(errno));
-        arena_adopt_mapping(s->arena, p, bytes + (size_t)skip);
+        arena_adopt_file(s->arena, p, bytes + (size_t)skip);
         take_bytes(s, t, (const uint8_t *)p + skip, n, true);
         return true;
     }

@@ -12,7 +12,7 @@
 #define MEMORY 200000
 
 static struct arena *arena;
-static struct sim_pool *pool[2];
+static struct thread_pool *pool[2];
 static struct bce_tables tables;
 
 struct scene {
@@ -239,7 +239,7 @@ struct result {
     int64_t cycles;
 };
 
-static void run(const struct scene *s, bool literal, struct sim_pool *p, struct result *r)
+static void run(const struct scene *s, bool literal, struct thread_pool *p, struct result *r)
 {
     struct bce_op op = s->op;
     size_t entries = (size_t)(op.npe * s->agu.p_total);
@@ -250,7 +250,7 @@ static void run(const struct scene *s, bool literal, struct sim_pool *p, struct 
     op.psum = r->psum;
     op.agu = &s->agu;
     op.literal = literal;
-    void *mem = arena_alloc_aligned(arena, bce_array_bytes(&op, sim_pool_size(p)), 64);
+    void *mem = arena_alloc_aligned(arena, bce_array_bytes(&op, thread_pool_size(p)), 64);
     const char *what;
     CHECK_INT(bce_array_run(&op, p, mem, &r->stats, &r->cycles, &what), BCE_FAULT_NONE);
 }
@@ -489,15 +489,15 @@ int main(void)
 {
     arena = arena_create();
     bce_tables_init(&tables);
-    pool[0] = sim_pool_create(1);
-    pool[1] = sim_pool_create(2);
+    pool[0] = thread_pool_create(1);
+    pool[1] = thread_pool_create(2);
     RUN(time_of_steps);
     RUN(maps_are_checked);
     RUN(cycles_of_maps);
     RUN(wide_activations_are_refused);
     RUN(datapaths_agree);
-    sim_pool_destroy(pool[0]);
-    sim_pool_destroy(pool[1]);
+    thread_pool_destroy(pool[0]);
+    thread_pool_destroy(pool[1]);
     arena_destroy(arena);
     return check_summary();
 }

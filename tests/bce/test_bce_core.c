@@ -212,7 +212,7 @@ static void whole_weights(void)
         }
         for (int level = 0; bce_kernels_at(level); level++) {
             for (int i = 0; i < num * BCE_BLOCK_I16; i++)
-                sum[0][i] = i;
+                sum[i / BCE_BLOCK_I16][i % BCE_BLOCK_I16] = i;
             bce_kernels_at(level)->dot(p, num, pairs, num_pairs, len, psum, add);
             for (int i = 0; i < num; i++)
                 for (int at = 0; at < BCE_BLOCK_I16; at++) {

@@ -19,7 +19,8 @@ manifest.txt says what is not expected to pass, one line a case:
     random NAME REASON      element types and extents of the outputs are compared, not the elements
     eval xfail NAME REASON  only with that tool (eval or sim)
 
-With --tool sim and no precision the statistics of every case that multiplies (macs.py) must show all its MACs on the array.
+With --tool sim and no precision the statistics of every case that multiplies (macs.py) must show all its MACs on the array; over all cases
+frontend/onnx_units.def must say what was measured (units.py).
 
 A case whose operators are in no row of frontend/onnx*_ops.def is `unsupported`: it is not run; the operators that are
 missing are counted. Ends with "N passed, N failed[, N skipped]"; skipped are expected failures and unsupported cases.
@@ -36,6 +37,7 @@ import sys
 import tempfile
 
 import macs
+import units
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -216,7 +218,7 @@ class Manifest:
 
 class Runner:
     def __init__(self, options, manifest, scratch):
-        self.options, self.manifest, self.scratch = options, manifest, scratch
+        self.options, self.manifest, self.scratch, self.units = options, manifest, scratch, units.Units()
 
     def tool(self, name):
         return os.path.join(self.options.bin, name)
@@ -245,12 +247,14 @@ class Runner:
     def counts_macs(self):
         return self.options.tool == "sim" and not self.options.precision
 
-    def check_macs(self, case, index):
-        """(status, output) from the statistics."""
+    def check_stats(self, case, index, result):
+        """The result of a case that passed, in the light of its statistics."""
         with open(self.binary(index) + ".json", encoding="utf-8") as f:
-            lacks = macs.judge(macs.Needs(case, sys.modules[__name__]), json.load(f))
+            stats = json.load(f)
         os.remove(self.binary(index) + ".json")
-        return (1, lacks) if lacks else (0, "")
+        self.units.add(case, stats)
+        lacks = macs.judge(macs.Needs(case, sys.modules[__name__]), stats) if case.operators & macs.MULTIPLY else ""
+        return (1, lacks, result[2]) if lacks else result
 
     def is_random(self, case):
         return self.options.tool == "sim" and os.path.basename(case.name) in self.manifest.random
@@ -298,8 +302,8 @@ class Runner:
                 break
         if result[0] == 0 and self.is_random(case):
             result = self.compare_types(case, index) + (result[2],)
-        if result[0] == 0 and self.counts_macs() and case.operators & macs.MULTIPLY:
-            result = self.check_macs(case, index) + (result[2],)
+        if result[0] == 0 and self.counts_macs():
+            result = self.check_stats(case, index, result)
         if self.options.tool == "sim" and os.path.exists(self.binary(index)):
             os.remove(self.binary(index))
         return result
@@ -352,6 +356,15 @@ class Report:
         print("%d passed, %d failed" % (self.passed, self.failed) + (", %d skipped" % skipped if skipped else ""))
         return 1 if self.failed or not self.passed else 0
 
+    def compare_units(self, measured):
+        """Of a run over all cases: the table of units holds, or is written anew."""
+        text = measured.text(self.by_operator)
+        if self.options.bless:
+            units.write(text)
+        elif units.differs(text):
+            self.failed += 1
+            print("FAILED " + units.differs(text))
+
 
 def unknown_names(manifest, cases):
     """Manifest lines for cases that do not exist; only worth a look when all default folders are there."""
@@ -373,6 +386,7 @@ def parse_args(argv):
     parser.add_argument("-v", "--verbose", action="store_true", help="name the unsupported cases")
     parser.add_argument("--operators", action="store_true", help="counts for every operator")
     parser.add_argument("--timeout", metavar="SECONDS", type=int, default=120, help="of one command")
+    parser.add_argument("--bless", action="store_true", help="write frontend/onnx_units.def")
     parser.add_argument("--lines", type=int, default=8, help="lines of output shown of a failure")
     return parser.parse_args(argv)
 
@@ -388,7 +402,8 @@ def main(argv):
     manifest, table, report = Manifest(options.manifest, options.tool), read_table(), Report(options)
     cases = [c for c in find_cases(folders) if options.k in c.name]
     problems = manifest.problems
-    if not options.folders and len(folders) == len(DEFAULT_FOLDERS) and not options.k:
+    everything = not options.folders and len(folders) == len(DEFAULT_FOLDERS) and not options.k
+    if everything:
         problems = problems + unknown_names(manifest, cases)
     for problem in problems:
         report.failed += 1
@@ -404,6 +419,8 @@ def main(argv):
         runner = Runner(options, manifest, scratch)
         for case, result in zip(wanted, pool.map(runner.run, range(len(wanted)), wanted)):
             report.judge(case, result, manifest.xfail.get(os.path.basename(case.name)))
+    if everything and runner.counts_macs():
+        report.compare_units(runner.units)
     return report.summary()
 
 

@@ -116,6 +116,33 @@ static void layers_by_pc(void)
     CHECK_INT(image_layer_at(&img, 1000), 4);
 }
 
+// Lanes in pieces give the file that the same lanes in one array give.
+static void lanes_may_lie_in_pieces(void)
+{
+    enum { BYTES = 100000 };
+    struct arena *a = arena_create();
+    struct diag *d = diag_create(a, NULL);
+    uint8_t *all = arena_alloc(a, BYTES);
+    struct image_piece piece[] = {{8, NULL, 1000}, {1008, NULL, 3}, {20000, NULL, 70000}};
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t *data = arena_alloc(a, piece[i].bytes);
+        for (size_t k = 0; k < piece[i].bytes; k++)
+            data[k] = all[piece[i].offset + k] = (uint8_t)(k * (i + 3) + 1);
+        piece[i].data = data;
+    }
+    struct image whole = {.lanes = all, .lanes_bytes = BYTES};
+    machine_default(&whole.machine);
+    struct image parts = whole;
+    parts.lanes = NULL;
+    parts.lane_pieces = piece;
+    parts.num_lane_pieces = 3;
+    CHECK(image_write("whole.blt", &whole, a, d) && image_write("parts.blt", &parts, a, d) &&
+          same_bytes("whole.blt", "parts.blt", d));
+    image_join_lanes(&parts, a);
+    CHECK(memcmp(parts.lanes, all, BYTES) == 0);
+    arena_destroy(a);
+}
+
 // A wrong image is refused before a file appears.
 static void impossible_images_are_not_written(void)
 {
@@ -145,6 +172,7 @@ int main(void)
     RUN(images_survive_file_and_text);
     RUN(every_flipped_bit_is_seen);
     RUN(layers_by_pc);
+    RUN(lanes_may_lie_in_pieces);
     RUN(impossible_images_are_not_written);
     return check_summary();
 }

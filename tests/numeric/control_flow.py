@@ -81,6 +81,7 @@ def loops():
         {"y": V + F(4), "all": np.stack([V + F(k) for k in range(4)])},
         {"n": scalar(10), "one": scalar(1, F), "three": scalar(3)},
     )
+    out.update(stacks(product, vec))
     # Carried values that change places, one passed through, one not used.
     two = [("a", FLOAT, [4]), ("b", FLOAT, [4])]
     swap = [node("Identity", ["go_on"], ["c"]), node("Identity", ["b"], ["na"]), node("Identity", ["a"], ["nb"])]
@@ -117,6 +118,49 @@ def loops():
     for i in range(4):
         v = v @ W if i % 2 else -v
     out["If in a Loop"] = case([node("Loop", ["n", "", "v0"], ["y"], body=loop_body(odd, vec, ["c", "next"]))], {"v0": V, "n": scalar(4)}, {"y": v.astype(F)}, {"two": scalar(2), "w": W})
+    return out
+
+
+def open_case(nodes, inputs, outputs, shapes, init=None):
+    """shapes: of the outputs as the model declares them."""
+    outs = [(k, tc.NUMPY[str(v.dtype)], s) for (k, v), s in zip(outputs.items(), shapes)]
+    return ow.model(nodes, tc.info(inputs), outs, init or {}, opset=18), inputs, outputs
+
+
+def stacks(product, vec):
+    """Stacked outputs whose number is known only at run time: declared, bounded by the count, or by what the model declares."""
+    out = {}
+
+    def states(n):
+        v = [V]
+        for _ in range(n):
+            v.append(np.tanh(v[-1] @ W).astype(F))
+        return v
+
+    for n in (0, 1, 4):
+        v = states(n)
+        want = {"y": v[-1], "all": np.array(v[1:], F).reshape(n, 4)}
+        body = loop_body(product, vec, ["c", "next", "next"])
+        out[f"Loop stacked, count of run time {n}"] = case([node("Loop", ["n", "", "v0"], ["y", "all"], body=body)], {"n": scalar(n), "v0": V}, want, {"w": W})
+    below = loop_body([node("Add", ["v", "v"], ["next"]), node("ReduceMax", ["next"], ["top"], keepdims=0), node("Less", ["top", "limit"], ["c"])], vec, ["c", "next", "v"])
+    for limit, n in ((0.0, 1), (5.0, 3), (33.0, 6)):
+        v = [np.full(4, 1.0 * 2**k, F) for k in range(n + 1)]
+        want = {"y": v[-1], "all": np.stack(v[:-1])}
+        feeds = {"limit": scalar(limit, F), "v0": v[0]}
+        made = node("Loop", ["n", "", "v0"], ["y", "all"], body=below)
+        out[f"Loop stacked, ends below {limit}, declared"] = case([made], feeds, want, {"n": scalar(6)})
+        out[f"Loop stacked, ends below {limit}, count of run time"] = case([made], {"n": scalar(6), **feeds}, want)
+        out[f"Loop stacked, ends below {limit}, no count"] = case([node("Loop", ["", "", "v0"], ["y", "all"], body=below)], feeds, want)
+        out[f"Loop stacked, ends below {limit}, bounded"] = open_case([made], feeds, want, ([4], ["k", 4]), {"n": scalar(6)})
+    pick = [node("Identity", ["go_on"], ["c"]), node("Unsqueeze", ["i", "axis"], ["from"]), node("Add", ["from", "one"], ["to"]), node("Slice", ["x", "from", "to"], ["part"]), node("Add", ["v", "part"], ["next"])]
+    body = ow.graph(pick, [("i", INT, []), ("go_on", BOOL, []), ("v", FLOAT, [1])], [("c", BOOL, []), ("next", FLOAT, [1]), ("part", FLOAT, [1])])
+    picked = {"y": V[:3].sum(keepdims=True) + V[0], "all": V[:3, None].copy()}
+    init = {"x": V, "axis": np.array([0], I), "one": np.array([1], I)}
+    out["Loop slices by its number"] = case([node("Loop", ["n", "", "v0"], ["y", "all"], body=body)], {"n": scalar(3), "v0": V[:1].copy()}, picked, init)
+    never = node("Loop", ["n", "go", "v0"], ["y", "all"], body=loop_body([node("Identity", ["go_on"], ["c"])], vec, ["c", "v", "v"]))
+    for go, n in ((True, 3), (False, 0)):
+        want = {"y": V, "all": np.stack([V] * 3)[:n].copy()}
+        out[f"Loop stacked, first condition {go}"] = open_case([never], {"go": scalar(go, B), "v0": V}, want, ([4], ["k", 4]), {"n": scalar(3)})
     return out
 
 
@@ -228,6 +272,17 @@ def old_scans(body, run):
     return out
 
 
+def refusals():
+    """{name: (case, words of the diagnostic)}"""
+    body = loop_body([node("Identity", ["go_on"], ["c"])], [("v", FLOAT, [4])], ["c", "v", "v"])
+    made = node("Loop", ["n", "", "v0"], ["y", "all"], body=body)
+    feeds = {"n": scalar(3), "v0": V}
+    return {
+        "refused: fewer iterations than declared": (case([made], feeds, {"y": V, "all": np.stack([V] * 4)}), "contradicts"),
+        "refused: nothing bounds the stack": (open_case([made], feeds, {"y": V, "all": np.stack([V] * 3)}, ([4], ["k", 4])), "nothing bounds their number"),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
@@ -237,6 +292,10 @@ def main():
     for name, spec in {**loops(), **ifs(), **scans()}.items():
         if args.k in name:
             count.note(name, tc.try_model(args.bin, *spec, 2e-4, 2e-5))
+    for name, (spec, words) in refusals().items():
+        if args.k in name:
+            why = tc.try_model(args.bin, *spec, 2e-4, 2e-5)
+            count.note(name, "" if words in why else f"no '{words}' in: {why}")
     return count.end()
 
 

@@ -6,6 +6,8 @@
 #include "mac_random.h"
 #include "machine.h"
 
+static struct thread_pool *pool;
+
 static void set_bit(uint64_t *words, int64_t i)
 {
     words[i / 64] |= (uint64_t)1 << i % 64;
@@ -124,7 +126,7 @@ static void check_one(struct rng *r, struct arena *a)
     struct mac_plan plan = {.problem = two, .num_problems = 2};
     enum ir_mode mode = (enum ir_mode)rng_range(r, 0, 2);
     int lanes = mode == IR_MODE_FIXED ? (int)rng_range(r, 1, 23) : mode == IR_MODE_FP32 ? 24 : 11;
-    struct lanes_source src = {random_weights(a, r, w, mode, lanes), mode, lanes, NULL};
+    struct lanes_source src = {random_weights(a, r, w, mode, lanes), mode, lanes, NULL, pool};
     struct mac_demand m = {.group = machine.group, .pes = machine.pes};
     m.tile_bytes = (int64_t)machine_lane_tile_bytes(&machine, lanes, mode != IR_MODE_FIXED);
     machine.ext = (uint32_t)rng_range(r, 1, 7) << 1;
@@ -185,7 +187,7 @@ static void too_large_a_weight(void)
     int64_t offset, bad;
     int32_t values[] = {1, 2, 3, 4, 5, 6, 7, 128, -127, 0};
     struct tensor w = {.dtype = DT_I32, .rank = 2, .dim = {2, 5}, .data = values};
-    struct lanes_source src = {&w, IR_MODE_FIXED, 7, NULL};
+    struct lanes_source src = {&w, IR_MODE_FIXED, 7, NULL, pool};
     uint8_t *out = arena_alloc(a, (size_t)mac_lanes_layout(&plan, 5, &m, &offset));
     CHECK(!lanes_pack(&plan, 5, &m, &src, &offset, a, out, &bad));
     CHECK_INT(bad, 7);
@@ -200,7 +202,10 @@ static void too_large_a_weight(void)
 int main(void)
 {
     RUN(random_weights_pack);
+    pool = thread_pool_create(3);
+    RUN(random_weights_pack);
     RUN(offsets_add_up);
     RUN(too_large_a_weight);
+    thread_pool_destroy(pool);
     return check_summary();
 }

@@ -199,14 +199,14 @@ static void add_piece(void *user, int piece, int worker)
 static void threads(void)
 {
     for (int n = 0; n <= 3; n++) {
-        struct sim_pool *p = sim_pool_create(n);
-        CHECK(n == 0 || sim_pool_size(p) == n);
+        struct thread_pool *p = thread_pool_create(n);
+        CHECK(n == 0 || thread_pool_size(p) == n);
         for (int i = 0; i < 300; i++) {
             atomic_int sum = 0;
-            sim_pool_run(p, i % 17, add_piece, &sum);
+            thread_pool_run(p, i % 17, add_piece, &sum);
             CHECK_INT(sum, (i % 17) * (i % 17 + 1) / 2);
         }
-        sim_pool_destroy(p);
+        thread_pool_destroy(p);
     }
 }
 

@@ -55,9 +55,21 @@ def graph(nodes, inputs, outputs, initializers=None, name="body"):
     return Graph(fields + [(11, value_info(*i)) for i in inputs] + [(12, value_info(*o)) for o in outputs])
 
 
+class Sparse:
+    """A tensor by some of its elements: values[k] at indices[k], flat or one for each dimension."""
+
+    def __init__(self, values, indices, shape):
+        self.values, self.indices, self.shape = values, indices, shape
+
+    def message(self, name=""):
+        return [(1, tensor(self.values, name)), (2, tensor(self.indices))] + [(3, int(d)) for d in self.shape]
+
+
 def attribute(name, value):
     if isinstance(value, Graph):
         return [(1, name), (6, list(value)), (20, 5)]
+    if isinstance(value, Sparse):
+        return [(1, name), (22, value.message()), (20, 11)]
     if isinstance(value, float):
         return [(1, name), (2, value), (20, 1)]
     if isinstance(value, int):
@@ -90,7 +102,7 @@ def value_info(name, dtype, shape):
 
 def model(nodes, inputs, outputs, initializers, opset=13, name="graph", producer="bitlet", domains=None, functions=()):
     """domains: opsets of domains beside the default one; functions: what function() gave."""
-    graph = [(1, n) for n in nodes] + [(2, name)] + [(5, tensor(a, n)) for n, a in initializers.items()]
+    graph = [(1, n) for n in nodes] + [(2, name)] + [(15, a.message(n)) if isinstance(a, Sparse) else (5, tensor(a, n)) for n, a in initializers.items()]
     graph += [(11, value_info(*i)) for i in inputs] + [(12, value_info(*o)) for o in outputs]
     opsets = [(8, [(1, domain), (2, version)]) for domain, version in {"": opset, **(domains or {})}.items()]
     return encode([(1, 8), (2, producer), (7, graph)] + opsets + [(25, f) for f in functions])

@@ -11,6 +11,7 @@
 #include "fn.h"
 #include "io.h"
 #include "loc.h"
+#include "threads.h"
 
 static bool all_zero(const unsigned char *p, size_t n)
 {
@@ -37,6 +38,71 @@ static void arena_gives_zeroed_aligned_memory(void)
     }
     arena_destroy(a);
     arena_destroy(NULL);
+}
+
+static void data_that_nobody_holds_goes_early(void)
+{
+    enum { BYTES = 3 << 20 };
+    struct arena *a = arena_create();
+    unsigned char *p[4];
+    for (int i = 0; i < 4; i++) {
+        p[i] = i < 3 ? arena_alloc_data(a, BYTES) : arena_alloc(a, BYTES);
+        CHECK(all_zero(p[i], BYTES));
+        memset(p[i], i + 1, BYTES);
+    }
+    unsigned char *small = arena_alloc_data(a, 100);
+    memset(small, 9, 100);
+    CHECK(arena_has_data(a));
+    // An address inside is enough, the one just behind is not.
+    const void *live[] = {p[1] + BYTES / 2, p[2] + BYTES};
+    if (p[1] > p[2]) {
+        live[0] = p[2] + BYTES;
+        live[1] = p[1] + BYTES / 2;
+    }
+    size_t swept = arena_sweep_data(a, live, 2);
+    CHECK(swept == 2 * (size_t)BYTES || live[0] == p[0] || live[1] == p[0]);
+    CHECK(p[1][0] == 2 && p[1][BYTES - 1] == 2 && p[3][BYTES - 1] == 4 && small[99] == 9);
+    CHECK_INT(arena_sweep_data(a, (const void *[]){p[1]}, 1),
+              swept == 2 * (size_t)BYTES ? 0 : BYTES);
+    CHECK_INT(arena_sweep_data(a, NULL, 0), BYTES);
+    CHECK(!arena_has_data(a));
+    CHECK(p[3][0] == 4 && small[0] == 9);
+    arena_destroy(a);
+}
+
+static void released_pages_are_read_again(void)
+{
+    struct arena *a = arena_create();
+    struct diag *d = diag_create(a, NULL);
+    unsigned char bytes[10000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 7);
+    CHECK(io_write_file("pages.bin", bytes, sizeof bytes, d));
+    struct io_map m;
+    if (CHECK(io_map_file(&m, "pages.bin", 0, d))) {
+        CHECK(memcmp(m.data, bytes, sizeof bytes) == 0);
+        io_map_release(&m);
+        CHECK(memcmp(m.data, bytes, sizeof bytes) == 0);
+        io_unmap(&m);
+        io_map_release(&m); // nothing is mapped
+    }
+    arena_destroy(a);
+}
+
+static void add_piece(void *user, int piece, int worker)
+{
+    int64_t *sum = user;
+    CHECK_INT(worker, 0);
+    *sum += piece;
+}
+
+static void without_a_pool_the_caller_works(void)
+{
+    int64_t sum = 0;
+    CHECK_INT(thread_pool_size(NULL), 1);
+    thread_pool_run(NULL, 100, add_piece, &sum);
+    CHECK_INT(sum, 4950);
+    thread_pool_destroy(NULL);
 }
 
 static void arena_vectors_grow(void)
@@ -214,6 +280,9 @@ static void sizes_and_checksums(void)
 int main(void)
 {
     RUN(arena_gives_zeroed_aligned_memory);
+    RUN(data_that_nobody_holds_goes_early);
+    RUN(released_pages_are_read_again);
+    RUN(without_a_pool_the_caller_works);
     RUN(arena_vectors_grow);
     RUN(tables_are_found_by_name_and_number);
     RUN(locations_are_shared_and_described);

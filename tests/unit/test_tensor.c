@@ -370,6 +370,101 @@ static void deep_and_greedy_messages_are_refused(void)
     CHECK(proto_unpack(sequence, bytes, 20, arena, &why) != NULL);
 }
 
+static size_t put_varint(uint8_t *to, uint64_t v)
+{
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7)
+        to[n++] = (uint8_t)(v | 0x80);
+    to[n++] = (uint8_t)v;
+    return n;
+}
+
+static size_t put_bytes(uint8_t *to, unsigned number, const uint8_t *bytes, size_t len)
+{
+    size_t n = put_varint(to, number << 3 | 2);
+    n += put_varint(to + n, len);
+    if (len)
+        memcpy(to + n, bytes, len);
+    return n + len;
+}
+
+// A SequenceProto of tensors whose raw_data has the given lengths, of numbers of their own.
+static size_t make_sequence(uint8_t *to, const size_t *lens, size_t count, const uint8_t *payload)
+{
+    uint8_t *inner = arena_alloc(arena, 100000);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t k = put_varint(inner, 1 << 3);
+        k += put_varint(inner + k, lens[i]);                   // dims
+        k += put_bytes(inner + k, 9, payload + i, lens[i]);    // raw_data
+        k += put_bytes(inner + k, 8, (const uint8_t *)"n", 1); // name
+        k += put_bytes(inner + k, 1000, payload, 5000);        // unknown
+        n += put_bytes(to + n, 3, inner, k);
+    }
+    return n;
+}
+
+static bool same_tensors(const ProtobufCMessage *a, const ProtobufCMessage *b)
+{
+    const Onnx__SequenceProto *x = (const void *)a, *y = (const void *)b;
+    bool same = x->n_tensor_values == y->n_tensor_values;
+    for (size_t i = 0; same && i < x->n_tensor_values; i++) {
+        const Onnx__TensorProto *s = x->tensor_values[i], *t = y->tensor_values[i];
+        same = s->raw_data.len == t->raw_data.len && s->n_dims == t->n_dims &&
+               strcmp(s->name, t->name) == 0 &&
+               (s->raw_data.len == 0 ||
+                memcmp(s->raw_data.data, t->raw_data.data, s->raw_data.len) == 0);
+    }
+    return same;
+}
+
+static void large_payloads_stay_in_the_message(void)
+{
+    static const size_t lens[] = {0, 1, 15, 16, 17, 4095, 4096, 5000, 20000, 127, 128};
+    enum { COUNT = sizeof lens / sizeof lens[0] };
+    uint8_t *bytes = arena_alloc(arena, 200000), payload[20100];
+    for (size_t i = 0; i < sizeof payload; i++)
+        payload[i] = (uint8_t)(i * 31 % 251); // begins with marks' values, 0 and 1, at times
+    const ProtobufCMessageDescriptor *type = &onnx__sequence_proto__descriptor;
+    const char *why = NULL;
+    size_t n = make_sequence(bytes, lens, COUNT, payload);
+    ProtobufCMessage *copied = proto_unpack(type, bytes, n, arena, &why);
+    ProtobufCMessage *mapped = proto_unpack_mapped(type, bytes, n, arena, &why);
+    if (!CHECK(copied && mapped && same_tensors(copied, mapped)))
+        return;
+    const Onnx__SequenceProto *s = (const void *)mapped;
+    for (size_t i = 0; i < COUNT; i++) {
+        const uint8_t *data = s->tensor_values[i]->raw_data.data;
+        if (lens[i] >= 4096)
+            CHECK(data > bytes && data < bytes + n);
+    }
+    // Every cut: both refuse, or both see the same.
+    for (size_t cut = 0; cut < n; cut += 1 + cut % 97) {
+        copied = proto_unpack(type, bytes, cut, arena, &why);
+        mapped = proto_unpack_mapped(type, bytes, cut, arena, &why);
+        CHECK(!copied == !mapped && (!copied || same_tensors(copied, mapped)));
+    }
+}
+
+// A tag of more bits than a field number has must not pass as another field.
+static void field_numbers_are_bounded(void)
+{
+    uint8_t bytes[8192] = {0}, payload[5000] = {0};
+    size_t n = put_bytes(bytes, 8, (const uint8_t *)"n", 1);
+    uint64_t tag = (UINT64_C(1) << 32) + (9 << 3 | 2); // raw_data modulo 2^32
+    n += put_varint(bytes + n, tag);
+    n += put_varint(bytes + n, 17);
+    bytes[n] = 1;
+    const char *why = NULL;
+    CHECK(!proto_unpack_mapped(&onnx__tensor_proto__descriptor, bytes, n + 17, arena, &why));
+    n = put_bytes(bytes, 9, payload, sizeof payload); // the same field twice: the last one counts
+    n += put_bytes(bytes + n, 9, (const uint8_t *)"abc", 3);
+    ProtobufCMessage *m =
+        proto_unpack_mapped(&onnx__tensor_proto__descriptor, bytes, n, arena, &why);
+    const Onnx__TensorProto *t = (const void *)m;
+    CHECK(t && t->raw_data.len == 3 && memcmp(t->raw_data.data, "abc", 3) == 0);
+}
+
 static void random_tensors_depend_on_the_seed_alone(void)
 {
     struct tensor *t = tensor_random(arena, DT_F32, (int64_t[]){10000}, 1, 7);
@@ -410,6 +505,8 @@ int main(void)
     RUN(lies_in_protos_are_refused);
     RUN(external_data_is_read_and_guarded);
     RUN(deep_and_greedy_messages_are_refused);
+    RUN(large_payloads_stay_in_the_message);
+    RUN(field_numbers_are_bounded);
     RUN(random_tensors_depend_on_the_seed_alone);
     arena_destroy(arena);
     return check_summary();

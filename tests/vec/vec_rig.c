@@ -19,7 +19,7 @@ static struct sim *machine_on(struct arena *a, uint8_t *heap, size_t bytes, int 
     struct sim *s = ARENA_NEW(a, struct sim);
     machine_default(&s->machine);
     s->arena = a;
-    s->pool = sim_pool_create(threads);
+    s->pool = thread_pool_create(threads);
     for (int i = 0; i < SIM_REGION_NUM; i++)
         s->region[i].base = ((uint64_t)i + 1) << 40;
     s->region[SIM_REGION_HEAP].bytes = bytes;
@@ -46,7 +46,7 @@ struct rig *rig_create(struct arena *a, size_t area_bytes, uint64_t seed)
 void rig_destroy(struct rig *r)
 {
     for (int i = 0; i < 2; i++) {
-        sim_pool_destroy(r->s[i]->pool);
+        thread_pool_destroy(r->s[i]->pool);
         sim_release(r->s[i]->scratch, r->s[i]->scratch_bytes);
     }
 }

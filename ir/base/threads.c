@@ -11,12 +11,12 @@
 #define MAX_THREADS 256
 
 struct worker {
-    struct sim_pool *pool;
+    struct thread_pool *pool;
     int id;
     pthread_t thread;
 };
 
-struct sim_pool {
+struct thread_pool {
     struct arena *arena;
     int size;
     struct worker *workers; // [0] is the caller and has no thread
@@ -31,7 +31,7 @@ struct sim_pool {
     atomic_int next;
 };
 
-static void run_pieces(struct sim_pool *p, int worker)
+static void run_pieces(struct thread_pool *p, int worker)
 {
     for (;;) {
         int piece = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
@@ -44,7 +44,7 @@ static void run_pieces(struct sim_pool *p, int worker)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    struct sim_pool *p = w->pool;
+    struct thread_pool *p = w->pool;
     unsigned seen = 0;
     pthread_mutex_lock(&p->lock);
     for (;;) {
@@ -70,10 +70,10 @@ static int wanted_threads(int threads)
     return threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
 }
 
-struct sim_pool *sim_pool_create(int threads)
+struct thread_pool *thread_pool_create(int threads)
 {
     struct arena *a = arena_create();
-    struct sim_pool *p = ARENA_NEW(a, struct sim_pool);
+    struct thread_pool *p = ARENA_NEW(a, struct thread_pool);
     p->arena = a;
     int want = wanted_threads(threads);
     p->workers = ARENA_ARRAY(a, (size_t)want, struct worker);
@@ -90,7 +90,7 @@ struct sim_pool *sim_pool_create(int threads)
     return p;
 }
 
-void sim_pool_destroy(struct sim_pool *p)
+void thread_pool_destroy(struct thread_pool *p)
 {
     if (!p)
         return;
@@ -106,15 +106,15 @@ void sim_pool_destroy(struct sim_pool *p)
     arena_destroy(p->arena);
 }
 
-int sim_pool_size(const struct sim_pool *p)
+int thread_pool_size(const struct thread_pool *p)
 {
-    return p->size;
+    return p ? p->size : 1;
 }
 
-void sim_pool_run(struct sim_pool *p, int pieces, void (*body)(void *user, int piece, int worker),
-                  void *user)
+void thread_pool_run(struct thread_pool *p, int pieces,
+                     void (*body)(void *user, int piece, int worker), void *user)
 {
-    if (p->size == 1 || pieces <= 1) {
+    if (!p || p->size == 1 || pieces <= 1) {
         for (int i = 0; i < pieces; i++)
             body(user, i, 0);
         return;
