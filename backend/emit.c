@@ -288,6 +288,8 @@ void emit_layer(struct emit *e, const struct ir_op *op)
 
 void emit_layer_again(struct emit *e, uint32_t layer)
 {
+    if (e->num_locs > 0 && e->locs[e->num_locs - 1].pc == e->text_bytes)
+        e->num_locs--; // nothing was emitted for that one
     e->locs =
         arena_grow(e->arena, e->locs, e->num_locs, e->num_locs + 1, sizeof(*e->locs), &e->locs_cap);
     e->locs[e->num_locs++] = (struct image_loc){.pc = e->text_bytes, .layer = layer};

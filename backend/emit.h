@@ -28,6 +28,8 @@ struct emit_view {
     uint64_t fill;
 };
 
+struct emit_strips;
+
 struct emit {
     const struct ir_module *module;
     const struct machine *machine;
@@ -60,7 +62,10 @@ struct emit {
         uint32_t layer;
     } * pins;
     size_t num_pins, pins_cap;
-    int64_t pin_bytes;              // behind them are the two halves
+    // Strips that wait for a MAC op between whose steps they run.
+    struct emit_strips *beside;     // NULL: none
+    int64_t pin_bytes;              // behind them is the ring of the others
+    int64_t wbuf_end;               // of the last weights, from the ring's start
     int wslot, aslot, oslot, pslot; // halves of the buffers that the next tile uses
 };
 
@@ -100,6 +105,13 @@ void emit_extent(struct emit *e, int xreg, const struct ir_type *t, int d);
 void emit_layer(struct emit *e, const struct ir_op *op);
 // What follows is attributed to a layer that was opened before, e->num_layers - 1 then.
 void emit_layer_again(struct emit *e, uint32_t layer);
+// One element-wise instruction: the result's view, then the operands', all of equal extents.
+void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_view *v);
+// Takes the group of an op that is marked to run beside the MAC op behind it; false: it is not.
+bool emit_put_beside(struct emit *e, const struct ir_op *op);
+// Emits the share of the waiting strips that falls on one of the `steps` steps that are left; with
+// 0 steps all of them, if their place begins within the first `bytes` of the activation buffer.
+void emit_beside(struct emit *e, int64_t steps, int64_t bytes);
 // Places the text of a trap; gives its address.
 uint64_t emit_message(struct emit *e, const char *text, size_t len);
 // Row of the host table for a kernel.

@@ -1,6 +1,7 @@
 // From an allocated module to an image: one selector per IR op, dispatched from ops.def, in the
 // order of the schedule.
 #include "emit.h"
+#include "macgroup.h"
 
 #include <stdlib.h>
 
@@ -119,7 +120,7 @@ bool backend_emit(const struct ir_module *m, const struct machine *machine, stru
     struct emit e = {.module = m, .machine = machine, .arena = a, .diag = d};
     bool ok = true;
     for (const struct ir_op *op = m->main->first; op; op = op->next)
-        if (!is_empty(op))
+        if (!is_empty(op) && !mac_is_fused(op) && !emit_put_beside(&e, op))
             ok &= selectors[op->op](&e, op);
     if (!ok)
         return false;

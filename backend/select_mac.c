@@ -5,7 +5,7 @@
 // buffer; units overlap as the dependences allow, so this order is all it takes to hide the
 // transfers. Weights stay in the PEs while all positions of the tile pass.
 #include "emit.h"
-#include "mactile.h"
+#include "macgroup.h"
 
 #include <math.h>
 
@@ -24,18 +24,33 @@ struct mac_job {
     int64_t *pin_offset;        // per problem, from the pin's base
     enum ir_mode mode;
     int lanes;
-    bool map; // lane maps follow the weights
-    bool keeps_x;
-    bool dynamic;         // some extent is known only at run time
-    int64_t y_at, raw_at; // bytes in the activation buffer; x begins at 0
+    bool map;     // lane maps follow the weights
+    bool dynamic; // some extent is known only at run time
+    struct mac_group group;
+    struct mac_layout at;                    // bytes in the activation buffer; x begins at 0
+    uint32_t layer, op_layer[MAC_GROUP_OPS]; // opened layers
+    bool op_opened[MAC_GROUP_OPS];
+    int group_slot; // half of each place of the group that was loaded last
     // What was loaded last, so that a step loads only what changed.
     int64_t x_problem, x_tile, x_chunk, w_problem, w_oc, w_chunk;
+    // The weight buffer as a ring: load n lies in slot (w_first + n) % w_slots.
+    int64_t w_slots, w_first, w_slot_bytes, w_loads;
 };
 
 struct mac_step {
     int64_t problem, tile, oc, chunk;
-    int xslot, wslot;
-    int64_t wbuf; // byte offset of the step's lanes in the weight buffer
+    int xslot, group_slot;
+    int64_t w_load; // number of the load that brings the step's weights
+    int64_t wbuf;   // byte offset of the step's lanes in the weight buffer
+};
+
+// Steps whose weights are on their way, in order.
+enum { AHEAD_MAX = 32, RING_MAX = 16 };
+struct mac_ahead {
+    struct mac_step next; // the first that is not in the queue
+    bool more;
+    struct mac_step queue[AHEAD_MAX];
+    int first, count;
 };
 
 static const struct mac_problem *problem_of(const struct mac_job *j, const struct mac_step *s)
@@ -102,13 +117,13 @@ static void emit_dma(struct emit *e, enum isa_op op, struct emit_view to, struct
 
 static uint64_t x_slot_addr(const struct mac_job *j, int slot)
 {
-    return IMAGE_ABUF_BASE + (uint64_t)(slot * (j->keeps_x ? j->space.x_whole : j->space.x));
+    return IMAGE_ABUF_BASE + (uint64_t)(slot * (j->at.keeps_x ? j->space.x_whole : j->space.x));
 }
 
 static void load_x(struct mac_job *j, struct mac_step *s)
 {
     if (s->problem == j->x_problem && s->tile == j->x_tile &&
-        (j->keeps_x || s->chunk == j->x_chunk)) {
+        (j->at.keeps_x || s->chunk == j->x_chunk)) {
         s->xslot = j->e->aslot;
         return;
     }
@@ -116,7 +131,7 @@ static void load_x(struct mac_job *j, struct mac_step *s)
     j->x_tile = s->tile;
     j->x_chunk = s->chunk;
     s->xslot = j->e->aslot ^= 1;
-    struct mac_tile t = step_tile(j, s, j->keeps_x);
+    struct mac_tile t = step_tile(j, s, j->at.keeps_x);
     struct mac_box box;
     mac_box_make(problem_of(j, s), &t, &t, &box);
     if (box.elems == 0)
@@ -136,10 +151,23 @@ static void load_x(struct mac_job *j, struct mac_step *s)
     emit_dma(j->e, ISA_LDA, to, from);
 }
 
-static int64_t wbuf_half(const struct mac_job *j, int slot)
+// A resident problem takes a half; else as many slots as the buffer holds, for weights are then
+// brought several steps ahead. The first load goes behind the last one of the op before.
+static void open_ring(struct mac_job *j)
 {
-    int64_t pinned = j->e->pin_bytes;
-    return pinned + slot * ((j->e->machine->weight_buffer - pinned) / 2 / 64 * 64);
+    struct emit *e = j->e;
+    int64_t room = e->machine->weight_buffer - e->pin_bytes, slots = 2;
+    int64_t need = (j->space.w + 63) / 64 * 64;
+    if (j->lanes_offset && !j->tiling.resident && need > 0)
+        slots = room / need < RING_MAX ? room / need : RING_MAX;
+    j->w_slots = slots < 2 ? 2 : slots;
+    j->w_slot_bytes = room / j->w_slots / 64 * 64;
+    j->w_first = (e->wbuf_end + j->w_slot_bytes - 1) / j->w_slot_bytes % j->w_slots;
+}
+
+static int64_t ring_slot(const struct mac_job *j, int64_t load)
+{
+    return j->e->pin_bytes + (j->w_first + load) % j->w_slots * j->w_slot_bytes;
 }
 
 static void load_lanes(struct mac_job *j, int64_t wbuf, int64_t offset, int64_t bytes)
@@ -155,7 +183,7 @@ static void load_lanes(struct mac_job *j, int64_t wbuf, int64_t offset, int64_t 
 static void pack_zeros(struct mac_job *j, const struct mac_step *s, int64_t wbuf)
 {
     struct emit_view zeros =
-        view_at(IMAGE_ABUF_BASE + (uint64_t)j->raw_at, j->plan.stationary->type.dtype);
+        view_at(IMAGE_ABUF_BASE + (uint64_t)j->at.raw, j->plan.stationary->type.dtype);
     view_add(&zeros, step_pes(j, s), 0);
     view_add_axis(&zeros, 1, 0, 0, 0);
     view_set_axis(&zeros, 0, 0, 0);
@@ -187,7 +215,7 @@ static void pack_weights(struct mac_job *j, const struct mac_step *s, int slot, 
         dense[i] = run;
         run *= extent[i];
     }
-    uint64_t raw = IMAGE_ABUF_BASE + (uint64_t)(j->raw_at + slot * j->space.raw);
+    uint64_t raw = IMAGE_ABUF_BASE + (uint64_t)(j->at.raw + slot * j->space.raw);
     struct emit_view from = view_at(element_addr(w, first), w->type.dtype),
                      to = view_at(raw, w->type.dtype);
     for (int i = 0; i <= p->nk; i++) {
@@ -218,6 +246,16 @@ static int64_t chunk_bytes(const struct mac_job *j, const struct mac_step *s)
            step_pes(j, s) * j->demand.tile_bytes;
 }
 
+static bool loads_weights(const struct mac_job *j, const struct mac_step *s)
+{
+    bool resident = j->tiling.resident && j->lanes_offset;
+    if (j->pin)
+        return false;
+    return resident
+               ? j->w_problem < 0 || j->lanes_offset[j->w_problem] != j->lanes_offset[s->problem]
+               : j->w_problem != s->problem || j->w_oc != s->oc || j->w_chunk != s->chunk;
+}
+
 static void load_w(struct mac_job *j, struct mac_step *s)
 {
     const struct mac_problem *p = problem_of(j, s);
@@ -228,32 +266,53 @@ static void load_w(struct mac_job *j, struct mac_step *s)
         s->wbuf = j->pin->base + j->pin_offset[s->problem] + place;
         return;
     }
-    bool held =
-        resident ? j->w_problem >= 0 && j->lanes_offset[j->w_problem] == j->lanes_offset[s->problem]
-                 : j->w_problem == s->problem && j->w_oc == s->oc && j->w_chunk == s->chunk;
-    if (!held) {
-        j->e->wslot ^= 1;
+    if (loads_weights(j, s)) {
+        int64_t load = j->w_loads++, wbuf = ring_slot(j, load);
         j->w_problem = s->problem;
         j->w_oc = s->oc;
         j->w_chunk = s->chunk;
-        int64_t wbuf = wbuf_half(j, j->e->wslot);
         if (!j->lanes_offset)
-            pack_weights(j, s, j->e->wslot, wbuf);
+            pack_weights(j, s, (int)(load % 2), wbuf);
         else if (resident)
             load_lanes(j, wbuf, j->lanes_offset[s->problem],
                        mac_lanes_bytes(p, j->tiling.kchunk, &j->demand));
         else
             load_lanes(j, wbuf, j->lanes_offset[s->problem] + place, chunk_bytes(j, s));
+        j->e->wbuf_end = wbuf - j->e->pin_bytes + j->w_slot_bytes;
     }
-    s->wslot = j->e->wslot;
-    s->wbuf = wbuf_half(j, s->wslot) + inside;
+    s->w_load = j->w_loads - 1;
+    s->wbuf = ring_slot(j, s->w_load) + inside;
+}
+
+// Brings the weights of the steps after `now` as far as slots are free: those that `now` and later
+// steps read are not. Weights that are packed at run time share the activation channel: one step
+// ahead.
+static void load_ahead(struct mac_job *j, struct mac_ahead *a, int64_t now_load)
+{
+    int most = j->lanes_offset ? AHEAD_MAX : 1;
+    while (a->more && a->count < most) {
+        if (loads_weights(j, &a->next) && j->w_loads >= now_load + j->w_slots)
+            return;
+        load_w(j, &a->next);
+        a->queue[(a->first + a->count++) % AHEAD_MAX] = a->next;
+        a->more = next_step(j, &a->next);
+    }
+}
+
+static void take_weights(struct mac_ahead *a, struct mac_step *s)
+{
+    const struct mac_step *q = &a->queue[a->first];
+    s->w_load = q->w_load;
+    s->wbuf = q->wbuf;
+    a->first = (a->first + 1) % AHEAD_MAX;
+    a->count--;
 }
 
 // ---- One step
 
 static void run_bce(struct mac_job *j, const struct mac_step *s, int64_t psum)
 {
-    struct mac_tile use = step_tile(j, s, false), load = step_tile(j, s, j->keeps_x);
+    struct mac_tile use = step_tile(j, s, false), load = step_tile(j, s, j->at.keeps_x);
     struct mac_box box;
     mac_box_make(problem_of(j, s), &load, &use, &box);
     enum dtype type = j->plan.moving->type.dtype;
@@ -323,21 +382,101 @@ static void add_positions(struct emit_view *v, const struct mac_problem *p,
     }
 }
 
+// The part of a tensor of the result's shape that a step computes, in the order in which the
+// packers deliver it.
+static struct emit_view part_view(const struct mac_job *j, const struct mac_step *s,
+                                  const struct ir_value *v)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    struct mac_tile t = step_tile(j, s, false);
+    int64_t base = p->obase + s->oc * j->demand.pes * p->o_oc;
+    for (int i = 0; i < p->np; i++)
+        base += t.start[i] * p->p[i].ostride;
+    struct emit_view view = view_at(element_addr(v, base), v->type.dtype);
+    view_add(&view, step_pes(j, s), p->o_oc);
+    view_part_of(&view, p->noc_sym, s->oc * j->demand.pes);
+    add_positions(&view, p, &t, p);
+    return view;
+}
+
+static uint64_t slot_addr(const struct mac_job *j, const struct mac_step *s, int slot)
+{
+    int place = j->group.slot[slot].place;
+    int half = place == 0 ? j->e->oslot : s->group_slot;
+    return IMAGE_ABUF_BASE + (uint64_t)(j->at.place[place] + half * j->at.stride[place]);
+}
+
+// The same elements without gaps, in the activation buffer.
+static struct emit_view dense_view(const struct mac_job *j, const struct mac_step *s, int slot)
+{
+    const struct mac_problem *p = problem_of(j, s);
+    struct mac_tile t = step_tile(j, s, false);
+    int64_t run = 1;
+    for (int i = 0; i < p->np; i++)
+        run *= t.extent[i];
+    struct emit_view view = view_at(slot_addr(j, s, slot), j->group.slot[slot].value->type.dtype);
+    view_add(&view, step_pes(j, s), run);
+    view_part_of(&view, p->noc_sym, s->oc * j->demand.pes);
+    add_positions(&view, p, &t, NULL);
+    return view;
+}
+
+static bool ends_tile(const struct mac_job *j, const struct mac_step *s)
+{
+    return s->chunk + 1 == mac_chunks(problem_of(j, s), j->tiling.kchunk);
+}
+
+// Brings what the group's ops take besides the tile.
+static void load_group(struct mac_job *j, struct mac_step *s)
+{
+    if (j->group.num_ops == 0 || !ends_tile(j, s))
+        return;
+    s->group_slot = j->group_slot ^= 1;
+    for (int i = 0; i < j->group.num_slots; i++)
+        if (j->group.slot[i].loaded)
+            emit_dma(j->e, ISA_LDA, dense_view(j, s, i), part_view(j, s, j->group.slot[i].value));
+}
+
+static void open_group_layer(struct mac_job *j, int op)
+{
+    if (j->op_opened[op]) {
+        emit_layer_again(j->e, j->op_layer[op]);
+        return;
+    }
+    emit_layer(j->e, j->group.op[op]);
+    j->op_layer[op] = (uint32_t)j->e->num_layers - 1;
+    j->op_opened[op] = true;
+}
+
+static void run_group(struct mac_job *j, const struct mac_step *s, int64_t elems)
+{
+    for (int i = 0; i < j->group.num_ops; i++) {
+        const struct ir_op *op = j->group.op[i];
+        struct emit_view v[4];
+        for (int k = 0; k <= op->num_in; k++) {
+            const struct ir_value *x = k == 0 ? op->out[0] : op->in[k - 1];
+            int slot = mac_group_slot(&j->group, x);
+            v[k] = view_at(slot < 0 ? x->addr : slot_addr(j, s, slot), x->type.dtype);
+            view_add(&v[k], elems, slot < 0 ? 0 : 1);
+        }
+        open_group_layer(j, i);
+        emit_element_op(j->e, op, v);
+    }
+    if (j->group.num_ops > 0)
+        emit_layer_again(j->e, j->layer);
+}
+
 static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psum)
 {
     const struct mac_problem *p = problem_of(j, s);
     const struct ir_value *bias = ir_operand(j->op, 2), *scale = ir_operand(j->op, 3),
                           *out = j->op->out[0];
     struct mac_tile t = step_tile(j, s, false);
-    int64_t positions = 1, pes = step_pes(j, s), obase = p->obase + s->oc * j->demand.pes * p->o_oc;
-    for (int i = 0; i < p->np; i++) {
+    int64_t positions = 1, pes = step_pes(j, s);
+    for (int i = 0; i < p->np; i++)
         positions *= t.extent[i];
-        obase += t.start[i] * p->p[i].ostride;
-    }
     j->e->oslot ^= 1;
-    struct emit_view y =
-        view_at(IMAGE_ABUF_BASE + (uint64_t)(j->y_at + j->e->oslot * j->space.y), out->type.dtype);
-    struct emit_view from = y, to = view_at(element_addr(out, obase), out->type.dtype);
+    struct emit_view y = view_at(slot_addr(j, s, 0), out->type.dtype);
     view_add(&y, pes, positions);
     if (j->dynamic)
         add_positions(&y, p, &t, NULL);
@@ -351,13 +490,10 @@ static void pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t 
     emit_view(j->e, T_Y, &y);
     EMIT(j->e, PACK, PACK, .td = T_Y, .ts = T_SCALE, .tb = T_BIAS, .mode = (int64_t)j->mode,
          .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .psum = psum);
-    view_add(&from, pes, positions);
-    view_add(&to, pes, p->o_oc);
-    view_part_of(&from, p->noc_sym, s->oc * j->demand.pes);
-    view_part_of(&to, p->noc_sym, s->oc * j->demand.pes);
-    add_positions(&from, p, &t, NULL);
-    add_positions(&to, p, &t, p);
-    emit_dma(j->e, ISA_STA, to, from);
+    run_group(j, s, pes * positions);
+    for (int i = 0; i < j->group.num_slots; i++)
+        if (j->group.slot[i].stored)
+            emit_dma(j->e, ISA_STA, part_view(j, s, j->group.slot[i].value), dense_view(j, s, i));
 }
 
 static void run_step(struct mac_job *j, const struct mac_step *s)
@@ -367,7 +503,7 @@ static void run_step(struct mac_job *j, const struct mac_step *s)
         j->e->pslot ^= 1;
     int64_t psum = j->e->pslot * half;
     run_bce(j, s, psum);
-    if (s->chunk + 1 == mac_chunks(problem_of(j, s), j->tiling.kchunk))
+    if (ends_tile(j, s))
         pack_and_store(j, s, psum);
 }
 
@@ -465,16 +601,19 @@ static bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
                                j->plan.stationary->name, ir_type_bytes(&j->plan.stationary->type),
                                (long long)all);
     }
-    j->keeps_x = mac_keeps_x(&j->space, m->act_buffer);
-    j->y_at = 2 * (j->keeps_x ? j->space.x_whole : j->space.x);
-    j->raw_at = j->y_at + 2 * j->space.y;
-    if (j->raw_at + 2 * j->space.raw > m->act_buffer || 2 * j->space.psum > m->psum_buffer / 8)
+    if (!mac_group_of(op, &j->group))
+        return diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
+                           "an op that is fused into %%%s cannot run on its tiles",
+                           op->out[0]->name);
+    if (j->group.num_ops == 0) // also what nobody uses is stored
+        j->group.slot[0].stored = true;
+    mac_layout_of(&j->space, &j->group, m->act_buffer, &j->at);
+    if (j->at.bytes > m->act_buffer || 2 * j->space.psum > m->psum_buffer / 8)
         return diag_report(e->diag, op->loc, DIAG_TILE_FIT,
                            "the tile of %%%s takes %lld bytes of activation buffer and %lld "
                            "partial sums, the machine has %lld and %lld",
-                           op->out[0]->name, (long long)(j->raw_at + 2 * j->space.raw),
-                           (long long)(2 * j->space.psum), (long long)m->act_buffer,
-                           (long long)(m->psum_buffer / 8));
+                           op->out[0]->name, (long long)j->at.bytes, (long long)(2 * j->space.psum),
+                           (long long)m->act_buffer, (long long)(m->psum_buffer / 8));
     return true;
 }
 
@@ -628,30 +767,54 @@ static bool find_pinned(struct mac_job *j)
     return mac_lanes_layout(&j->plan, j->tiling.kchunk, &j->demand, j->pin_offset) >= 0;
 }
 
+static int64_t count_steps(const struct mac_job *j)
+{
+    int64_t n = 0;
+    for (int i = 0; i < j->plan.num_problems; i++) {
+        const struct mac_problem *p = &j->plan.problem[i];
+        n += mac_tile_count(p, j->tiling.tile) * oc_tiles(j, p) * mac_chunks(p, j->tiling.kchunk);
+    }
+    return n;
+}
+
 static bool select_mac(struct emit *e, const struct ir_op *op)
 {
     struct mac_job j;
     if (!job_begin(&j, e, op) || !find_pinned(&j))
         return false;
+    emit_beside(e, 0, j.at.bytes);
     if (j.pin)
         emit_layer_again(e, j.pin->layer);
     else
         emit_layer(e, op);
+    j.layer = j.pin ? j.pin->layer : (uint32_t)e->num_layers - 1;
+    open_ring(&j);
     if (j.dynamic) {
         run_guarded(&j);
         return true;
     }
     configure_pack(e, op);
     struct mac_step now = {0}, then;
+    struct mac_ahead ahead = {.more = true};
+    int64_t steps = count_steps(&j);
     load_x(&j, &now);
-    load_w(&j, &now);
+    load_ahead(&j, &ahead, 0);
+    take_weights(&ahead, &now);
+    load_group(&j, &now);
     for (bool more = true; more; now = then) {
         then = now;
         more = next_step(&j, &then);
         if (more) {
             load_x(&j, &then);
-            load_w(&j, &then);
+            load_ahead(&j, &ahead, now.w_load);
+            take_weights(&ahead, &then);
+            load_group(&j, &then);
         }
+        if (e->beside) {
+            emit_beside(e, steps, 0);
+            emit_layer_again(e, j.layer);
+        }
+        steps--;
         run_step(&j, &now);
     }
     return true;

@@ -157,18 +157,23 @@ bool select_SLICE(struct emit *e, const struct ir_op *op)
     return true;
 }
 
+// Operands that alloc placed inside the result are there.
 bool select_CONCAT(struct emit *e, const struct ir_op *op)
 {
     int64_t axis = ir_int(op, IR_A_axis, 0), at = 0;
     struct emit_view y = view_of(op->out[0]);
-    emit_layer(e, op);
+    bool opened = false;
     for (int i = 0; i < op->num_in; i++) {
         struct emit_view dst = y, src = view_of(op->in[i]);
         dst.extent[axis] = src.extent[axis];
         dst.base += (uint64_t)(at * y.stride[axis]) * dtype_bytes(y.dtype);
         at += src.extent[axis];
-        if (ir_type_elems(&op->in[i]->type) > 0)
-            emit_move(e, dst, src);
+        if (ir_type_elems(&op->in[i]->type) == 0 || src.base == dst.base)
+            continue;
+        if (!opened)
+            emit_layer(e, op);
+        opened = true;
+        emit_move(e, dst, src);
     }
     return true;
 }

@@ -1,5 +1,6 @@
 // Element-wise ops, reductions and windows: one vector instruction each, on views of the operands.
 #include "emit.h"
+#include "macgroup.h"
 
 enum { T_DST = 0, T_A = 1, T_B = 2, T_C = 3 };
 
@@ -17,47 +18,237 @@ static struct emit_view broadcast_view(const struct ir_value *v, const struct ir
     return out;
 }
 
-static void element_views(struct emit *e, const struct ir_op *op, const int *tregs)
+static int64_t float_bits(double v)
 {
+    float f = (float)v;
+    return (int64_t)io_get32(&f);
+}
+
+void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_view *v)
+{
+    bool select = op->op == IR_OP_SELECT;
+    emit_view(e, T_DST, &v[0]);
+    emit_view(e, select ? T_C : T_A, &v[1]);
+    if (op->num_in > 1)
+        emit_view(e, select ? T_A : T_B, &v[2]);
+    if (op->num_in > 2)
+        emit_view(e, T_B, &v[3]);
+    switch (op->op) {
+    case IR_OP_UNARY:
+        EMIT(e, VUN, VUN, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_unary, 0));
+        return;
+    case IR_OP_BINARY:
+        EMIT(e, VBIN, VBIN, .td = T_DST, .ta = T_A, .tb = T_B, .fn = ir_int(op, IR_A_fn_binary, 0));
+        return;
+    case IR_OP_SELECT: EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C); return;
+    case IR_OP_CONVERT:
+        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A,
+             .round = ir_int(op, IR_A_round, ISA_ROUND_trunc), .sat = ir_int(op, IR_A_saturate, 0),
+             .bits = ir_int(op, IR_A_bits, 0));
+        return;
+    case IR_OP_QUANTIZE:
+        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
+             .bits = ir_int(op, IR_A_bits, 8), .q = float_bits(ir_float(op, IR_A_q, 1)));
+        return;
+    default: bitlet_bug("%s is not element-wise", ir_op_info[op->op].text);
+    }
+}
+
+// ---- Groups (macgroup.h) that begin with a pool or an element-wise op
+
+struct strip {
+    const struct mac_group *group;
+    const struct mac_strips *at;
+    int64_t first, extent; // along the dimension that is cut
+    int half;
+};
+
+static struct emit_view cut_view(const struct strip *s, struct emit_view v)
+{
+    if (v.rank == 0)
+        return v;
+    v.base += (uint64_t)(s->first * v.stride[s->at->dim]) * dtype_bytes(v.dtype);
+    v.extent[s->at->dim] = s->extent;
+    return v;
+}
+
+// The part of a value of the result's extents: its tile if it stays in the buffer, else where it
+// lies. What others use and the group does not goes there directly.
+static struct emit_view strip_view(const struct strip *s, const struct ir_value *x)
+{
+    const struct mac_group *g = s->group;
+    int slot = mac_group_slot(g, x);
+    struct emit_view v = cut_view(s, broadcast_view(x, &g->head->out[0]->type));
+    if (slot < 0 || g->slot[slot].last_use < 0)
+        return v;
+    int place = g->slot[slot].place;
+    v.base = IMAGE_ABUF_BASE +
+             (uint64_t)(s->at->start + s->at->place[place] + s->half * s->at->stride[place]);
+    return v;
+}
+
+static void strip_element_op(struct emit *e, const struct strip *s, const struct ir_op *op)
+{
+    struct emit_view v[4] = {strip_view(s, op->out[0])};
+    for (int i = 0; i < op->num_in; i++)
+        v[i + 1] = strip_view(s, op->in[i]);
+    views_merge(v, op->num_in + 1);
+    emit_element_op(e, op, v);
+}
+
+static void store_strip(struct emit *e, const struct strip *s, const struct mac_slot *slot)
+{
+    struct emit_view v[2] = {cut_view(s, broadcast_view(slot->value, &slot->value->type)),
+                             strip_view(s, slot->value)};
+    if (!slot->stored || slot->last_use < 0)
+        return;
+    views_merge(v, 2);
+    emit_view(e, T_B, &v[0]);
+    emit_view(e, T_C, &v[1]);
+    emit_insn(e, (struct isa_insn){.op = ISA_STA, .DMA = {.td = T_B, .ta = T_C}});
+}
+
+static void emit_pool(struct emit *e, const struct ir_op *op, const struct strip *s);
+
+static void strip_op(struct emit *e, const struct strip *s, const struct ir_op *op)
+{
+    if (op->op == IR_OP_POOL)
+        emit_pool(e, op, s);
+    else
+        strip_element_op(e, s, op);
+    int slot = mac_group_slot(s->group, op->out[0]);
+    store_strip(e, s, &s->group->slot[slot]);
+}
+
+// A group on its way through the machine.
+struct emit_strips {
+    struct mac_group group;
+    struct mac_strips at;
+    int64_t next, whole; // along the dimension that is cut
+    int half;
+    uint32_t layer[MAC_GROUP_OPS + 1];
+};
+
+static void emit_strip(struct emit *e, struct emit_strips *w)
+{
+    int64_t left = w->whole - w->next;
+    struct strip s = {.group = &w->group,
+                      .at = &w->at,
+                      .first = w->next,
+                      .extent = left < w->at.extent ? left : w->at.extent,
+                      .half = w->half};
+    for (int i = 0; i <= w->group.num_ops; i++) {
+        const struct ir_op *op = i == 0 ? w->group.head : w->group.op[i - 1];
+        if (w->next > 0)
+            emit_layer_again(e, w->layer[i]);
+        else
+            emit_layer(e, op);
+        w->layer[i] = w->next > 0 ? w->layer[i] : (uint32_t)e->num_layers - 1;
+        strip_op(e, &s, op);
+    }
+    w->next += s.extent;
+    w->half ^= 1;
+}
+
+static bool open_strips(const struct emit *e, const struct mac_group *g, struct emit_strips *out)
+{
+    const struct ir_type *t = &g->head->out[0]->type;
+    *out = (struct emit_strips){.group = *g};
+    if (!mac_strips_of(&out->group, e->machine->act_buffer, &out->at))
+        return false;
+    out->whole = t->rank ? t->dim[out->at.dim] : 1;
+    return true;
+}
+
+static bool select_strips(struct emit *e, const struct mac_group *g)
+{
+    struct emit_strips w;
+    if (!open_strips(e, g, &w))
+        return diag_report(
+            e->diag, g->head->loc, DIAG_IR_LEVEL,
+            "tiles of %%%s do not fit the activation buffer; run the pass fuse-tiles",
+            g->head->out[0]->name);
+    while (w.next < w.whole)
+        emit_strip(e, &w);
+    return true;
+}
+
+bool emit_put_beside(struct emit *e, const struct ir_op *op)
+{
+    struct mac_group g;
+    struct emit_strips w;
+    if (ir_is_mac(op) || !ir_int(op, IR_A_beside, 0) || e->beside || !mac_group_of(op, &g) ||
+        !mac_beside(&g) || !open_strips(e, &g, &w))
+        return false;
+    e->beside = arena_memdup(e->arena, &w, sizeof w);
+    return true;
+}
+
+void emit_beside(struct emit *e, int64_t steps, int64_t bytes)
+{
+    struct emit_strips *w = e->beside;
+    if (!w || (steps < 1 && bytes <= w->at.start))
+        return;
+    int64_t left = (w->whole - w->next + w->at.extent - 1) / w->at.extent;
+    for (int64_t i = steps < 1 ? left : (left + steps - 1) / steps; i > 0; i--)
+        emit_strip(e, w);
+    if (w->next >= w->whole)
+        e->beside = NULL;
+}
+
+// Whether the op leads a group; then it is selected, or reported.
+static bool leads_group(struct emit *e, const struct ir_op *op, bool *ok)
+{
+    struct mac_group g;
+    const struct ir_op *next = mac_group_next(op);
+    if (!next || !mac_is_fused(next))
+        return false;
+    *ok = mac_can_head(op) && mac_group_of(op, &g);
+    if (!*ok)
+        diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
+                    "an op that is fused into %%%s cannot run on its tiles", op->out[0]->name);
+    else
+        *ok = select_strips(e, &g);
+    return true;
+}
+
+static bool select_element_op(struct emit *e, const struct ir_op *op)
+{
+    bool ok;
+    if (leads_group(e, op, &ok))
+        return ok;
     struct emit_view v[4] = {view_of(op->out[0])};
     for (int i = 0; i < op->num_in; i++)
         v[i + 1] = broadcast_view(op->in[i], &op->out[0]->type);
     views_merge(v, op->num_in + 1);
-    for (int i = 0; i <= op->num_in; i++)
-        emit_view(e, tregs[i], &v[i]);
+    emit_layer(e, op);
+    emit_element_op(e, op, v);
+    return true;
 }
 
 bool select_UNARY(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A});
-    EMIT(e, VUN, VUN, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_unary, 0));
-    return true;
+    return select_element_op(e, op);
 }
 
 bool select_BINARY(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A, T_B});
-    EMIT(e, VBIN, VBIN, .td = T_DST, .ta = T_A, .tb = T_B, .fn = ir_int(op, IR_A_fn_binary, 0));
-    return true;
+    return select_element_op(e, op);
 }
 
 bool select_SELECT(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_C, T_A, T_B});
-    EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C);
-    return true;
+    return select_element_op(e, op);
 }
 
 bool select_CONVERT(struct emit *e, const struct ir_op *op)
 {
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A});
-    EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ir_int(op, IR_A_round, ISA_ROUND_trunc),
-         .sat = ir_int(op, IR_A_saturate, 0), .bits = ir_int(op, IR_A_bits, 0));
-    return true;
+    return select_element_op(e, op);
+}
+
+bool select_QUANTIZE(struct emit *e, const struct ir_op *op)
+{
+    return select_element_op(e, op);
 }
 
 // The integer type of the same bits.
@@ -89,21 +280,6 @@ bool select_BITCAST(struct emit *e, const struct ir_op *op)
         EMIT(e, VMOV, V1, .td = T_DST, .ta = T_A);
     else
         EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_trunc);
-    return true;
-}
-
-static int64_t float_bits(double v)
-{
-    float f = (float)v;
-    return (int64_t)io_get32(&f);
-}
-
-bool select_QUANTIZE(struct emit *e, const struct ir_op *op)
-{
-    emit_layer(e, op);
-    element_views(e, op, (const int[]){T_DST, T_A});
-    EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
-         .bits = ir_int(op, IR_A_bits, 8), .q = float_bits(ir_float(op, IR_A_q, 1)));
     return true;
 }
 
@@ -141,7 +317,7 @@ bool select_REDUCE(struct emit *e, const struct ir_op *op)
 }
 
 // Pooling is a reduction over a view with one more dimension per spatial one: the window.
-bool select_POOL(struct emit *e, const struct ir_op *op)
+static void emit_pool(struct emit *e, const struct ir_op *op, const struct strip *s)
 {
     int sp = 0;
     const int64_t *kernel = ir_ints(op, IR_A_kernel, &sp);
@@ -174,10 +350,32 @@ bool select_POOL(struct emit *e, const struct ir_op *op)
         view_limit(&src, i, xt, 2 + i);
         base -= pads[i] * x.stride[2 + i];
     }
+    if (s) { // planes are cut, of one batch or of several
+        struct emit_view part = strip_view(s, op->out[0]);
+        int64_t planes = s->at->dim == 0 ? xt->dim[1] : 1;
+        if (s->at->dim < 2) {
+            base += s->first * x.stride[s->at->dim];
+            src.extent[0] = dst.extent[0] = s->extent * planes;
+        } else {
+            int i = s->at->dim - 2;
+            base += s->first * strides[i] * x.stride[2 + i];
+            src.extent[1 + i] = dst.extent[1 + i] = s->extent;
+            view_set_axis(&src, i, s->first * strides[i] - pads[i], xt->dim[2 + i]);
+        }
+        dst.base = part.base;
+    }
     src.base = (uint64_t)((int64_t)src.base + base * (int64_t)dtype_bytes(src.dtype));
-    emit_layer(e, op);
     emit_view(e, T_DST, &dst);
     emit_view(e, T_A, &src);
     EMIT(e, VRED, VRED, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_reduce, 0), .skip = 1);
+}
+
+bool select_POOL(struct emit *e, const struct ir_op *op)
+{
+    bool ok;
+    if (leads_group(e, op, &ok))
+        return ok;
+    emit_layer(e, op);
+    emit_pool(e, op, NULL);
     return true;
 }

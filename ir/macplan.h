@@ -6,7 +6,9 @@
 // element offset in x (and in w, or in the result) by its stride and may move a coordinate along a
 // spatial axis, which must stay inside [0, limit) or the activation is zero.
 //   conv: one problem per block of channel groups (small groups share a problem, their weights on
-//     the diagonal, see `diag`, when those are constant);
+//     the diagonal, see `diag`, when those are constant). Several outputs of a small K cannot share
+//     a group of one PE: its adder tree has no tap before the sum of all lanes. They share the
+//     group's activations, each on a PE of its own whose other weights are not valid;
 //   conv_transpose: one problem per stride phase and block of groups, an ordinary convolution with
 //     part of the kernel, written with stride;
 //   matmul: one problem per batch element; one for all when the stationary operand is the same for

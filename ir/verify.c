@@ -4,6 +4,7 @@
 // Definitions come before uses because an op's results enter a set of known values only after its
 // operands were looked up there. The same set tells that no value is defined twice.
 #include "ir_priv.h"
+#include "macgroup.h"
 
 #include <math.h>
 #include <string.h>
@@ -261,6 +262,29 @@ static bool check_outputs(const struct verifier *v)
     return ok;
 }
 
+// Ops that are marked to run on the tiles of another one stand behind it and can.
+static bool check_groups(const struct verifier *v)
+{
+    bool ok = true;
+    struct mac_group g = {0};
+    for (const struct ir_op *op = v->g->first; op; op = op->next) {
+        if (op->op == IR_OP_CONST)
+            continue;
+        if (!mac_is_fused(op)) {
+            g.head = NULL;
+            if (mac_can_head(op))
+                mac_group_begin(&g, op);
+        } else if (!g.head || !mac_group_add(&g, op)) {
+            ok = diag_report(
+                v->d, op->loc, DIAG_IR_OP,
+                "%%%s is marked as fused, but cannot run on the tiles of the op before it",
+                op->out[0]->name);
+            g.head = NULL;
+        }
+    }
+    return ok;
+}
+
 static bool verify_graph(struct verifier *v)
 {
     bool ok = true;
@@ -282,7 +306,7 @@ static bool verify_graph(struct verifier *v)
     for (const struct ir_op *op = v->g->first; ok && op; op = op->next)
         for (int i = 0; ok && i < op->num_out; i++)
             ok = check_uses(v, op->out[i], op->loc);
-    return ok;
+    return ok && check_groups(v);
 }
 
 bool ir_verify(const struct ir_module *m, struct diag *d)

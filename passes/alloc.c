@@ -6,10 +6,14 @@
 // An output that would share memory with an input, a constant or another output is copied: the copy
 // is a broadcast to the same shape.
 //
+// What is joined by a concat along its outermost extent above 1 lies in the result from the start:
+// then nothing is moved.
+//
 // A loop's carried values have the same memory before, in and after the body; what begins outside
 // and is used in the body lives until the loop ends.
 #include "image.h"
 #include "index.h"
+#include "macgroup.h"
 #include "pass.h"
 #include "plan.h"
 
@@ -23,6 +27,8 @@ struct memory {
     bool is_output;
     uint64_t bytes, addr;
     int first, last; // steps
+    int whole;       // what it is a part of, -1: nothing
+    uint64_t at;     // byte of the whole where it begins
 };
 struct alloc {
     struct pass_ctx *ctx;
@@ -66,7 +72,12 @@ static struct memory *memory_of(struct alloc *s, const struct ir_value *v)
 static void new_memory(struct alloc *s, const struct ir_value *v, enum place place, int step)
 {
     s->mem[s->num_mem] = (struct memory){
-        .place = place, .bytes = ir_type_bytes(&v->type), .first = step, .last = step};
+        .place = place,
+        .bytes = ir_type_bytes(&v->type),
+        .first = step,
+        .last = step,
+        .whole = -1,
+    };
     index_set(&s->index, v, s->num_mem++);
 }
 
@@ -89,12 +100,22 @@ static enum place place_of(const struct ir_op *op)
                                           : PLACE_HEAP;
 }
 
+// Ops of one group (macgroup.h) share a step: the first tile of the last one is written before the
+// last tile of the first one is read. So do a group and the one beside which it runs.
+static int step_after(const struct ir_op *op, int step)
+{
+    if (op->op == IR_OP_CONST) // takes no heap, and may stand within a group
+        return step;
+    const struct ir_op *next = mac_group_next(op);
+    return step + !((next != NULL && mac_is_fused(next)) || mac_ends_beside(op));
+}
+
 // The step of the marker that ends the region of op, which stands at `step`.
 static int step_of_close(const struct ir_op *op, int step)
 {
     const struct ir_op *close = ir_region_close(op);
     for (; op != close; op = op->next)
-        step++;
+        step = step_after(op, step);
     return step;
 }
 
@@ -203,7 +224,8 @@ static void classify(struct alloc *s)
     for (int i = 0; i < s->g->num_inputs; i++)
         new_memory(s, s->g->inputs[i], PLACE_OWN, 0);
     int step = 0;
-    for (const struct ir_op *op = s->g->first; op != NULL; op = op->next, step++) {
+    for (const struct ir_op *op = s->g->first; op != NULL;
+         step = step_after(op, step), op = op->next) {
         for (int i = 0; i < op->num_in; i++)
             if (op->in[i] != NULL) {
                 use_memory(s, op->in[i], step);
@@ -220,7 +242,59 @@ static void classify(struct alloc *s)
                 new_memory(s, op->out[i], place_of(op), step);
         for (int i = 0; i < op->num_out; i++)
             use_extents(s, op->out[i], step);
+        if ((mac_can_head(op) || mac_is_fused(op)) && mac_stays_in_group(op->out[0]))
+            memory_of(s, op->out[0])->bytes = 0;
     }
+}
+
+// ---- Parts of a concatenation
+
+// Whether the operands follow each other in the result's memory.
+static bool joins_blocks(const struct ir_op *op)
+{
+    int64_t axis = ir_int(op, IR_A_axis, 0);
+    for (int i = 0; i < axis; i++)
+        if (op->out[0]->type.dim[i] != 1)
+            return false;
+    return !ir_op_is_dynamic(op);
+}
+
+static void join_part(struct alloc *s, const struct ir_value *v, int whole, uint64_t at)
+{
+    int n = index_get(&s->index, v);
+    struct memory *m = &s->mem[n], *w = &s->mem[whole];
+    bool is_own = v->def != NULL && !ir_is_marker(v->def) && !v->is_output &&
+                  m->bytes == ir_type_bytes(&v->type);
+    if (!is_own || m->place != PLACE_HEAP || m->whole >= 0 || n == whole)
+        return;
+    m->whole = whole;
+    m->at = at;
+    w->first = m->first < w->first ? m->first : w->first;
+    w->last = m->last > w->last ? m->last : w->last;
+}
+
+// Backwards, so that parts of parts come after what they are part of, and lifetimes reach the
+// outermost: an operand's part is then looked at before its own operands. Inside of regions values
+// may be overwritten from one iteration to the next: nothing is joined there.
+static void join_concats(struct alloc *s)
+{
+    int depth = 0;
+    for (const struct ir_op *op = s->g->last; op != NULL; op = op->prev) {
+        depth += (int)ir_closes(op) - (int)ir_opens(op);
+        if (op->op != IR_OP_CONCAT || depth != 0 || !joins_blocks(op))
+            continue;
+        uint64_t at = 0;
+        for (int i = 0; i < op->num_in; i++) {
+            join_part(s, op->in[i], index_get(&s->index, op->out[0]), at);
+            at += ir_type_bytes(&op->in[i]->type);
+        }
+    }
+    for (int i = s->num_mem - 1; i >= 0; i--)
+        for (int w = s->mem[i].whole; w >= 0; w = s->mem[w].whole) {
+            struct memory *m = &s->mem[w];
+            m->first = s->mem[i].first < m->first ? s->mem[i].first : m->first;
+            m->last = s->mem[i].last > m->last ? s->mem[i].last : m->last;
+        }
 }
 
 // Gives output i a copy of its value.
@@ -242,10 +316,10 @@ static bool separate_outputs(struct alloc *s)
 {
     int step = 0;
     for (const struct ir_op *op = s->g->first; op != NULL; op = op->next)
-        step++;
+        step = step_after(op, step);
     for (int i = 0; i < s->g->num_outputs; i++) {
         struct memory *m = memory_of(s, s->g->outputs[i]);
-        if (m->place == PLACE_HEAP && !m->is_output) {
+        if (m->place == PLACE_HEAP && !m->is_output && m->whole < 0) {
             m->is_output = true;
             continue;
         }
@@ -298,21 +372,29 @@ static void place_intermediates(struct alloc *s)
     struct plan_usage *u = ARENA_ARRAY(s->ctx->scratch, (size_t)s->num_mem, struct plan_usage);
     int n = 0;
     for (int i = 0; i < s->num_mem; i++)
-        if (s->mem[i].place == PLACE_HEAP)
+        if (s->mem[i].place == PLACE_HEAP && s->mem[i].whole < 0)
             u[n++] = (struct plan_usage){s->mem[i].bytes, align_of(s->mem[i].bytes),
                                          s->mem[i].first, s->mem[i].last, 0};
     uint64_t bytes = plan_offsets(u, n, s->ctx->scratch),
              base = IMAGE_HEAP_BASE + bump(&s->heap, bytes, PAGE);
     n = 0;
     for (int i = 0; i < s->num_mem; i++)
-        if (s->mem[i].place == PLACE_HEAP)
+        if (s->mem[i].place == PLACE_HEAP && s->mem[i].whole < 0)
             s->mem[i].addr = base + u[n++].offset;
+}
+
+static uint64_t address_of(const struct alloc *s, const struct memory *m)
+{
+    uint64_t at = 0;
+    for (; m->whole >= 0; m = &s->mem[m->whole])
+        at += m->at;
+    return m->addr + at;
 }
 
 static void set_address(struct alloc *s, struct ir_value *v)
 {
     v->has_addr = true;
-    v->addr = memory_of(s, v)->addr;
+    v->addr = address_of(s, memory_of(s, v));
 }
 
 static void set_addresses(struct alloc *s)
@@ -349,6 +431,7 @@ bool pass_alloc(struct pass_ctx *ctx)
     if (!separate_loops(&s))
         return false;
     classify(&s);
+    join_concats(&s);
     if (!separate_outputs(&s))
         return false;
     place_constants(&s);

@@ -7,6 +7,10 @@
 // region. It is converted as a whole, if every value in it comes from a MAC op, a constant or such
 // an op and goes to such ops or to equal quantize ops. Results are the same to the bit; only a NaN,
 // which quantises to 0, may lose to a number in a maximum when it did not before.
+//
+// What cannot be converted because its numbers are used as they are, too, may still be quantised
+// earlier: the quantisation of a concatenation becomes one of its parts, each of which can then be
+// made beside the part (fuse-tiles).
 #include <math.h>
 #include <stdlib.h>
 
@@ -291,6 +295,58 @@ static bool convert_region(struct requant *r)
     return true;
 }
 
+// ---- Concatenations
+
+static struct ir_value *quantised_part(struct requant *r, const struct ir_op *leaf,
+                                       struct ir_value *v, struct ir_op *before)
+{
+    for (const struct ir_use *u = v->uses; u; u = u->next)
+        if (u->op->op == IR_OP_QUANTIZE && index_get(&r->places, u->op) < 0 &&
+            (float)ir_float(u->op, IR_A_q, 0) == r->q &&
+            (int)ir_int(u->op, IR_A_bits, 0) == r->bits)
+            return u->op->out[0]; // made for an operand that stands there twice
+    struct ir_op *q =
+        ir_op_create(leaf->graph, before, IR_OP_QUANTIZE, leaf->loc, &v, 1, 1, leaf->out[0]->name);
+    ir_set_float(q, IR_A_q, (double)r->q);
+    ir_set_int(q, IR_A_bits, r->bits);
+    return ir_infer(q, r->ctx->diag) ? q->out[0] : NULL;
+}
+
+// Whether parts are results of MAC ops and the parts lie one behind the other.
+static bool has_mac_parts(const struct ir_op *concat)
+{
+    bool found = false;
+    int64_t axis = ir_int(concat, IR_A_axis, 0);
+    if (ir_op_is_dynamic(concat))
+        return false;
+    for (int i = 0; i < axis; i++)
+        if (concat->out[0]->type.dim[i] != 1)
+            return false;
+    for (int i = 0; i < concat->num_in; i++)
+        found |= concat->in[i]->def && ir_is_mac(concat->in[i]->def);
+    return found;
+}
+
+static bool quantise_parts(struct requant *r, struct ir_op *leaf)
+{
+    struct ir_op *concat = leaf->in[0]->def;
+    struct ir_value **part =
+        ARENA_ARRAY(r->ctx->scratch, (size_t)concat->num_in, struct ir_value *);
+    r->q = (float)ir_float(leaf, IR_A_q, 0);
+    r->bits = (int)ir_int(leaf, IR_A_bits, 0);
+    for (int i = 0; i < concat->num_in; i++)
+        if (!(part[i] = quantised_part(r, leaf, concat->in[i], concat)))
+            return false;
+    struct ir_builder b = {
+        .graph = leaf->graph, .before = concat, .loc = concat->loc, .diag = r->ctx->diag};
+    struct ir_value *joined = irb_concat(&b, part, concat->num_in, ir_int(concat, IR_A_axis, 0));
+    if (!joined)
+        return false;
+    ir_value_replace(leaf->out[0], joined);
+    ir_op_erase(leaf);
+    return true;
+}
+
 bool pass_fuse_requant(struct pass_ctx *ctx)
 {
     struct ir_graph *g = ctx->module->main;
@@ -315,5 +371,11 @@ bool pass_fuse_requant(struct pass_ctx *ctx)
         if (quantizes[i]->in[0] && find_region(&r, quantizes[i]) &&
             !convert_region(&r)) // an erased op has no operands
             return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct ir_op *from = quantizes[i]->in[0] ? quantizes[i]->in[0]->def : NULL;
+        if (from && from->op == IR_OP_CONCAT && has_mac_parts(from) &&
+            !quantise_parts(&r, quantizes[i]))
+            return false;
+    }
     return true;
 }

@@ -5,16 +5,21 @@
 // whole; for each, the largest chunk of K that fits, once with the box of x kept over all of K and
 // once without. K is cut only where it must be, and where possible at a multiple of N, so that the
 // groups are those of the uncut layer and float sums keep their order; when no such chunk fits, any
-// extent is taken. The best candidate moves the fewest DRAM bytes: x again through halos and, where
-// it is not kept, once per tile of channels; weights once, or once per position tile where they are
-// not resident. Weights that are packed at run time are never resident. A step also costs what DRAM
-// delivers during a transfer's latency, so that equal traffic goes to the larger tile.
+// extent is taken. The best candidate takes the fewest cycles: those of the unit that is busy
+// longest (array, weight channel, activation channel), and those that nothing overlaps, the first
+// load and the last result's way out. x is brought again through halos and, where it is not kept,
+// once per tile of channels; weights once, or once per position tile where they are not resident.
+// Weights that are packed at run time are never resident.
 #include <string.h>
 
-#include "mactile.h"
+#include "macgroup.h"
 #include "pass.h"
 
-enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8 };
+enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8, STEP_START = 16 };
+
+// Larger tiles, which are fewer instructions, are considered first; a smaller one must save half a
+// hundredth of the cycles.
+static const double WORTH_A_CUT = 0.995;
 
 // Problems that differ in nothing that tiling sees.
 struct problem_class {
@@ -31,7 +36,7 @@ struct tiler {
     int64_t extent[MAC_MAX_DIMS]; // largest over the problems
     int64_t k0;                   // largest extent of k[0]
     int64_t k_step;               // chunks that are multiples of it end with a group
-    double step_bytes;
+    double step_cycles;           // of the array for one position of one group
     bool found;
     double best_cost;
     struct mac_tiling best;
@@ -173,24 +178,52 @@ static double loaded_elems(const struct mac_problem *p, const int64_t *tile)
     return elems;
 }
 
+// Busy cycles of the units that a MAC op needs, and what no overlap hides: the first load and the
+// last result's way out.
+struct unit_cycles {
+    double array, weights, activations, ends;
+};
+
+static void add_cycles(const struct tiler *t, const struct problem_class *class,
+                       const struct mac_tiling *g, const struct fit *f, struct unit_cycles *u)
+{
+    const struct machine *m = t->ctx->machine;
+    const struct mac_problem *p = class->p;
+    double count = (double)class->count, act = m->dma_act_gbs / m->clock_ghz,
+           weight = m->dma_weight_gbs / m->clock_ghz, latency = (double)m->dma_latency;
+    double tiles = (double)mac_tile_count(p, g->tile), chunks = (double)mac_chunks(p, g->kchunk),
+           oc_tiles = (double)ceil_div(p->noc, t->demand.pes), steps = tiles * oc_tiles * chunks;
+    double positions = (double)mac_extent_p(p), k = (double)mac_extent_k(p);
+    double groups = (double)ceil_div(mac_extent_k(p), t->demand.group);
+    double x = loaded_elems(p, g->tile) * (double)t->demand.x_bytes * (f->keeps_x ? 1 : oc_tiles);
+    double raw = (double)p->noc * k * (double)t->demand.raw_bytes,
+           lanes = raw > 0 ? 0 : (double)mac_lanes_bytes(p, g->kchunk, &t->demand);
+    // What a step needs is what the one before it left, or it is brought again for every tile.
+    double times = f->resident || oc_tiles * chunks == 1 ? 1 : tiles;
+    double y = positions * (double)p->noc * (double)t->demand.y_bytes;
+    double into_pes = (double)(t->demand.pes * t->demand.tile_bytes) * m->clock_ghz / m->buffer_gbs;
+    double walk = positions / tiles * t->step_cycles;
+    u->array += count * (tiles * oc_tiles * groups * (walk > into_pes ? walk : into_pes) +
+                         steps * (into_pes + STEP_START));
+    u->weights += count * times * (lanes / weight + latency);
+    u->activations += count * ((x + raw * times + y) / act +
+                               latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
+}
+
 static double cost_of(const struct tiler *t, const struct mac_tiling *g, const struct fit *f)
 {
-    double cost = 0;
-    for (int c = 0; c < t->num_classes; c++) {
-        const struct mac_problem *p = t->classes[c].p;
-        double tiles = (double)mac_tile_count(p, g->tile);
-        double oc_tiles = (double)ceil_div(p->noc, t->demand.pes),
-               chunks = (double)mac_chunks(p, g->kchunk);
-        double x = loaded_elems(p, g->tile) * (double)t->demand.x_bytes;
-        double w = t->demand.raw_bytes > 0
-                       ? (double)p->noc * (double)mac_extent_k(p) * (double)t->demand.raw_bytes
-                       : (double)mac_lanes_bytes(p, g->kchunk, &t->demand);
-        bool held = f->resident ||
-                    oc_tiles * chunks == 1; // what a step needs is what the one before it left
-        double bytes = x * (f->keeps_x ? 1 : oc_tiles) + w * (held ? 1 : tiles);
-        cost += (double)t->classes[c].count * (bytes + tiles * oc_tiles * chunks * t->step_bytes);
-    }
-    return cost;
+    const struct machine *m = t->ctx->machine;
+    struct unit_cycles u = {0};
+    struct mac_space s = space_of(t, g);
+    double act = m->dma_act_gbs / m->clock_ghz;
+    for (int c = 0; c < t->num_classes; c++)
+        add_cycles(t, &t->classes[c], g, f, &u);
+    u.ends = ((double)(f->keeps_x ? s.x_whole : s.x) + (double)s.y) / act +
+             2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
+    double most = u.array > u.weights ? u.array : u.weights;
+    most = most > u.activations ? most : u.activations;
+    // Of equals, what moves less.
+    return most + u.ends + 1e-3 * (u.weights + u.activations);
 }
 
 static void consider(struct tiler *t, const struct mac_tiling *g)
@@ -199,7 +232,7 @@ static void consider(struct tiler *t, const struct mac_tiling *g)
     if (!f.ok)
         return;
     double cost = cost_of(t, g, &f);
-    if (t->found && cost >= t->best_cost)
+    if (t->found && cost >= WORTH_A_CUT * t->best_cost)
         return;
     t->found = true;
     t->best_cost = cost;
@@ -294,20 +327,30 @@ static void consider_cuts(struct tiler *t, int a, int b, int64_t most)
     }
 }
 
+// Positions of which the partial sums fit, twice.
+static int64_t most_positions(const struct tiler *t)
+{
+    int64_t npe = 1;
+    for (int c = 0; c < t->num_classes; c++)
+        npe = t->classes[c].p->noc > npe ? t->classes[c].p->noc : npe;
+    npe = npe < t->demand.pes ? npe : t->demand.pes;
+    return t->ctx->machine->psum_buffer / PSUM_BYTES / 2 / npe;
+}
+
 static void search(struct tiler *t)
 {
     struct mac_tiling whole = {.tile = {1, 1, 1, 1, 1}, .kchunk = t->k0};
     memcpy(whole.tile, t->extent, (size_t)t->np * sizeof whole.tile[0]);
     struct fit f = fit_of(t, &whole);
-    if (f.ok && f.keeps_x) { // nothing moves less or takes fewer steps
+    int64_t most = most_positions(t);
+    if (f.ok && f.keeps_x) { // nothing moves less; smaller tiles begin and end earlier
+        int outer = 0;
+        while (outer < t->np - 1 && t->extent[outer] == 1)
+            outer++;
         consider(t, &whole);
+        consider_cuts(t, outer, outer, most);
         return;
     }
-    int64_t npe = 1;
-    for (int c = 0; c < t->num_classes; c++)
-        npe = t->classes[c].p->noc > npe ? t->classes[c].p->noc : npe;
-    npe = npe < t->demand.pes ? npe : t->demand.pes;
-    int64_t most = t->ctx->machine->psum_buffer / PSUM_BYTES / 2 / npe;
     for (int a = 0; a < t->np; a++)
         for (int b = a; b < t->np; b++)
             if ((t->extent[a] > 1 || t->np == 1) && (b == a || t->extent[b] > 1))
@@ -337,19 +380,26 @@ static bool report_no_fit(const struct tiler *t)
 
 // ---- Lane maps
 
-// Cycles of the array and of the weight channel for one group of weights, all positions of a
-// problem. Weights of trained layers fill six tenths of a walked lane at most, and a third of all
-// bits.
+// Cycles of the array for one position of one group. Weights of trained layers fill six tenths of a
+// walked lane at most, and a third of all bits.
+static double step_cycles(const struct tiler *t, int lanes, bool map)
+{
+    const struct machine *m = t->ctx->machine;
+    double n = (double)m->group;
+    bool cut = map && (m->ext & MACHINE_EXT_G);
+    double walk = cut ? n * lanes / 3 / (double)m->lanes : map ? 0.5 * n : 0.6 * n;
+    return walk + (m->ext & MACHINE_EXT_P ? 0 : 10);
+}
+
+// Of the array and of the weight channel for one group of weights, all positions of a problem.
 static double group_cycles(const struct tiler *t, const struct mac_problem *p, int lanes,
                            int64_t tile_bytes, bool map)
 {
     const struct machine *m = t->ctx->machine;
-    double positions = 1, n = (double)m->group;
+    double positions = 1;
     for (int i = 0; i < p->np; i++)
         positions *= (double)p->p[i].extent;
-    bool cut = map && (m->ext & MACHINE_EXT_G);
-    double walk = cut ? n * lanes / 3 / (double)m->lanes : map ? 0.5 * n : 0.6 * n;
-    double array = positions * (walk + (m->ext & MACHINE_EXT_P ? 0 : 10));
+    double array = positions * step_cycles(t, lanes, map);
     double channel = (double)(t->demand.pes * tile_bytes) * m->clock_ghz / m->dma_weight_gbs;
     return array > channel ? array : channel;
 }
@@ -391,12 +441,13 @@ static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
                            m->name, (long long)m->lanes);
     int64_t tile_bytes = (int64_t)machine_lane_tile_bytes(m, lanes, mode != IR_MODE_FIXED);
     mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t.demand);
-    t.step_bytes = (double)m->dma_latency * m->dma_act_gbs / m->clock_ghz;
+    t.demand.y_bytes += mac_group_guess(op);
     classify(&t, &plan);
     measure(&t);
     bool map = wants_map(&t, mode, lanes, tile_bytes);
     if (map)
         t.demand.tile_bytes += (int64_t)machine_lane_map_bytes(m);
+    t.step_cycles = step_cycles(&t, lanes, map);
     search(&t);
     if (!t.found)
         return report_no_fit(&t);

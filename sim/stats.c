@@ -106,6 +106,15 @@ int64_t stats_span(const struct sim_layer_stats *l)
     return l->last_cycle > 0 ? l->last_cycle - l->first_cycle : 0;
 }
 
+enum isa_unit stats_bound(const struct sim_layer_stats *l)
+{
+    enum isa_unit best = ISA_UNIT_NUM;
+    for (int u = 0; u < ISA_UNIT_NUM; u++)
+        if (u != ISA_UNIT_CTRL && l->busy[u] > (best == ISA_UNIT_NUM ? 0 : l->busy[best]))
+            best = (enum isa_unit)u;
+    return best;
+}
+
 int64_t stats_stalled(const struct sim_layer_stats *l, enum isa_unit u)
 {
     int64_t sum = 0;

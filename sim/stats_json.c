@@ -106,6 +106,30 @@ static void put_counts(const struct sim *s, json_t *o, const struct sim_layer_st
         json_object_set_new(o, "bce", bce_json(s, l));
 }
 
+// The least cycles by each resource, and the one that decides.
+static json_t *roofline_json(const struct sim_layer_stats *l)
+{
+    static const struct {
+        const char *key;
+        enum isa_unit unit;
+    } roof[] = {{"array", ISA_UNIT_ARRAY},
+                {"weight_dma", ISA_UNIT_DMAW},
+                {"activation_dma", ISA_UNIT_DMAA},
+                {"vector", ISA_UNIT_VEC},
+                {"postprocessing", ISA_UNIT_PACK},
+                {"preprocessing", ISA_UNIT_PRE},
+                {"host", ISA_UNIT_HOST}};
+    json_t *o = json_object();
+    enum isa_unit bound = stats_bound(l);
+    put_text(o, "bound", "none");
+    for (size_t i = 0; i < sizeof roof / sizeof *roof; i++) {
+        put_int(o, roof[i].key, (uint64_t)l->busy[roof[i].unit]);
+        if (roof[i].unit == bound)
+            put_text(o, "bound", roof[i].key);
+    }
+    return o;
+}
+
 static json_t *layer_json(const struct sim *s, size_t i)
 {
     const struct sim_layer_stats *l = &s->stats.layers[i];
@@ -122,6 +146,7 @@ static json_t *layer_json(const struct sim *s, size_t i)
     }
     put_int(o, "first_cycle", (uint64_t)l->first_cycle);
     put_int(o, "last_cycle", (uint64_t)l->last_cycle);
+    json_object_set_new(o, "roofline", roofline_json(l));
     put_counts(s, o, l);
     return o;
 }

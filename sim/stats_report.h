@@ -17,6 +17,10 @@ double stats_cycles_per_64(const struct machine *m, int64_t cycles,
                            uint64_t macs); // cycles a PE takes for 64 MACs
 int64_t
 stats_span(const struct sim_layer_stats *l); // from the first to the last cycle on the timeline
+// The roofline of a layer: the unit that is busy longest, so that the layer cannot take fewer
+// cycles however the others overlap; ISA_UNIT_NUM: none worked. Host calls hold the core and count,
+// too.
+enum isa_unit stats_bound(const struct sim_layer_stats *l);
 int64_t stats_stalled(const struct sim_layer_stats *l, enum isa_unit u);
 
 // Cycles, time, MACs, units with their stalls, bytes, energy of the whole run.

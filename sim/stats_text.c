@@ -189,17 +189,20 @@ static void print_layer(const struct sim *s, const char *name, const char *node,
                 100 * stats_lane_occupancy(l));
     else
         fprintf(f, " %6s %7s %6s", "-", "-", "-");
-    fprintf(f, " %10" PRId64 " %8s %8s  ", l->busy[ISA_UNIT_VEC],
-            scaled((double)l->dram_read, read), scaled((double)l->dram_write, written));
+    enum isa_unit bound = stats_bound(l);
+    fprintf(f, " %10" PRId64 " %10" PRId64 " %10" PRId64 " %-5s %8s %8s  ", l->busy[ISA_UNIT_VEC],
+            l->busy[ISA_UNIT_DMAW], l->busy[ISA_UNIT_DMAA],
+            bound == ISA_UNIT_NUM ? "-" : isa_unit_name[bound], scaled((double)l->dram_read, read),
+            scaled((double)l->dram_write, written));
     print_stalls(l, f);
     fputc('\n', f);
 }
 
 void stats_print_layers(const struct sim *s, FILE *f)
 {
-    fprintf(f, "%-24s %-13s %-20s %8s %10s %10s %6s %7s %6s %10s %8s %8s  %s\n", "layer", "ONNX op",
-            "ONNX node", "MACs", "cycles", "array", "D mean", "per 64", "lanes%", "vector",
-            "read B", "writ. B", "waits");
+    fprintf(f, "%-24s %-13s %-20s %8s %10s %10s %6s %7s %6s %10s %10s %10s %-5s %8s %8s  %s\n",
+            "layer", "ONNX op", "ONNX node", "MACs", "cycles", "array", "D mean", "per 64",
+            "lanes%", "vector", "weight DMA", "act. DMA", "bound", "read B", "writ. B", "waits");
     for (size_t i = 0; i < s->stats.num_layers; i++) {
         const struct sim_layer_stats *l = &s->stats.layers[i];
         if (l->last_cycle == 0)
@@ -212,8 +215,10 @@ void stats_print_layers(const struct sim *s, FILE *f)
         print_layer(s, m->ir_value ? m->ir_value : "", m->node_name ? m->node_name : "",
                     m->op_type ? m->op_type : "", l, f);
     }
-    fprintf(f, "cycles: from the layer's first to its last, layers overlap. array, vector: cycles "
-               "busy. per 64: cycles a PE\n"
+    fprintf(f, "cycles: from the layer's first to its last, layers overlap. array, vector, weight "
+               "DMA, act. DMA: cycles\n"
+               "busy; bound: the unit that is busy longest, below which no overlap brings the "
+               "layer. per 64: cycles a PE\n"
                "takes for 64 MACs, array time only. lanes%%: essential bits selected in the cycles "
                "of the lanes in use.\n"
                "read, writ.: bytes of DRAM. waits: cycles the array (else the vector unit) waited, "

@@ -95,21 +95,48 @@ static int collect(const struct ir_graph *g, struct live *l)
     return n;
 }
 
+// The concat in whose memory a value lies as its operand, -1: none.
+static int whole_of(const struct ir_graph *g, const struct live *l, int n, int i)
+{
+    for (const struct ir_op *op = g->first; op != NULL; op = op->next) {
+        if (op->op != IR_OP_CONCAT)
+            continue;
+        int whole = find(l, n, op->out[0]);
+        uint64_t at = l[whole].lo;
+        for (int k = 0; k < op->num_in; k++) {
+            if (l[find(l, n, op->in[k])].root == l[i].root && l[i].lo == at)
+                return l[whole].root;
+            at += ir_type_bytes(&op->in[k]->type);
+        }
+    }
+    return -1;
+}
+
+static bool is_part(const int *whole, int part, int of)
+{
+    for (int i = whole[part]; i >= 0; i = whole[i])
+        if (i == of)
+            return true;
+    return false;
+}
+
 static void check_addresses(const struct fixture *f)
 {
     const struct ir_module *m = f->ctx.module;
     const struct ir_graph *g = m->main;
     struct live l[VALUES_MAX * 3];
-    int n = collect(g, l);
+    int n = collect(g, l), whole[VALUES_MAX * 3];
+    for (int i = 0; i < n; i++)
+        whole[i] = whole_of(g, l, n, i);
     for (int i = 0; i < n; i++) {
         bool constant = ir_const_data(l[l[i].root].v) != NULL;
         uint64_t base = constant ? IMAGE_RODATA_BASE : IMAGE_HEAP_BASE;
-        CHECK(l[i].v->has_addr && l[i].lo % 64 == 0);
-        CHECK(l[i].hi - l[i].lo < 4096 || constant || l[i].lo % 4096 == 0);
+        CHECK(l[i].v->has_addr && (whole[i] >= 0 || l[i].lo % 64 == 0));
+        CHECK(l[i].hi - l[i].lo < 4096 || constant || whole[i] >= 0 || l[i].lo % 4096 == 0);
         CHECK(l[i].lo >= base && l[i].hi <= base + (constant ? m->rodata_bytes : m->heap_bytes));
         CHECK_INT(l[i].lo, l[l[i].root].lo);
         for (int j = 0; j < i; j++) {
-            if (l[i].root != i || l[j].root != j)
+            if (l[i].root != i || l[j].root != j || is_part(whole, i, j) || is_part(whole, j, i))
                 continue;
             bool in_time = l[i].first <= l[j].last && l[j].first <= l[i].last;
             CHECK(!in_time || l[i].hi <= l[j].lo || l[j].hi <= l[i].lo);
