@@ -184,6 +184,13 @@ struct unit_cycles {
     double array, weights, activations, ends;
 };
 
+// Groups of K of one output channel; chunks that are no multiples of N make more.
+static int64_t groups_of(const struct tiler *t, const struct mac_problem *p, int64_t kchunk)
+{
+    int64_t last = mac_chunks(p, kchunk) - 1, n = t->demand.group;
+    return last * mac_chunk_groups(p, kchunk, 0, n) + mac_chunk_groups(p, kchunk, last, n);
+}
+
 static void add_cycles(const struct tiler *t, const struct problem_class *class,
                        const struct mac_tiling *g, const struct fit *f, struct unit_cycles *u)
 {
@@ -194,7 +201,7 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     double tiles = (double)mac_tile_count(p, g->tile), chunks = (double)mac_chunks(p, g->kchunk),
            oc_tiles = (double)ceil_div(p->noc, t->demand.pes), steps = tiles * oc_tiles * chunks;
     double positions = (double)mac_extent_p(p), k = (double)mac_extent_k(p);
-    double groups = (double)ceil_div(mac_extent_k(p), t->demand.group);
+    double groups = (double)groups_of(t, p, g->kchunk);
     double x = loaded_elems(p, g->tile) * (double)t->demand.x_bytes * (f->keeps_x ? 1 : oc_tiles);
     double raw = (double)p->noc * k * (double)t->demand.raw_bytes,
            lanes = raw > 0 ? 0 : (double)mac_lanes_bytes(p, g->kchunk, &t->demand);

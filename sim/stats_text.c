@@ -1,6 +1,7 @@
 // The statistics for a reader.
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "energy.h"
@@ -73,22 +74,40 @@ static bool is_mac_op(const char *op_type)
     return false;
 }
 
+static int by_node(const void *a, const void *b)
+{
+    const struct image_layer *x = *(const struct image_layer *const *)a,
+                             *y = *(const struct image_layer *const *)b;
+    if (x->node_index != y->node_index)
+        return x->node_index < y->node_index ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
 // Nodes that multiply and accumulate by their ONNX type and ran without the BCE: a defect of the
-// compiler.
+// compiler. The layers of a node need not stand together.
 static size_t mac_nodes_elsewhere(const struct sim *s, const char **first)
 {
     const struct image *img = s->img;
+    struct arena *a = arena_create();
+    const struct image_layer **layer =
+        ARENA_ARRAY(a, img->num_layers + 1, const struct image_layer *);
     size_t found = 0;
+    for (size_t i = 0; i < img->num_layers; i++)
+        layer[i] = &img->layers[i];
+    if (img->num_layers)
+        qsort(layer, img->num_layers, sizeof(*layer), by_node);
     for (size_t i = 0; i < img->num_layers;) {
-        const struct image_layer *node = &img->layers[i];
+        const struct image_layer *node = layer[i];
         uint64_t macs = 0, other = 0;
-        for (; i < img->num_layers && img->layers[i].node_index == node->node_index; i++) {
-            macs += s->stats.layers[i].macs;
-            other += s->stats.layers[i].vector_ops + s->stats.layers[i].host_calls;
+        for (; i < img->num_layers && layer[i]->node_index == node->node_index; i++) {
+            const struct sim_layer_stats *l = &s->stats.layers[layer[i] - img->layers];
+            macs += l->macs;
+            other += l->vector_ops + l->host_calls;
         }
         if (is_mac_op(node->op_type) && macs == 0 && other > 0 && found++ == 0)
             *first = node->node_name;
     }
+    arena_destroy(a);
     return found;
 }
 
