@@ -244,15 +244,21 @@ static void ignore_message(void *user, enum diag_severity sev, enum diag_id id, 
     (void)message;
 }
 
-static struct tensor **random_inputs(struct source *s, bool whole_zeros)
+// Inputs of the declared extents; those that are the data's own are halved `halvings` times.
+static struct tensor **random_inputs(struct source *s, int halvings, bool whole_zeros)
 {
     struct tensor **t = ARENA_ARRAY(s->arena, (size_t)s->g->num_inputs + 1, struct tensor *);
     for (int i = 0; i < s->g->num_inputs; i++) {
         const struct ir_type *type = &s->g->inputs[i]->type;
+        int64_t dim[IR_MAX_RANK];
+        for (int d = 0; d < type->rank; d++) {
+            int64_t less = type->dim[d] >> halvings;
+            dim[d] = is_open(s->g->inputs[i], d) && less > 0 ? less : type->dim[d];
+        }
         if (whole_zeros && !dtype_is_float(type->dtype))
-            t[i] = tensor_create(s->arena, type->dtype, type->dim, type->rank);
+            t[i] = tensor_create(s->arena, type->dtype, dim, type->rank);
         else
-            t[i] = tensor_random(s->arena, type->dtype, type->dim, type->rank,
+            t[i] = tensor_random(s->arena, type->dtype, dim, type->rank,
                                  s->ctx->opt->seed + (uint64_t)i);
     }
     return t;
@@ -266,22 +272,41 @@ static bool has_whole_inputs(const struct ir_graph *g)
     return false;
 }
 
-// Random integers may be no valid indices; then zeros are tried in their place.
+static int64_t largest_open(const struct ir_graph *g)
+{
+    int64_t most = 1;
+    for (int i = 0; i < g->num_inputs; i++)
+        for (int d = 0; d < g->inputs[i]->type.rank; d++)
+            if (is_open(g->inputs[i], d) && g->inputs[i]->type.dim[d] > most)
+                most = g->inputs[i]->type.dim[d];
+    return most;
+}
+
+static bool try_random(struct source *s, int halvings, bool whole_zeros)
+{
+    s->arena = arena_create();
+    bool ok = s->fn(s->user, (const struct tensor *const *)random_inputs(s, halvings, whole_zeros));
+    arena_destroy(s->arena);
+    return ok;
+}
+
+// Random integers may be no valid indices; then zeros are tried in their place. The model may not
+// take the largest extents; then smaller ones are tried. What the last try reports is shown.
 static bool tell_random(struct source *s)
 {
     struct pass_ctx *ctx = s->ctx;
     struct diag *said = ctx->diag;
-    s->arena = arena_create();
-    bool ok = false;
-    if (has_whole_inputs(s->g)) {
-        ctx->diag = diag_create(s->arena, NULL);
-        diag_set_sink(ctx->diag, ignore_message, NULL);
-        ok = s->fn(s->user, (const struct tensor *const *)random_inputs(s, false));
-        ctx->diag = said;
-    }
-    ok = ok || s->fn(s->user, (const struct tensor *const *)random_inputs(s, true));
-    arena_destroy(s->arena);
-    return ok;
+    struct arena *a = arena_create();
+    bool whole = has_whole_inputs(s->g), ok = false;
+    int64_t open = largest_open(s->g);
+    ctx->diag = diag_create(a, NULL);
+    diag_set_sink(ctx->diag, ignore_message, NULL);
+    for (int halvings = 0; !ok && open >> halvings > 1; halvings++)
+        ok = try_random(s, halvings, false) || (whole && try_random(s, halvings, true));
+    ok = ok || (whole && try_random(s, 62, false));
+    ctx->diag = said;
+    arena_destroy(a);
+    return ok || try_random(s, 62, true);
 }
 
 bool calib_for_each_sample(struct pass_ctx *ctx, calib_sample_fn *fn, void *user)
