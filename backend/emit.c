@@ -315,3 +315,9 @@ int emit_host(struct emit *e, const char *kernel)
     e->host[e->num_host] = arena_strdup(e->arena, kernel);
     return (int)e->num_host++;
 }
+
+int64_t emit_float_bits(double v)
+{
+    float f = (float)v;
+    return (int64_t)io_get32(&f);
+}

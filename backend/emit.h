@@ -112,6 +112,8 @@ bool emit_put_beside(struct emit *e, const struct ir_op *op);
 // Emits the share of the waiting strips that falls on one of the `steps` steps that are left; with
 // 0 steps all of them, if their place begins within the first `bytes` of the activation buffer.
 void emit_beside(struct emit *e, int64_t steps, int64_t bytes);
+// The bits of a number as the f32 that an instruction field holds.
+int64_t emit_float_bits(double v);
 // Places the text of a trap; gives its address.
 uint64_t emit_message(struct emit *e, const char *text, size_t len);
 // Row of the host table for a kernel.

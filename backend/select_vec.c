@@ -18,12 +18,6 @@ static struct emit_view broadcast_view(const struct ir_value *v, const struct ir
     return out;
 }
 
-static int64_t float_bits(double v)
-{
-    float f = (float)v;
-    return (int64_t)io_get32(&f);
-}
-
 void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_view *v)
 {
     bool select = op->op == IR_OP_SELECT;
@@ -48,7 +42,7 @@ void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_v
         return;
     case IR_OP_QUANTIZE:
         EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
-             .bits = ir_int(op, IR_A_bits, 8), .q = float_bits(ir_float(op, IR_A_q, 1)));
+             .bits = ir_int(op, IR_A_bits, 8), .q = emit_float_bits(ir_float(op, IR_A_q, 1)));
         return;
     default: bitlet_bug("%s is not element-wise", ir_op_info[op->op].text);
     }
