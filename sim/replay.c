@@ -232,7 +232,7 @@ static void run_float(struct replay *r, const struct bce_kernels *kn, const stru
     struct bce_float_out *o = arena_alloc_aligned(r->arena, sizeof *o, 64);
     b.raw = block_rows(r, row, BCE_ROW_F32);
     b.exp = arena_alloc_aligned(r->arena, operands, 64);
-    b.mant = arena_alloc_aligned(r->arena, operands, 64);
+    b.mant = arena_alloc_aligned(r->arena, operands + BCE_FLOAT_SLACK, 64);
     bce_plan_make(&row->cfg, &r->tables, &row->tile, 0, BCE_ROW_F32,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);
     kn->decode(&row->cfg, row->cfg.n, &b);
