@@ -162,8 +162,11 @@ struct bce_plan {
     int num_segments;
     struct bce_segment *segment;
     uint8_t *k; // selected positions, segment by segment
-    // datapath fast: what the selections of each position add up to; NULL where that may not fit
-    int16_t *whole;
+    // datapath fast: what the selections of each position add up to, as `dot` reads it; NULL where
+    // that may not fit
+    int8_t *whole;
+    bool whole_wide;          // beyond 8 bits
+    int32_t whole_correction; // of a sum over the operands of `interleave`
     // floats, and fixed in compat
     bool special; // an infinity or NaN among the weights
     bool tail;    // the last windows may reach bits past n_calc
@@ -177,18 +180,28 @@ struct bce_plan {
 // The window's rule on 8 column bits at a time: [2 * offset in window + seen][bits] = windows begun
 // << 8 | next state.
 struct bce_tables {
-    const struct bce_kernels *kernels; // the best ones; plans are the same with all
+    const struct bce_kernels *kernels; // the best ones; lists of selections are the same with all
     uint16_t walk[2 * BCE_WINDOW][256];
+    uint8_t nibble[256]; // the same for 4 bits: [state << 4 | bits] = next state << 4 | windows
+    uint8_t bit[32];     // for one: [state << 1 | bit]
     uint64_t index[256]; // positions of a byte's set bits, one to a byte from the lowest up
     uint8_t count[256];  // how many there are
 };
 void bce_tables_init(struct bce_tables *t);
 
 size_t bce_plan_bytes(const struct bce_config *c);
-// amax: bound of |activation|; the plan keeps every accumulator inside its type for it.
+// What the check window's rule gives on a tile's columns up to n_calc.
+struct bce_walked {
+    uint16_t windows[BCE_LANES];
+    uint8_t state[BCE_LANES]; // after them: 2 * offset in window + seen
+};
+void bce_walk_tiles(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t, int num, struct bce_walked *out);
+// amax: bound of |activation|; the plan keeps every accumulator inside its type for it. walked may
+// be NULL.
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
-                   const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
-                   struct bce_plan **out);
+                   const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
+                   enum bce_row row, void *mem, struct bce_plan **out);
 // Bits that are selected, by digit lane and sign.
 struct bce_selected {
     uint64_t pos[BCE_LANES][BCE_MAX_WORDS], neg[BCE_LANES][BCE_MAX_WORDS];
@@ -228,23 +241,41 @@ struct bce_float_out {
     uint32_t bits[BCE_BLOCK_I32] __attribute__((aligned(64)));
 };
 
+// Whole weights are of up to 127 * 256 + 127, so that they are the sum of two signed bytes.
+#define BCE_WHOLE_MOST 32639
 #define BCE_DOT_PLANS 4
+// Plans of `num` PEs in `groups` groups against the groups' operands.
+struct bce_dot {
+    const struct bce_plan *const *plan; // of group g at g * plan_stride
+    int num, groups;
+    ptrdiff_t plan_stride;
+    const int32_t *operand; // of group g at g * operand_stride
+    ptrdiff_t operand_stride;
+    int n;            // rows of a group but the last
+    int64_t num_rows; // of all groups
+};
 
 #define BCE_LIST_SLACK 64
+#define BCE_WALK_COLUMNS 64
 
 struct bce_kernels {
     const char *name;
     // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK bytes past.
     int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint8_t *out);
-    int (*count)(const uint64_t *bits, int n); // how many of n bits are set
+    // The next n elements of columns, at most 64, from `state` on; `windows` grows by those begun.
+    void (*walk)(const struct bce_tables *t, const uint64_t *col, int n, uint8_t *state,
+                 uint16_t *windows);
+    // How many of the bits of n positions are set, by lane.
+    void (*count)(const struct bce_selected *sel, uint32_t lanes, int n, uint16_t *out);
     // Columns, BCE_MAX_WORDS words each, to n magnitudes; only those of `lanes` are looked at.
     void (*magnitudes)(const uint64_t *col, uint32_t lanes, int n, uint32_t *mag);
-    // What the selections of each of n positions add up to, and `base` where a position is below
-    // `count`. False: a sum does not fit.
-    bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int32_t base, int count,
-                  int16_t *out);
-    // Rows of 16 bits to pairs for `dot`; with an odd number the last one goes with zeros.
-    void (*pairs)(const int16_t *rows, int num, int32_t *out);
+    // What the selections of each of n positions add up to, and p->sum_factor where a position is
+    // below `count`, into p->whole and what belongs to it. False: a sum does not fit.
+    bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int count, int32_t amax,
+                  struct bce_plan *p);
+    // Rows of 16 bits to operands of `dot`; those that a vector lacks are zero. As many bytes as
+    // the rows and one row more.
+    void (*interleave)(const int16_t *rows, int num, int32_t amax, int32_t *out);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
     // a whole row.
     void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
@@ -252,10 +283,9 @@ struct bce_kernels {
     void (*split)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
     void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
                     bool add);
-    // psum[i][0..len) = or += the products of `num` plans' whole weights, at most BCE_DOT_PLANS,
-    // with pairs of rows: low half k even, high half k odd.
-    void (*dot)(const struct bce_plan *const *p, int num, const int32_t *pairs, int num_pairs,
-                int len, int64_t *const *psum, bool add);
+    // psum[i][0..len) = or += the sum of the groups' products of PE i's whole weights, of at most
+    // BCE_DOT_PLANS PEs, with the operands.
+    void (*dot)(const struct bce_dot *d, int len, int64_t *const *psum, bool add);
     void (*decode)(const struct bce_config *c, int rows, struct bce_float_block *b);
     // Sums, exponents and D of all positions of the block (a multiple of BCE_SUB of them is
     // written).

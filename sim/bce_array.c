@@ -16,7 +16,7 @@
 // Activations of one group and block.
 struct operand {
     uint8_t *rows;
-    int32_t *pairs; // of rows, datapath fast
+    int32_t *words; // of rows, interleaved for the datapath fast
     struct bce_float_block *block;
 };
 
@@ -114,7 +114,7 @@ static struct operand operand_at(const struct bce_op *op, uint8_t *mem)
         x.block->exp = (int32_t *)(void *)(x.rows + rows);
         x.block->mant = (int32_t *)(void *)(x.rows + 2 * rows);
     } else if (op->cfg.fast)
-        x.pairs = (int32_t *)(void *)(mem + rows);
+        x.words = (int32_t *)(void *)(mem + rows);
     return x;
 }
 
@@ -183,13 +183,12 @@ static int group_rows(const struct array *m, int64_t group)
     return left < m->op->cfg.n ? (int)left : m->op->cfg.n;
 }
 
-static void decode_tile(const struct array *m, struct worker *w, int index)
+static void load_tile(const struct array *m, struct worker *w, int index, struct bce_tile *t)
 {
     const struct bce_op *op = m->op;
     int64_t group = m->first_group + index / op->npe;
     int limit = group_rows(m, group);
     size_t at = (size_t)(group * op->npe + index % op->npe);
-    struct bce_tile local, *t = op->literal ? &m->tile[index] : &local;
     bce_tile_load(&op->cfg, op->lanes, limit, op->tiles + at * op->tile_bytes, t);
     if (op->cfg.regs > 0 && t->n_calc >= 0) {
         const char *bad = bce_map_fault(&t->map, op->cfg.regs, op->lanes, op->ext);
@@ -198,9 +197,37 @@ static void decode_tile(const struct array *m, struct worker *w, int index)
             t->n_calc = -1; // not walked; the run ends with this batch
         }
     }
-    if (!op->literal)
-        bce_plan_make(&op->cfg, op->tables, t, m->amax, m->kind,
-                      m->plan_mem + (size_t)index * m->plan_bytes, &m->plan[index]);
+}
+
+// Tiles to plans, some at a time.
+struct decoder {
+    int num, index[DECODE_TILES];
+    struct bce_tile tile[DECODE_TILES];
+};
+
+static void decode_flush(const struct array *m, struct decoder *d)
+{
+    const struct bce_config *c = &m->op->cfg;
+    struct bce_walked walked[DECODE_TILES];
+    bool walk = !bce_is_float(c) && c->regs == 0;
+    if (walk)
+        bce_walk_tiles(c, m->op->tables, d->tile, d->num, walked);
+    for (int i = 0; i < d->num; i++)
+        bce_plan_make(c, m->op->tables, &d->tile[i], walk ? &walked[i] : NULL, m->amax, m->kind,
+                      m->plan_mem + (size_t)d->index[i] * m->plan_bytes, &m->plan[d->index[i]]);
+    d->num = 0;
+}
+
+static void decode_tile(const struct array *m, struct worker *w, struct decoder *d, int index)
+{
+    if (m->op->literal) {
+        load_tile(m, w, index, &m->tile[index]);
+        return;
+    }
+    load_tile(m, w, index, &d->tile[d->num]);
+    d->index[d->num++] = index;
+    if (d->num == DECODE_TILES)
+        decode_flush(m, d);
 }
 
 // ---- Activations against tiles ------------------------------------------------------------------
@@ -225,7 +252,7 @@ static void build_rows(const struct array *m, struct worker *w, const struct pie
         to->block->len = x->len;
         m->kernels->decode(&op->cfg, op->cfg.compat ? n : rows, to->block);
     } else if (op->cfg.fast && m->kind == BCE_ROW_I16)
-        m->kernels->pairs((const int16_t *)(const void *)to->rows, rows, to->pairs);
+        m->kernels->interleave((const int16_t *)(const void *)to->rows, rows, m->amax, to->words);
 }
 
 static struct piece piece_of_block(const struct array *m, int block)
@@ -252,9 +279,12 @@ static void prepare_piece(void *user, int piece, int worker)
         return;
     }
     piece -= m->row_pieces;
+    struct decoder d;
+    d.num = 0;
     int tiles = m->batch * m->op->npe, end = (piece + 1) * DECODE_TILES;
     for (int i = piece * DECODE_TILES; i < end && i < tiles; i++)
-        decode_tile(m, &m->worker[worker], i);
+        decode_tile(m, &m->worker[worker], &d, i);
+    decode_flush(m, &d);
 }
 
 static void vector_float(const struct array *m, struct worker *w, const struct piece *x, int local,
@@ -311,32 +341,83 @@ static void listed_fixed(const struct array *m, struct worker *w, const struct p
         psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
 }
 
+static void vector_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
+                         bool add)
+{
+    w->have_sum = false;
+    for (int pe = x->pe0; pe < x->pe1; pe++)
+        listed_fixed(m, w, x, local, pe, add);
+}
+
+static bool all_whole(const struct array *m, int pe, int first, int groups)
+{
+    bool whole = true;
+    for (int g = first; g < first + groups; g++)
+        whole = whole && m->plan[g * m->op->npe + pe]->whole;
+    return whole;
+}
+
 // PEs from `pe` on, at most as many as share the loads, whose tiles are there as whole weights.
-static int whole_plans(const struct array *m, const struct piece *x, int local, int pe)
+static int whole_plans(const struct array *m, const struct piece *x, int pe, int first, int groups)
 {
     int num = 0;
-    while (num < BCE_DOT_PLANS && pe + num < x->pe1 &&
-           m->plan[local * m->op->npe + pe + num]->whole)
+    while (num < BCE_DOT_PLANS && pe + num < x->pe1 && all_whole(m, pe + num, first, groups))
         num++;
     return num;
 }
 
-static void vector_fixed(const struct array *m, struct worker *w, const struct piece *x, int local,
-                         bool add)
+static struct operand rows_of_group(const struct array *m, struct worker *w, const struct piece *x,
+                                    int block, int local)
+{
+    if (m->rows)
+        return kept_rows(m, m->first_group + local, block);
+    build_rows(m, w, x, m->first_group + local, &w->own);
+    return w->own;
+}
+
+// One PE whose tiles are whole weights in some groups only.
+static void vector_mixed(const struct array *m, struct worker *w, const struct piece *x, int block,
+                         int pe, int first, struct bce_dot d, bool add)
 {
     const struct bce_op *op = m->op;
-    int rows = group_rows(m, m->first_group + local);
-    w->have_sum = false;
-    for (int pe = x->pe0, num; pe<x->pe1; pe += num> 0 ? num : 1) {
+    int64_t *psum = (int64_t *)(op->psum + pe * m->positions + x->p0);
+    int end = first + d.groups;
+    d.num = d.groups = 1;
+    for (int g = first; g < end; g++, add = true) {
+        if ((*d.plan)->whole)
+            m->kernels->dot(&d, x->len, &psum, add);
+        else {
+            if (m->rows)
+                w->in = kept_rows(m, m->first_group + g, block);
+            w->have_sum = false;
+            listed_fixed(m, w, x, g, pe, add);
+        }
+        d.plan += d.plan_stride;
+        d.operand += d.operand_stride;
+        d.num_rows -= d.n;
+    }
+}
+
+// Groups first .. first + groups - 1 of the batch; more than one only where rows are kept.
+static void vector_fast(const struct array *m, struct worker *w, const struct piece *x, int block,
+                        int first, int groups, bool add)
+{
+    const struct bce_op *op = m->op;
+    struct bce_dot d = {.groups = groups, .plan_stride = op->npe, .n = op->cfg.n};
+    w->in = rows_of_group(m, w, x, block, first);
+    d.operand = w->in.words;
+    d.operand_stride = (ptrdiff_t)(operand_bytes(op) / sizeof *d.operand) * m->blocks;
+    d.num_rows = op->agu->k_total - (m->first_group + first) * op->cfg.n;
+    for (int pe = x->pe0; pe<x->pe1; pe += d.num> 0 ? d.num : 1) {
         int64_t *psum[BCE_DOT_PLANS] = {0};
-        num = whole_plans(m, x, local, pe);
-        for (int i = 0; i < num; i++)
+        d.num = whole_plans(m, x, pe, first, groups);
+        d.plan = (const struct bce_plan *const *)m->plan + first * op->npe + pe;
+        for (int i = 0; i < d.num; i++)
             psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
-        if (num > 0)
-            m->kernels->dot((const struct bce_plan *const *)m->plan + local * op->npe + pe, num,
-                            w->in.pairs, (rows + 1) / 2, x->len, psum, add);
+        if (d.num > 0)
+            m->kernels->dot(&d, x->len, psum, add);
         else
-            listed_fixed(m, w, x, local, pe, add);
+            vector_mixed(m, w, x, block, pe, first, d, add);
     }
 }
 
@@ -385,14 +466,18 @@ static void compute_block(const struct array *m, struct worker *w, int block, in
     struct piece x = piece_of_block(m, block);
     x.pe0 = pe0;
     x.pe1 = pe1;
+    bool fast = op->cfg.fast && m->kind == BCE_ROW_I16 && !op->literal;
+    if (fast && m->rows) {
+        vector_fast(m, w, &x, block, 0, m->batch, op->acc || m->first_group > 0);
+        return;
+    }
     for (int g = 0; g < m->batch; g++) {
         bool add = op->acc || m->first_group + g > 0;
-        if (m->rows)
-            w->in = kept_rows(m, m->first_group + g, block);
-        else {
-            w->in = w->own;
-            build_rows(m, w, &x, m->first_group + g, &w->in);
+        if (fast) {
+            vector_fast(m, w, &x, block, g, 1, add);
+            continue;
         }
+        w->in = rows_of_group(m, w, &x, block, g);
         if (op->literal)
             literal(m, w, &x, g, add);
         else if (bce_is_float(&op->cfg))
@@ -420,9 +505,12 @@ static void joined_piece(void *user, int slice, int worker)
     const struct array *m = user;
     struct worker *w = &m->worker[worker];
     int pe0 = slice_begin(m, slice), pe1 = slice_begin(m, slice + 1);
+    struct decoder d;
+    d.num = 0;
     for (int g = 0; g < m->batch; g++)
         for (int pe = pe0; pe < pe1; pe++)
-            decode_tile(m, w, g * m->op->npe + pe);
+            decode_tile(m, w, &d, g * m->op->npe + pe);
+    decode_flush(m, &d);
     for (int block = 0; block < m->blocks; block++)
         compute_block(m, w, block, pe0, pe1);
 }

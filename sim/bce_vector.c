@@ -70,57 +70,64 @@ void bce_tables_init(struct bce_tables *t)
                 t->index[bits] |= (uint64_t)i << (8 * n++);
         t->count[bits] = (uint8_t)n;
     }
+    for (int i = 0; i < 32; i++) {
+        bool begun;
+        int s = walk_bit(i >> 1, i & 1, &begun);
+        t->bit[i] = (uint8_t)(s << 4 | begun);
+    }
+    for (int i = 0; i < 256; i++) {
+        int s = i >> 4, windows = 0;
+        for (int b = 0; b < 4; b++) {
+            windows += t->bit[s << 1 | (i >> b & 1)] & 1;
+            s = t->bit[s << 1 | (i >> b & 1)] >> 4;
+        }
+        t->nibble[i] = (uint8_t)(s << 4 | windows);
+    }
 }
 
-struct columns_walk {
-    int state[BCE_LANES]; // after n_calc
-    int windows[BCE_LANES];
+// Columns of several tiles that are walked side by side: a column's steps depend on each other,
+// those of different columns do not.
+struct columns {
+    int num, elements;
+    uint64_t word[BCE_MAX_WORDS][BCE_WALK_COLUMNS];
+    struct bce_walked *out[BCE_WALK_COLUMNS];
+    uint8_t lane[BCE_WALK_COLUMNS];
 };
 
-#define SIDE 4
-
-// Walks 8 * bytes elements of SIDE columns from element i on, side by side: a column's steps depend
-// on each other, those of different columns do not.
-static inline void walk_bytes(const struct bce_tables *t, const struct bce_tile *tile, int b, int i,
-                              int bytes, struct columns_walk *w)
+static void walk_columns(const struct bce_tables *t, struct columns *x)
 {
-    uint64_t x[SIDE];
-    unsigned step[SIDE], windows[SIDE] = {0};
-    for (int j = 0; j < SIDE; j++) {
-        x[j] = tile->col[b + j][i >> 6] >> (i & 63);
-        step[j] = (unsigned)w->state[b + j];
+    uint8_t state[BCE_WALK_COLUMNS] = {0};
+    uint16_t windows[BCE_WALK_COLUMNS] = {0};
+    for (int w = 0; 64 * w < x->elements && x->num > 0; w++) {
+        int left = x->elements - 64 * w;
+        t->kernels->walk(t, x->word[w], left < 64 ? left : 64, state, windows);
     }
-    for (int k = 0; k < bytes; k++)
-        for (int j = 0; j < SIDE; j++) {
-            step[j] = t->walk[step[j] & 0xff][x[j] & 0xff];
-            windows[j] += step[j] >> 8;
-            x[j] >>= 8;
-        }
-    for (int j = 0; j < SIDE; j++) {
-        w->state[b + j] = (int)(step[j] & 0xff);
-        w->windows[b + j] += (int)windows[j];
+    for (int i = 0; i < x->num; i++) {
+        x->out[i]->windows[x->lane[i]] = windows[i];
+        x->out[i]->state[x->lane[i]] = state[i];
     }
+    x->num = 0;
 }
 
-// Walks all columns to their end.
-static void walk_columns(const struct bce_config *c, const struct bce_tables *t,
-                         const struct bce_tile *tile, struct columns_walk *w)
+void bce_walk_tiles(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t, int num, struct bce_walked *out)
 {
-    int lanes = 32 - __builtin_clz(c->prune), n = tile->n_calc + 1;
-    memset(w, 0, sizeof *w);
-    for (int b = 0; b < lanes; b += SIDE) {
-        int i = 0;
-        for (; i + 64 <= n; i += 64)
-            walk_bytes(t, tile, b, i, 8, w);
-        if (i + 8 <= n)
-            walk_bytes(t, tile, b, i, (n - i) / 8, w);
-    }
-    for (int i = n & ~7; i < n; i++)
+    struct columns x;
+    int lanes = 32 - __builtin_clz(c->prune), words = (c->n + 63) / 64;
+    if (c->walk != BCE_WALK_WINDOW)
+        return;
+    memset(&x, 0, sizeof x);
+    for (int i = 0; i < num; i++)
         for (int b = 0; b < lanes; b++) {
-            bool begun;
-            w->state[b] = walk_bit(w->state[b], bce_bit(tile->col[b], i), &begun);
-            w->windows[b] += begun;
+            if (x.num == BCE_WALK_COLUMNS || x.elements != t[i].n_calc + 1)
+                walk_columns(tables, &x);
+            x.elements = t[i].n_calc + 1;
+            for (int w = 0; w < words; w++)
+                x.word[w][x.num] = t[i].col[b][w];
+            x.out[x.num] = &out[i];
+            x.lane[x.num++] = (uint8_t)b;
         }
+    walk_columns(tables, &x);
 }
 
 // A window that is still open after n_calc and empty so far selects the first set bit it reaches
@@ -137,7 +144,7 @@ static int tail_bit(const struct bce_config *c, const uint64_t *col, int n_calc,
 }
 
 // Bits of a column that the lane selects, and its cycles.
-static int select_bits(const struct bce_config *c, const struct columns_walk *walk,
+static int select_bits(const struct bce_config *c, const struct bce_walked *walk,
                        const struct bce_tile *t, int lane, uint64_t *sel)
 {
     int words = (c->n + 63) / 64, count = 0, end = t->n_calc + 1;
@@ -180,6 +187,12 @@ static size_t weights_bytes(const struct bce_config *c)
     return 3 * sizeof(int32_t) * (size_t)c->n;
 }
 
+// Two bytes a position, positions filled up to fours.
+static size_t whole_bytes(const struct bce_config *c)
+{
+    return round_up(2 * ((size_t)c->n + 3));
+}
+
 size_t bce_plan_bytes(const struct bce_config *c)
 {
     size_t bytes = round_up(sizeof(struct bce_plan));
@@ -189,7 +202,7 @@ size_t bce_plan_bytes(const struct bce_config *c)
         size_t lanes = (size_t)__builtin_popcount(c->prune);
         bytes += round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
         bytes += round_up(lanes * (size_t)c->n + BCE_LIST_SLACK);
-        bytes += c->fast ? round_up(sizeof(int16_t) * (size_t)c->n) : 0;
+        bytes += c->fast ? whole_bytes(c) : 0;
     }
     return bytes;
 }
@@ -210,8 +223,8 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
         p->segment = (struct bce_segment *)(void *)at;
         p->k = at + round_up(lanes * BCE_MAX_SPLIT * sizeof(struct bce_segment));
         if (c->fast) {
-            p->whole = (int16_t *)(void *)(p->k + round_up(lanes * (size_t)c->n + BCE_LIST_SLACK));
-            memset(p->whole, 0, sizeof *p->whole * (size_t)c->n);
+            p->whole = (int8_t *)(p->k + round_up(lanes * (size_t)c->n + BCE_LIST_SLACK));
+            memset(p->whole, 0, whole_bytes(c));
         }
     }
     return p;
@@ -278,16 +291,13 @@ static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uin
 }
 
 // The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
-// Narrow activations times 16 bits leave room in 32 for the sum over any group: 255 * 32767 * 256
-// < 2^31.
 static void plan_selections(const struct bce_config *c, const struct bce_tables *tables,
                             const struct bce_tile *t, int32_t amax, enum bce_row row,
                             const struct bce_selected *sel, struct bce_plan *p)
 {
     struct packer k = {.p = p, .tables = tables, .n = c->n, .amax = (uint64_t)amax};
     uint64_t total = 0;
-    if (p->whole &&
-        tables->kernels->whole(sel, c->prune, c->n, (int32_t)p->sum_factor, t->count, p->whole))
+    if (p->whole && tables->kernels->whole(sel, c->prune, c->n, t->count, amax, p))
         return;
     p->whole = NULL;
     k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
@@ -303,24 +313,23 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
 }
 
 static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
-                       const struct bce_tile *t, int32_t amax, enum bce_row row, struct bce_plan *p)
+                       const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
+                       enum bce_row row, struct bce_plan *p)
 {
     struct bce_selected sel; // of the lanes that work
-    struct columns_walk walk;
     int words = (c->n + 63) / 64;
-    walk_columns(c, tables, t, &walk);
     for (uint32_t left = c->prune; left; left &= left - 1) {
         int b = __builtin_ctz(left);
         uint64_t bits[BCE_MAX_WORDS];
-        int cycles = select_bits(c, &walk, t, b, bits);
+        int cycles = select_bits(c, walked, t, b, bits);
         for (int w = 0; w < words; w++) {
             sel.pos[b][w] = bits[w] & ~t->sign[w];
             sel.neg[b][w] = bits[w] & t->sign[w];
         }
-        p->lane_selections[b] = (uint16_t)tables->kernels->count(bits, c->n);
         p->lane_cycles[b] = (uint16_t)cycles;
         p->d = cycles > p->d ? cycles : p->d;
     }
+    tables->kernels->count(&sel, c->prune, c->n, p->lane_selections);
     plan_selections(c, tables, t, amax, row, &sel, p);
     if (!c->compat)
         return;
@@ -342,9 +351,10 @@ static void plan_mapped(const struct bce_config *c, const struct bce_tables *tab
 }
 
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
-                   const struct bce_tile *t, int32_t amax, enum bce_row row, void *mem,
-                   struct bce_plan **out)
+                   const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
+                   enum bce_row row, void *mem, struct bce_plan **out)
 {
+    struct bce_walked own;
     struct bce_plan *p = plan_lay_out(c, mem);
     *out = p;
     p->n_calc = t->n_calc;
@@ -355,8 +365,11 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
         plan_float(c, tables, t, p);
     else if (t->n_calc >= 0 && c->regs > 0)
         plan_mapped(c, tables, t, amax, row, p);
-    else if (t->n_calc >= 0)
-        plan_fixed(c, tables, t, amax, row, p);
+    else if (t->n_calc >= 0) {
+        if (!walked)
+            bce_walk_tiles(c, tables, t, 1, &own);
+        plan_fixed(c, tables, t, walked ? walked : &own, amax, row, p);
+    }
 }
 
 // ---- Fixed point --------------------------------------------------------------------------------

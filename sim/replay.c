@@ -214,7 +214,7 @@ static void run_fixed(struct replay *r, const struct bce_kernels *kn, const stru
     int32_t bound = bound_of(row);
     enum bce_row kind = bound <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
     struct bce_plan *plan;
-    bce_plan_make(&row->cfg, &r->tables, &row->tile, bound, kind,
+    bce_plan_make(&row->cfg, &r->tables, &row->tile, NULL, bound, kind,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);
     bce_vector_fixed(kn, &row->cfg, plan, kind, block_rows(r, row, kind), 1, &got->acc, false);
     got->d = plan->d;
@@ -232,8 +232,8 @@ static void run_float(struct replay *r, const struct bce_kernels *kn, const stru
     struct bce_float_out *o = arena_alloc_aligned(r->arena, sizeof *o, 64);
     b.raw = block_rows(r, row, BCE_ROW_F32);
     b.exp = arena_alloc_aligned(r->arena, operands, 64);
-    b.mant = arena_alloc_aligned(r->arena, operands, 64);
-    bce_plan_make(&row->cfg, &r->tables, &row->tile, 0, BCE_ROW_F32,
+    b.mant = arena_alloc_aligned(r->arena, operands + BCE_FLOAT_SLACK, 64);
+    bce_plan_make(&row->cfg, &r->tables, &row->tile, NULL, 0, BCE_ROW_F32,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);
     kn->decode(&row->cfg, row->cfg.n, &b);
     bce_vector_float(kn, &row->cfg, plan, &b, n, o);

@@ -100,7 +100,7 @@ static struct bce_plan *make_plan(const struct bce_config *c, const struct bce_t
                                   const struct block *b)
 {
     struct bce_plan *p;
-    bce_plan_make(c, &tables, t, b->amax, b->kind,
+    bce_plan_make(c, &tables, t, NULL, b->amax, b->kind,
                   arena_alloc_aligned(arena, bce_plan_bytes(c), 64), &p);
     return p;
 }
@@ -187,47 +187,139 @@ static void levels_equal_literal(void)
     }
 }
 
-// Whole weights on every level against products in 64 bits; among them the largest operands there
-// are, whose sums come closest to 2^31.
+// Digits of which position i's sum is w[i], on 16 lanes.
+static void digits_of(const int32_t *w, int n, struct bce_selected *sel)
+{
+    memset(sel, 0, sizeof *sel);
+    for (int i = 0; i < n; i++)
+        for (int b = 0; b < 16; b++) {
+            uint64_t(*to)[BCE_MAX_WORDS] = w[i] < 0 ? sel->neg : sel->pos;
+            to[b][i >> 6] |= (uint64_t)(abs(w[i]) >> b & 1) << (i & 63);
+        }
+}
+
+// Whole weights of several groups on every level against products in 64 bits; among them the
+// largest operands there are, whose sums come closest to 2^31.
 static void whole_weights(void)
 {
-    enum { PAIRS = BCE_MAX_N / 2 };
-    int32_t *pairs = arena_alloc_aligned(arena, sizeof *pairs * PAIRS * BCE_BLOCK_I16, 64);
-    int16_t(*w)[BCE_MAX_N] = arena_alloc(arena, sizeof *w * BCE_DOT_PLANS);
-    for (uint64_t state = 5, round = 0; round < 300; round++) {
-        int num = 1 + bce_below(&state, BCE_DOT_PLANS), len = 1 + bce_below(&state, BCE_BLOCK_I16);
-        int num_pairs = 1 + bce_below(&state, PAIRS);
-        bool largest = round % 10 == 0, add = round & 1;
-        struct bce_plan plan[BCE_DOT_PLANS] = {{0}};
-        const struct bce_plan *p[BCE_DOT_PLANS];
-        int64_t sum[BCE_DOT_PLANS][BCE_BLOCK_I16], *psum[BCE_DOT_PLANS];
-        for (int k = 0; k < PAIRS * BCE_BLOCK_I16; k++) {
-            int even = bce_below(&state, 511) - 255, odd = bce_below(&state, 511) - 255;
-            pairs[k] = largest ? 255 << 16 | 255 : (int)((uint32_t)odd << 16 | (even & 0xffff));
-        }
-        for (int i = 0; i < num; i++) {
+    enum { GROUPS = 4 };
+    size_t plan_bytes = sizeof(int16_t) * (BCE_MAX_N + 3);
+    for (uint64_t state = 5, round = 0; round < 400; round++) {
+        struct bce_dot d = {.num = 1 + bce_below(&state, BCE_DOT_PLANS),
+                            .groups = 1 + bce_below(&state, GROUPS)};
+        bool largest = round % 10 == 0, add = round & 1, bytes = bce_below(&state, 2);
+        int len = 1 + bce_below(&state, BCE_BLOCK_I16), most = bytes ? 127 : BCE_WHOLE_MOST;
+        int32_t amax = bce_below(&state, 2) ? 255 : 128;
+        d.n = largest ? BCE_MAX_N : 1 + bce_below(&state, BCE_MAX_N);
+        d.num_rows = (d.groups - 1) * d.n + (largest ? d.n : 1 + bce_below(&state, d.n));
+        d.plan_stride = BCE_DOT_PLANS + 1;
+        size_t group = (size_t)(d.n + 1) * BCE_BLOCK_I16;
+        d.operand_stride = (ptrdiff_t)(group / 2 + BCE_BLOCK_I16);
+        int16_t *rows = arena_alloc_aligned(arena, GROUPS * group * sizeof *rows, 64);
+        int32_t *operand =
+            arena_alloc_aligned(arena, GROUPS * (size_t)d.operand_stride * sizeof *operand, 64);
+        int32_t(*w)[BCE_MAX_N] = arena_alloc(arena, sizeof *w * GROUPS * BCE_DOT_PLANS);
+        for (size_t i = 0; i < GROUPS * group; i++)
+            rows[i] = (int16_t)(largest ? (amax == 255 ? 255 : -128)
+                                        : bce_below(&state, 256) - (amax == 255 ? 0 : 128));
+        for (int i = 0; i < GROUPS * BCE_DOT_PLANS; i++)
             for (int k = 0; k < BCE_MAX_N; k++)
-                w[i][k] = (int16_t)(largest ? INT16_MAX : bce_below(&state, 65535) - INT16_MAX);
-            plan[i].whole = w[i];
-            p[i] = &plan[i];
-            psum[i] = sum[i];
-        }
+                w[i][k] = largest ? most : bce_below(&state, 2 * most + 1) - most;
+        int64_t sum[BCE_DOT_PLANS][BCE_BLOCK_I16], *psum[BCE_DOT_PLANS];
         for (int level = 0; bce_kernels_at(level); level++) {
-            for (int i = 0; i < num * BCE_BLOCK_I16; i++)
+            const struct bce_kernels *kn = bce_kernels_at(level);
+            struct bce_plan plan[GROUPS][BCE_DOT_PLANS] = {{{0}}};
+            const struct bce_plan *all[GROUPS * (BCE_DOT_PLANS + 1)] = {0};
+            d.plan = all;
+            d.operand = operand;
+            for (int g = 0; g < d.groups; g++) {
+                int64_t left = d.num_rows - g * d.n;
+                int here = left < d.n ? (int)left : d.n;
+                kn->interleave(rows + (size_t)g * group, here, amax,
+                               operand + g * d.operand_stride);
+                for (int i = 0; i < d.num; i++) {
+                    struct bce_selected sel;
+                    struct bce_plan *p = &plan[g][i];
+                    digits_of(w[g * BCE_DOT_PLANS + i], here, &sel);
+                    p->whole = arena_alloc(arena, plan_bytes);
+                    memset(p->whole, 0, plan_bytes);
+                    CHECK(kn->whole(&sel, bytes ? 0x7f : 0xffff, d.n, here, amax, p));
+                    all[g * d.plan_stride + i] = p;
+                }
+            }
+            for (int i = 0; i < BCE_DOT_PLANS * BCE_BLOCK_I16; i++)
                 sum[i / BCE_BLOCK_I16][i % BCE_BLOCK_I16] = i;
-            bce_kernels_at(level)->dot(p, num, pairs, num_pairs, len, psum, add);
-            for (int i = 0; i < num; i++)
+            for (int i = 0; i < BCE_DOT_PLANS; i++)
+                psum[i] = sum[i];
+            kn->dot(&d, len, psum, add);
+            for (int i = 0; i < d.num; i++)
                 for (int at = 0; at < BCE_BLOCK_I16; at++) {
                     int64_t want = at < len && !add ? 0 : i * BCE_BLOCK_I16 + at;
-                    for (int k = 0; k < num_pairs && at < len; k++) {
-                        int32_t x = pairs[k * BCE_BLOCK_I16 + at];
-                        want += (int64_t)(int16_t)x * w[i][2 * k] + (x >> 16) * w[i][2 * k + 1];
-                    }
+                    for (int64_t k = 0; k < d.num_rows && at < len; k++)
+                        want += rows[(size_t)(k / d.n) * group + (size_t)(k % d.n) * BCE_BLOCK_I16 +
+                                     (size_t)at] *
+                                (int64_t)w[k / d.n * BCE_DOT_PLANS + i][k % d.n];
                     if (!CHECK_INT(sum[i][at], want))
                         return;
                 }
         }
+        arena_reset(arena);
     }
+}
+
+// The walk of many columns side by side, on every level, against the literal PE: random columns of
+// all densities, runs, and those whose windows end at awkward places.
+static uint64_t awkward_column(uint64_t *state, int round)
+{
+    uint64_t x = bce_random(state), y = bce_random(state);
+    switch (round % 8) {
+    case 0: return x;
+    case 1: return x & y & bce_random(state);
+    case 2: return x | y | bce_random(state);
+    case 3: return ~0ull << (x & 63);
+    case 4: return ~0ull >> (x & 63);
+    case 5: return UINT64_C(0x8080808080808080) >> (x & 7) | 1ull << (y & 63);
+    case 6: return UINT64_C(0x0101010101010101) << (x & 7) | 1ull << (y & 63);
+    default: return UINT64_C(0x4008010020040080) << (x & 7);
+    }
+}
+
+static void walks_on_every_level(void)
+{
+    enum { TILES = 9 };
+    struct bce_tile *t = arena_alloc(arena, TILES * sizeof *t);
+    for (uint64_t state = 77, round = 0; round < 600; round++) {
+        struct bce_config c = {.n = 1 + bce_below(&state, BCE_MAX_N), .mode = ISA_MODE_fixed};
+        int lanes = 1 + bce_below(&state, BCE_LANES), count = 0;
+        struct bce_walked walked[TILES];
+        uint32_t a[BCE_MAX_N] = {0};
+        c.prune = (1u << lanes) - 1;
+        memset(t, 0, TILES * sizeof *t);
+        for (int i = 0; i < TILES; i++) {
+            if (i == 0 || bce_below(&state, 3) == 0)
+                count = bce_below(&state, 3) ? c.n : bce_below(&state, c.n + 1);
+            t[i].n_calc = count - 1;
+            for (int w = 0; 64 * w < count; w++) {
+                int left = count - 64 * w;
+                t[i].valid[w] = left < 64 ? (1ull << left) - 1 : ~0ull;
+                for (int b = 0; b < lanes; b++)
+                    t[i].col[b][w] = awkward_column(&state, (int)round + w) & t[i].valid[w];
+            }
+        }
+        for (int level = 0; bce_kernels_at(level); level++) {
+            tables.kernels = bce_kernels_at(level);
+            memset(walked, 0, sizeof walked);
+            bce_walk_tiles(&c, &tables, t, TILES, walked);
+            for (int i = 0; i < TILES && t[i].n_calc >= 0; i++) {
+                struct bce_group g;
+                bce_rtl_group(&c, &t[i], a, NULL, &g);
+                for (int b = 0; b < lanes; b++)
+                    if (!CHECK_INT(walked[i].windows[b], g.cycles[b]))
+                        return;
+            }
+        }
+    }
+    arena_reset(arena);
 }
 
 // What plans are made with, on every level, against one bit at a time.
@@ -240,6 +332,7 @@ static void columns_on_every_level(void)
         struct bce_selected sel = {0};
         int64_t sum[BCE_MAX_N];
         uint32_t mag[BCE_MAX_N] = {0};
+        int digits[BCE_LANES] = {0};
         bool fits = true;
         for (int i = 0; i < n; i++) {
             sum[i] = i < count ? base : 0;
@@ -248,50 +341,33 @@ static void columns_on_every_level(void)
                 int what = bce_below(&state, 3);
                 sel.pos[b][i >> 6] |= what == 1 ? bit : 0;
                 sel.neg[b][i >> 6] |= what == 2 ? bit : 0;
+                digits[b] += what != 0;
                 sum[i] += !(lanes >> b & 1) ? 0 : what == 1 ? 1 << b : what == 2 ? -(1 << b) : 0;
                 mag[i] |= what == 1 && (lanes >> b & 1) ? 1u << b : 0;
             }
-            fits = fits && sum[i] >= -INT16_MAX && sum[i] <= INT16_MAX;
+            fits = fits && sum[i] >= -BCE_WHOLE_MOST && sum[i] <= BCE_WHOLE_MOST;
         }
         for (int level = 0; bce_kernels_at(level); level++) {
             const struct bce_kernels *kn = bce_kernels_at(level);
             uint8_t list[BCE_MAX_N + BCE_LIST_SLACK];
-            int16_t whole[BCE_MAX_N];
+            uint16_t counts[BCE_LANES] = {0};
+            struct bce_plan p = {.sum_factor = base};
+            int8_t whole[2 * (BCE_MAX_N + 3)] = {0};
             uint32_t got[BCE_MAX_N];
             int num = kn->list(&tables, sel.pos[3], n, list), at = 0;
             for (int i = 0; i < n; i++)
                 if (bce_bit(sel.pos[3], i))
                     CHECK_INT(list[at++], i);
             CHECK_INT(num, at);
-            CHECK_INT(kn->count(sel.pos[3], n), at);
+            kn->count(&sel, lanes, n, counts);
+            for (int b = 0; b < BCE_LANES; b++)
+                CHECK_INT(counts[b], lanes >> b & 1 ? digits[b] : 0);
             kn->magnitudes(sel.pos[0], lanes, n, got);
             CHECK(memcmp(got, mag, sizeof *mag * (size_t)n) == 0);
-            CHECK_INT(kn->whole(&sel, lanes, n, base, count, whole), fits);
-            for (int i = 0; i < n && fits; i++)
-                CHECK_INT(whole[i], sum[i]);
+            p.whole = whole;
+            CHECK_INT(kn->whole(&sel, lanes, n, count, 255, &p), fits);
         }
     }
-}
-
-static void pairs_on_every_level(void)
-{
-    enum { ROWS = 9 };
-    int16_t *rows = arena_alloc_aligned(arena, ROWS * BCE_ROW_BYTES, 64);
-    int32_t *out = arena_alloc_aligned(arena, (ROWS + 1) * BCE_ROW_BYTES, 64);
-    for (int i = 0; i < ROWS * BCE_BLOCK_I16; i++)
-        rows[i] = (int16_t)(i * 37 - 255 * (i % 3));
-    for (int level = 0; bce_kernels_at(level); level++)
-        for (int num = 1; num <= ROWS; num++) {
-            bce_kernels_at(level)->pairs(rows, num, out);
-            for (int k = 0; k < num; k++)
-                for (int i = 0; i < BCE_BLOCK_I16; i++) {
-                    int32_t x = out[k / 2 * BCE_BLOCK_I16 + i];
-                    CHECK_INT(k & 1 ? x >> 16 : (int16_t)x, rows[k * BCE_BLOCK_I16 + i]);
-                    if (k == num - 1 && !(k & 1))
-                        CHECK_INT(x >> 16, 0);
-                }
-        }
-    arena_reset(arena);
 }
 
 // Many blocks into one counter: it drains itself before it can overflow.
@@ -464,8 +540,8 @@ int main(int argc, char **argv)
     RUN(golden_vectors);
     RUN(levels_equal_literal);
     RUN(whole_weights);
+    RUN(walks_on_every_level);
     RUN(columns_on_every_level);
-    RUN(pairs_on_every_level);
     RUN(lane_counters_do_not_overflow);
     arena_destroy(arena);
     return check_summary();
