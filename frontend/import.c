@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "import_extents.h"
+#include "import_ml.h"
 #include "importer.h"
 #include "proto_alloc.h"
 
@@ -130,6 +131,10 @@ static bool find_row(struct import_node *n)
     for (; n->domain; n->domain = onnx_domain_next(n->domain))
         if ((n->row = onnx_op_find(n->domain, op, n->opset)))
             return true;
+    const char *way = strcmp(known->name, "ai.onnx.ml") == 0 ? ml_without_map(op) : NULL;
+    if (way)
+        return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
+                          "the operator works on maps, which are not supported; %s", way);
     if (onnx_op_range(known, op, &first, &last))
         return node_error(
             n, DIAG_ONNX_OP_UNSUPPORTED,
