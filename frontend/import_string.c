@@ -72,14 +72,30 @@ bool import_StringConcat(struct import_node *n)
 
 // ---- Matching, splitting, normalising
 
+// Matches no string with the pattern, which tells whether there is anything wrong with it.
+static bool check_pattern(struct import_node *n, struct ir_value *pattern)
+{
+    struct ir_value *in[] = {node_const_strings(n, NULL, 0), pattern};
+    struct ir_type none = ir_type_make(DT_BOOL, (const int64_t[]){0}, 1);
+    struct ir_value *y =
+        node_host(n, "string_regex", &(struct host_args){.in = in, .num_in = 2}, &none);
+    bool ok = y && ir_fold_value(y, 0, n->arena, n->diag);
+    if (y)
+        ir_op_erase(y->def);
+    return ok;
+}
+
 bool import_RegexFullMatch(struct import_node *n)
 {
     if (!need_strings(n, 0))
         return false;
     if (!node_has_attr(n, "pattern"))
         return node_error(n, DIAG_ONNX_ATTR, "there is no pattern to match");
-    struct ir_value *in[] = {n->in[0], node_const_string(n, node_str(n, "pattern", ""))};
+    struct ir_value *pattern = node_const_string(n, node_str(n, "pattern", ""));
+    struct ir_value *in[] = {n->in[0], pattern};
     struct ir_type t = like(n->in[0], DT_BOOL);
+    if (!check_pattern(n, pattern))
+        return false;
     return node_bind(n, 0,
                      node_host(n, "string_regex", &(struct host_args){.in = in, .num_in = 2}, &t));
 }
