@@ -140,8 +140,20 @@ static void fill_range(struct tensor *t, const struct tensor *first, const struc
     }
 }
 
+// The type in which narrow floats count; they are rounded at the end.
+static bool range_stash(struct import_node *n, enum dtype *t)
+{
+    int64_t onnx = node_int(n, "stash_type", 1);
+    return (dtype_by_onnx(onnx, t) && (*t == DT_F32 || *t == DT_F64)) ||
+           node_error(n, DIAG_ONNX_ATTR, "stash_type is %lld; 1 (float) and 11 (double) are known",
+                      (long long)onnx);
+}
+
 bool import_Range(struct import_node *n)
 {
+    enum dtype stash;
+    if (!range_stash(n, &stash))
+        return false;
     for (int i = 0; i < 3; i++)
         if (!node_is_known(n, i))
             return runtime_range(n);
@@ -151,9 +163,8 @@ bool import_Range(struct import_node *n)
         return false;
     if (tensor_elems(first) != 1 || tensor_elems(limit) != 1 || tensor_elems(delta) != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "start, limit and delta must be scalars");
-    // Narrow floats count in f32 and are rounded at the end.
     enum dtype t = first->dtype, narrow = t;
-    t = t == DT_F16 || t == DT_BF16 ? DT_F32 : t;
+    t = t == DT_F16 || t == DT_BF16 ? stash : t;
     if (t != DT_F32 && t != DT_F64 && t != DT_I16 && t != DT_I32 && t != DT_I64)
         return node_error(n, DIAG_ONNX_TYPE, "a range of %s", dtype_text(t));
     int64_t len;

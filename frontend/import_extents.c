@@ -52,6 +52,7 @@ static const char *const any_dimension[] = {
     "HardSwish",
     "Identity",
     "If",
+    "ImageDecoder",
     "IsInf",
     "IsNaN",
     "LSTM",
@@ -69,6 +70,7 @@ static const char *const any_dimension[] = {
     "Mod",
     "Mul",
     "Neg",
+    "NonMaxSuppression",
     "Not",
     "Optional",
     "OptionalGetElement",
@@ -368,6 +370,60 @@ struct ir_value *node_concat(struct import_node *n, struct ir_value *const *x, i
                            index);
     }
     return irb_gather(b, irb_concat(b, part, num, axis), index, axis);
+}
+
+bool node_make_room(struct import_node *n, int i, const struct ir_type *t, int64_t most,
+                    struct node_room *room)
+{
+    struct ir_type declared;
+    bool given = node_declared_result(n, i, &declared) && declared.rank == t->rank;
+    bool assumed[IR_MAX_RANK] = {false};
+    *room = (struct node_room){.type = *t, .declared = true};
+    for (int d = 0; d < t->rank; d++) {
+        if (t->dim[d] >= 0)
+            continue;
+        room->open |= 1u << d;
+        bool known = given && declared.dim[d] >= 0;
+        room->type.dim[d] = known ? declared.dim[d] : most;
+        room->declared = room->declared && known;
+        assumed[d] = !known && most < 0;
+        room->assumed |= (uint32_t)assumed[d] << d;
+    }
+    node_assume_bounds(n, &room->type, assumed);
+    return dims_elems(room->type.dim, t->rank) >= 0 ||
+           node_error(n, DIAG_LIMIT, "output %d is too large", i);
+}
+
+struct ir_value *node_in_room(struct import_node *n, const struct node_room *room,
+                              struct ir_value *v, struct ir_value *real, const char *what)
+{
+    const struct ir_type *t = &room->type;
+    int64_t want[IR_MAX_RANK];
+    int num = 0;
+    for (int d = 0; d < t->rank; d++)
+        if (room->open >> d & 1)
+            want[num++] = t->dim[d];
+    if (num == 0)
+        return v;
+    if (!v || !real || (room->declared && !node_expect_extents(n, real, want, num, what)))
+        return NULL;
+    num = 0;
+    for (int d = 0; d < t->rank && !room->declared; d++) {
+        if (!(room->open >> d & 1))
+            continue;
+        struct ir_value *extent = node_element(n, real, num++);
+        struct ir_value *fits = irb_binary(&n->b, BFN_le, extent, node_i64(n, t->dim[d]));
+        if ((room->assumed >> d & 1) &&
+            !irb_check(&n->b, fits,
+                       arena_printf(n->arena,
+                                    "%s '%s': extent %d of %s is larger than %lld, which --max-dim "
+                                    "sets",
+                                    n->row->name, n->proto->name ? n->proto->name : "", d, what,
+                                    (long long)t->dim[d])))
+            return NULL;
+        v = irb_extent(&n->b, v, extent, d);
+    }
+    return v;
 }
 
 struct ir_value *node_host_within(struct import_node *n, const char *kernel,

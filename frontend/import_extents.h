@@ -24,6 +24,21 @@ void node_assume_bounds(const struct import_node *n, struct ir_type *t, const bo
 // time (bounds: declared, else assumed), and its extents; the value with those extents.
 struct ir_value *node_host_within(struct import_node *n, const char *kernel,
                                   const struct host_args *args, struct ir_type t);
+// The room for a result whose extents follow from data.
+struct node_room {
+    struct ir_type type; // with bounds
+    uint32_t open;       // dimensions that follow from data, a bit mask
+    uint32_t assumed;    // those among them whose bound is an assumption
+    bool declared;       // the model declares all of them
+};
+// That of output slot i, of type t with -1 where an extent is open: declared, else at most `most`,
+// else (most < 0) what --max-dim allows.
+bool node_make_room(struct import_node *n, int i, const struct ir_type *t, int64_t most,
+                    struct node_room *room);
+// What a kernel wrote into the room, with the extents it tells: real holds one for each open
+// dimension, in order. The program stops when declared ones are others, or bounds are too small.
+struct ir_value *node_in_room(struct import_node *n, const struct node_room *room,
+                              struct ir_value *v, struct ir_value *real, const char *what);
 // v, an i64 scalar, plus a constant.
 struct ir_value *node_plus(struct import_node *n, struct ir_value *v, int64_t c);
 // Operands one after the other along axis, where their extents may be known only at run time.

@@ -105,26 +105,6 @@ bool node_declared_result(const struct import_node *n, int i, struct ir_type *ou
     return info && info->type && importer_tensor_type(info->type->tensor_type, out);
 }
 
-bool node_resolve(struct import_node *n, int i, struct ir_type *type)
-{
-    struct ir_type declared;
-    bool known = true;
-    bool given = node_declared_result(n, i, &declared) && declared.rank == type->rank;
-    for (int d = 0; d < type->rank; d++) {
-        if (type->dim[d] < 0 && given)
-            type->dim[d] = declared.dim[d];
-        known = known && type->dim[d] >= 0;
-    }
-    if (!known)
-        return node_error(n, DIAG_ONNX_DYNAMIC,
-                          "the shape of output %d '%s' follows from data; declare it in the model "
-                          "(value_info or graph outputs)",
-                          i, node_has_output(n, i) ? n->proto->output[i] : "");
-    if (dims_elems(type->dim, type->rank) < 0)
-        return node_error(n, DIAG_LIMIT, "output %d is too large", i);
-    return true;
-}
-
 bool node_expect_extents(struct import_node *n, struct ir_value *real, const int64_t *want, int num,
                          const char *what)
 {

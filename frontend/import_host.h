@@ -31,9 +31,6 @@ struct ir_value *node_const_like_i64(struct import_node *n, struct ir_value *x);
 // The type the model declares for output slot i, in its outputs or value_info. False: none with a
 // rank; unknown extents are -1.
 bool node_declared_result(const struct import_node *n, int i, struct ir_type *out);
-// Extents of output slot i that follow from data: those declared, where `type` has -1. Reports
-// onnx-dynamic when they are not declared either.
-bool node_resolve(struct import_node *n, int i, struct ir_type *type);
 // The program stops unless the vector (or scalar) of extents is the one compiled for.
 bool node_expect_extents(struct import_node *n, struct ir_value *real, const int64_t *want, int num,
                          const char *what);

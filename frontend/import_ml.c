@@ -342,32 +342,21 @@ static struct ir_value *table_default(struct import_node *n, enum dtype t)
     return node_convert(n, ml_ints(n, &i, 1), t);
 }
 
-static bool encode_strings(struct import_node *n, struct ir_value *keys, struct ir_value *values)
-{
-    struct ir_value *in[] = {n->in[0], keys, values, table_default(n, values->type.dtype)};
-    struct ir_type t = ir_type_make(values->type.dtype, n->in[0]->type.dim, n->in[0]->type.rank);
-    return node_bind(n, 0,
-                     node_host(n, "label_encode", &(struct host_args){.in = in, .num_in = 4}, &t));
-}
-
-// The default stands behind the values. Of keys that are repeated the last counts: the table is
-// searched from its end.
-bool import_LabelEncoder(struct import_node *n)
+// values[k] where keys[k] equals an element of x, else other, a vector of one. Of keys that are
+// repeated the last counts: the table is searched from its end, and the default stands behind it.
+static struct ir_value *mapped(struct import_node *n, struct ir_value *keys,
+                               struct ir_value *values, struct ir_value *other)
 {
     struct ir_builder *b = &n->b;
-    struct ir_value *x = n->in[0], *keys = table_column(n, "keys"),
-                    *values = table_column(n, "values");
-    if (!keys || !values)
-        return false;
+    struct ir_value *x = n->in[0];
+    if (!keys || !values || !other)
+        return NULL;
     int64_t num = ir_type_elems(&keys->type), from = num - 1, back = -1, axis = 1;
-    if (num < 1 || ir_type_elems(&values->type) != num)
-        return node_error(n, DIAG_ONNX_ATTR, "%lld keys for %lld values", (long long)num,
-                          (long long)ir_type_elems(&values->type));
-    if (keys->type.dtype != x->type.dtype)
-        return node_error(n, DIAG_ONNX_TYPE, "the keys are %s, the input is %s",
-                          dtype_text(keys->type.dtype), node_type_text(n, 0));
-    if (x->type.dtype == DT_STR)
-        return encode_strings(n, keys, values);
+    if (x->type.dtype == DT_STR) {
+        struct ir_value *in[] = {x, keys, values, other};
+        struct ir_type t = ir_type_make(values->type.dtype, x->type.dim, x->type.rank);
+        return node_host(n, "label_encode", &(struct host_args){.in = in, .num_in = 4}, &t);
+    }
     struct ir_value *hit =
         matches(n, x, irb_slice(b, irb_reshape(b, keys, &num, 1), &from, &num, &back));
     struct ir_value *place =
@@ -375,8 +364,80 @@ bool import_LabelEncoder(struct import_node *n)
     struct ir_value *found = irb_reduce(b, RFN_or, hit, &axis, 1, false);
     place = irb_select(b, found, node_scalar_with(n, BFN_sub, (double)from, place),
                        irb_const_like(b, DT_I64, (double)num));
-    struct ir_value *column[] = {irb_reshape(b, values, &num, 1),
-                                 table_default(n, values->type.dtype)};
+    struct ir_value *column[] = {irb_reshape(b, values, &num, 1), other};
     struct ir_value *y = irb_gather(b, irb_concat(b, column, 2, 0), place, 0);
-    return node_bind(n, 0, y ? irb_reshape(b, y, x->type.dim, x->type.rank) : NULL);
+    return y ? irb_reshape(b, y, x->type.dim, x->type.rank) : NULL;
+}
+
+bool import_LabelEncoder(struct import_node *n)
+{
+    struct ir_value *keys = table_column(n, "keys"), *values = table_column(n, "values");
+    if (!keys || !values)
+        return false;
+    int64_t num = ir_type_elems(&keys->type);
+    if (num < 1 || ir_type_elems(&values->type) != num)
+        return node_error(n, DIAG_ONNX_ATTR, "%lld keys for %lld values", (long long)num,
+                          (long long)ir_type_elems(&values->type));
+    if (keys->type.dtype != n->in[0]->type.dtype)
+        return node_error(n, DIAG_ONNX_TYPE, "the keys are %s, the input is %s",
+                          dtype_text(keys->type.dtype), node_type_text(n, 0));
+    return node_bind(n, 0, mapped(n, keys, values, table_default(n, values->type.dtype)));
+}
+
+// Strings to integers or integers to strings, by two columns.
+static bool map_either_way(struct import_node *n, const char *const *words, const int64_t *numbers,
+                           int num)
+{
+    enum dtype t = n->in[0]->type.dtype;
+    if (t != DT_STR && t != DT_I64)
+        return node_error(n, DIAG_ONNX_TYPE, "input 0 is %s; strings or i64 are needed",
+                          node_type_text(n, 0));
+    if (num < 1)
+        return node_error(n, DIAG_ONNX_ATTR, "the table is empty");
+    struct ir_value *text = node_const_strings(n, words, num), *number = ml_ints(n, numbers, num);
+    bool to_number = t == DT_STR;
+    return node_bind(n, 0,
+                     mapped(n, to_number ? text : number, to_number ? number : text,
+                            table_default(n, to_number ? DT_I64 : DT_STR)));
+}
+
+bool import_CategoryMapper(struct import_node *n)
+{
+    int num_words, num;
+    const char *const *words = node_strs(n, "cats_strings", &num_words);
+    const int64_t *numbers = node_ints(n, "cats_int64s", &num);
+    if (num != num_words)
+        return node_error(n, DIAG_ONNX_ATTR, "cats_strings has %d entries, cats_int64s %d",
+                          num_words, num);
+    return map_either_way(n, words, numbers, num);
+}
+
+bool import_LabelEncoderClasses(struct import_node *n)
+{
+    int num;
+    const char *const *words = node_strs(n, "classes_strings", &num);
+    int64_t *place = ARENA_ARRAY(n->arena, (size_t)num + 1, int64_t);
+    for (int i = 0; i < num; i++)
+        place[i] = i;
+    return map_either_way(n, words, place, num);
+}
+
+// ---- Maps
+
+const char *ml_without_map(const char *op)
+{
+    static const struct {
+        const char *op, *instead;
+    } on_maps[] = {
+        {"CastMap", "it makes a tensor of a map: let the model begin behind it, with that tensor"},
+        {"DictVectorizer", "it makes a tensor of a map: let the model begin behind it, with the "
+                           "tensor of features in "
+                           "the order of its vocabulary"},
+        {"ZipMap", "it names the columns of a tensor of scores: let the model end before it, with "
+                   "that tensor (skl2onnx: options={'zipmap': False})"},
+    };
+    for (size_t i = 0; i < sizeof(on_maps) / sizeof(*on_maps); i++)
+        if (strcmp(on_maps[i].op, op) == 0)
+            return on_maps[i].instead;
+    return NULL;
 }

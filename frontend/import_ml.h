@@ -16,5 +16,7 @@ struct ir_value *ml_post_transform(struct import_node *n, struct ir_value *score
 // The label of each index: from the integers or the strings, one of which is NULL.
 struct ir_value *ml_labels(struct import_node *n, struct ir_value *index, const int64_t *ints,
                            const char *const *strings, int num);
+// An operator on maps, which no tensor can hold: how to do without it. NULL: op is none.
+const char *ml_without_map(const char *op);
 
 #endif

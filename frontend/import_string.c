@@ -2,6 +2,7 @@
 // RegexFullMatch, TfIdfVectorizer. Each is a host call; movement of strings is movement of handles.
 #include <string.h>
 
+#include "import_extents.h"
 #include "import_string.h"
 
 static struct ir_type like(const struct ir_value *x, enum dtype t)
@@ -71,37 +72,56 @@ bool import_StringConcat(struct import_node *n)
 
 // ---- Matching, splitting, normalising
 
+// Matches no string with the pattern, which tells whether there is anything wrong with it.
+static bool check_pattern(struct import_node *n, struct ir_value *pattern)
+{
+    struct ir_value *in[] = {node_const_strings(n, NULL, 0), pattern};
+    struct ir_type none = ir_type_make(DT_BOOL, (const int64_t[]){0}, 1);
+    struct ir_value *y =
+        node_host(n, "string_regex", &(struct host_args){.in = in, .num_in = 2}, &none);
+    bool ok = y && ir_fold_value(y, 0, n->arena, n->diag);
+    if (y)
+        ir_op_erase(y->def);
+    return ok;
+}
+
 bool import_RegexFullMatch(struct import_node *n)
 {
     if (!need_strings(n, 0))
         return false;
     if (!node_has_attr(n, "pattern"))
         return node_error(n, DIAG_ONNX_ATTR, "there is no pattern to match");
-    struct ir_value *in[] = {n->in[0], node_const_string(n, node_str(n, "pattern", ""))};
+    struct ir_value *pattern = node_const_string(n, node_str(n, "pattern", ""));
+    struct ir_value *in[] = {n->in[0], pattern};
     struct ir_type t = like(n->in[0], DT_BOOL);
+    if (!check_pattern(n, pattern))
+        return false;
     return node_bind(n, 0,
                      node_host(n, "string_regex", &(struct host_args){.in = in, .num_in = 2}, &t));
 }
 
 bool import_StringSplit(struct import_node *n)
 {
-    struct ir_type t[3] = {like(n->in[0], DT_STR), like(n->in[0], DT_I64),
-                           ir_type_make(DT_I64, (const int64_t[]){1}, 1)};
+    struct ir_type y = like(n->in[0], DT_STR);
+    struct node_room room;
     if (!need_strings(n, 0))
         return false;
-    if (t[0].rank == IR_MAX_RANK)
+    if (y.rank == IR_MAX_RANK)
         return node_error(n, DIAG_LIMIT, "the result has more than %d dimensions", IR_MAX_RANK);
-    t[0].dim[t[0].rank++] = ir_type_elems(&n->in[0]->type) == 0 ? 0 : -1; // no string, no part
-    if (!node_resolve(n, 0, &t[0]))
-        return false;
+    y.dim[y.rank++] = ir_type_elems(&n->in[0]->type) == 0 ? 0 : -1; // no string, no part
     struct ir_value *in[] = {n->in[0], node_const_string(n, node_str(n, "delimiter", ""))};
     int64_t most = node_int(n, "maxsplit", -1);
+    if (!node_make_room(n, 0, &y, most >= 0 && most < INT32_MAX ? most + 1 : -1, &room))
+        return false;
+    struct ir_type t[3] = {room.type, like(n->in[0], DT_I64),
+                           ir_type_make(DT_I64, (const int64_t[]){1}, 1)};
     struct ir_op *op = node_host_op(
         n, "string_split", &(struct host_args){.in = in, .num_in = 2, .ints = &most, .num_ints = 1},
         t, 3);
     return op &&
-           node_expect_extents(n, op->out[2], &t[0].dim[t[0].rank - 1], 1, "the number of parts") &&
-           node_bind(n, 0, op->out[0]) && node_bind(n, 1, op->out[1]);
+           node_bind(n, 0,
+                     node_in_room(n, &room, op->out[0], op->out[2], "the parts of a string")) &&
+           node_bind(n, 1, op->out[1]);
 }
 
 static bool case_change(struct import_node *n, int64_t *out)
@@ -126,18 +146,20 @@ bool import_StringNormalizer(struct import_node *n)
                           node_type_text(n, 0));
     int num_stop;
     const char *const *stop = node_strs(n, "stopwords", &num_stop);
-    struct ir_type t[2] = {like(n->in[0], DT_STR), ir_type_make(DT_I64, (const int64_t[]){1}, 1)};
-    int64_t *kept = &t[0].dim[x->rank - 1];
-    *kept = num_stop == 0 && *kept > 0 ? *kept : -1; // without stop words all stay
-    if (!node_resolve(n, 0, &t[0]))
+    struct ir_type y = like(n->in[0], DT_STR);
+    int64_t *kept = &y.dim[x->rank - 1], all = *kept;
+    struct node_room room;
+    *kept = num_stop == 0 && all > 0 ? all : -1; // without stop words all stay
+    if (!node_make_room(n, 0, &y, all > 0 ? all : 1, &room))
         return false;
+    struct ir_type t[2] = {room.type, ir_type_make(DT_I64, (const int64_t[]){1}, 1)};
     struct ir_value *in[] = {n->in[0], node_const_strings(n, stop, num_stop),
                              node_const_string(n, node_str(n, "locale", "en_US"))};
     struct ir_op *op =
         node_host_op(n, "string_normalize",
                      &(struct host_args){.in = in, .num_in = 3, .ints = ints, .num_ints = 2}, t, 2);
-    return op && node_expect_extents(n, op->out[1], kept, 1, "the strings that stay") &&
-           node_bind(n, 0, op->out[0]);
+    return op &&
+           node_bind(n, 0, node_in_room(n, &room, op->out[0], op->out[1], "the strings that stay"));
 }
 
 // ---- n-grams

@@ -57,7 +57,7 @@ struct importer {
 // ---- import_host.c
 // False: no shape, or more dimensions than are handled. Unknown extents are -1.
 bool importer_tensor_type(const Onnx__TypeProto__Tensor *tt, struct ir_type *out);
-// ---- import_sequence.c
+// ---- import_elems.c, import_sequence.c
 void importer_set_elem(struct importer *imp, const struct ir_value *v, const struct ir_type *t);
 struct ir_type importer_elem(const struct importer *imp, const struct ir_value *v);
 // What is known of elements that are of one of two sequences (known when compiling to be empty: of
@@ -75,7 +75,7 @@ struct import_node;
 bool importer_has_plugin(const struct import_node *n); // a loaded plugin has the node's operator
 bool importer_plugin_node(struct import_node *n);      // its operands are looked up
 
-// ---- import.c
+// ---- import_scope.c
 // The value of a tensor name, of the graph at hand or one around it, or NULL.
 struct ir_value *importer_find(const struct importer *imp, const char *name);
 // Whether the name is defined; *v is NULL for an operand that the caller of a function left out.
@@ -84,11 +84,25 @@ bool importer_lookup(const struct importer *imp, const char *name, struct ir_val
 bool importer_define(struct importer *imp, const char *name, struct ir_value *v);
 // Opset of a domain ("" or "ai.onnx": the default one) in the present scope; 0: none is imported.
 int64_t importer_opset(const struct importer *imp, const char *domain);
+// Notes in the present scope which tensors the Gradient nodes among these name.
+void importer_find_independent(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num);
+// A tensor to differentiate by is a value of its own: no other name for the operand it copies, and
+// no constant that bodies look into. Others are v itself; NULL passes through.
+struct ir_value *importer_own(struct importer *imp, const char *name, struct ir_value *v,
+                              struct ir_builder *b);
+
+// ---- import_inputs.c
+// Where a tensor of the interface is declared; kind: what it is to the graph.
+loc_id importer_interface(struct importer *imp, const char *kind, const char *name);
+bool importer_initializers(struct importer *imp, const Onnx__GraphProto *g);
+// After the initialisers, which old models list as inputs too.
+bool importer_inputs(struct importer *imp, const Onnx__GraphProto *g);
+bool importer_outputs(struct importer *imp, const Onnx__GraphProto *g);
+
+// ---- import.c
 // Every node in order; what depends on a failed one is passed over. index: of the node all of them
 // stand for, or -1: each has its own.
 bool importer_nodes(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num, int index);
-// Notes in the present scope which tensors the Gradient nodes among these name.
-void importer_find_independent(struct importer *imp, Onnx__NodeProto *const *nodes, size_t num);
 
 // ---- import_sparse.c: the dense tensor of a sparse one; NULL: reported.
 struct tensor *importer_dense(struct importer *imp, const Onnx__SparseTensorProto *p, loc_id loc);

@@ -115,7 +115,7 @@ bool tool_find_tensors(const struct path_list *from, const char *prefix,
             ok = take_file(&f, path) && ok;
     }
     for (size_t k = 0; k < num && ok; k++)
-        if (!out[k])
+        if (!tensor_of_bits(slots[k].dtype, out[k]))
             ok = diag_report(
                 d, LOC_NONE, DIAG_TENSOR_MISMATCH,
                 "nothing given for %s %zu '%s', looked for as %s_%zu.pb, %s_%zu.npy and by name",

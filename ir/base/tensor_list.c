@@ -130,12 +130,20 @@ static struct tensor *take_optional(const struct reader *r, const Onnx__Optional
     return tensor_of_list(r->arena, DT_OPT, tensor_list_make(r->arena, &item, full, DT_F32));
 }
 
+struct tensor *tensor_of_bits(enum dtype t, struct tensor *x)
+{
+    int bits = dtype_info[t].kind == DTK_F && t != DT_F16 ? dtype_info[t].bits : 0;
+    if (x && ((bits == 16 && x->dtype == DT_U16) || (bits == 8 && x->dtype == DT_U8)))
+        x->dtype = t;
+    return x;
+}
+
 struct tensor *tensor_read_as(enum dtype t, const char *path, struct arena *a, struct diag *d)
 {
     struct io_map m;
     const char *why;
     if (dtype_info[t].kind != DTK_H)
-        return tensor_read(path, a, d);
+        return tensor_of_bits(t, tensor_read(path, a, d));
     if (!io_map_file(&m, path, 0, d))
         return NULL;
     struct reader r = {.base_dir = NULL, .loc = diag_file(d, path), .arena = a, .diag = d};

@@ -24,9 +24,12 @@ const struct tensor_list *tensor_list_make(struct arena *a, const struct tensor 
 struct tensor *tensor_copy(struct arena *a, const struct tensor *t);
 
 // A file that holds a value of that type: a SequenceProto or OptionalProto for DT_SEQ and DT_OPT,
-// else a tensor as tensor_read takes it.
+// else a tensor as tensor_read takes it, through tensor_of_bits.
 BITLET_MUST_USE struct tensor *tensor_read_as(enum dtype t, const char *path, struct arena *a,
                                               struct diag *d);
+// x, where a value of type t is due: u16 elements become the bf16 numbers whose bits they are, u8
+// elements floats of 8 bits. NumPy has no such types, and older ONNX writes them so.
+struct tensor *tensor_of_bits(enum dtype t, struct tensor *x);
 BITLET_MUST_USE bool tensor_write_list_pb(const char *path, const struct tensor *t, struct diag *d);
 // "f32[2,3]"; "seq(f32[2], f32[3])"; "opt()".
 const char *tensor_text(const struct tensor *t, struct arena *scratch);

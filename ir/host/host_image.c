@@ -44,28 +44,34 @@ static uint8_t luma(const uint8_t *rgb)
     return (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
 }
 
-static void deliver(const struct pixels *p, int64_t format, uint8_t *out)
+static void deliver_pixel(const struct pixels *p, int64_t i, int64_t format, uint8_t *out)
 {
-    int64_t n = p->width * p->height;
-    for (int64_t i = 0; i < n; i++) {
-        uint8_t grey[3] = {0};
-        const uint8_t *c = p->data + 3 * i;
-        if (p->grey) {
-            memset(grey, p->data[i], 3);
-            c = grey;
-        }
-        if (format == 2) {
-            out[i] = p->grey ? c[0] : luma(c);
-            continue;
-        }
-        out[3 * i] = c[format == 1 ? 2 : 0];
-        out[3 * i + 1] = c[1];
-        out[3 * i + 2] = c[format == 1 ? 0 : 2];
+    uint8_t grey[3] = {0};
+    const uint8_t *c = p->data + 3 * i;
+    if (p->grey) {
+        memset(grey, p->data[i], 3);
+        c = grey;
     }
+    if (format == 2) {
+        out[0] = p->grey ? c[0] : luma(c);
+        return;
+    }
+    out[0] = c[format == 1 ? 2 : 0];
+    out[1] = c[1];
+    out[2] = c[format == 1 ? 0 : 2];
 }
 
-// format: 0 RGB, 1 BGR, 2 grey. The pixels are written when the image has the extents of out; real
-// has them in any case.
+// Into rows of `pitch` pixels.
+static void deliver(const struct pixels *p, int64_t format, uint8_t *out, int64_t pitch)
+{
+    int64_t channels = format == 2 ? 1 : 3;
+    for (int64_t y = 0; y < p->height; y++)
+        for (int64_t x = 0; x < p->width; x++)
+            deliver_pixel(p, y * p->width + x, format, out + (y * pitch + x) * channels);
+}
+
+// format: 0 RGB, 1 BGR, 2 grey. The pixels are written when out has room for them, at its first
+// rows and columns; real has the image's extents in any case.
 const char *host_image_decode(uint8_t *out, const int64_t *dim, int64_t rank, const uint8_t *file,
                               int64_t bytes, int64_t format, int64_t *real)
 {
@@ -78,8 +84,8 @@ const char *host_image_decode(uint8_t *out, const int64_t *dim, int64_t rank, co
         real[0] = p.height;
         real[1] = p.width;
         real[2] = format == 2 ? 1 : 3;
-        if (memcmp(real, dim, 3 * sizeof *real) == 0)
-            deliver(&p, format, out);
+        if (real[0] <= dim[0] && real[1] <= dim[1] && real[2] == dim[2])
+            deliver(&p, format, out, dim[1]);
     }
     arena_destroy(a);
     return why;

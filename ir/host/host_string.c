@@ -1,7 +1,5 @@
-// Strings: joined, compared, split, normalised, matched.
-#define PCRE2_CODE_UNIT_WIDTH 8
+// Strings: joined, compared, split, normalised.
 #include <locale.h>
-#include <pcre2.h>
 #include <string.h>
 #include <wchar.h>
 #include <wctype.h>
@@ -179,85 +177,5 @@ const char *host_string_normalize(struct host_memory *m, const char **out, int64
                                 sensitive != 0, where);
     uselocale(before);
     freelocale(where);
-    return why;
-}
-
-// ---- Regular expressions
-
-// What this library has and regular languages have not: it must not be taken silently.
-static bool beyond_regular(const char *p)
-{
-    bool in_class = false;
-    for (; *p; p++) {
-        if (*p == '\\' && p[1]) {
-            p++;
-            if (!in_class && ((*p >= '1' && *p <= '9') || strchr("gkKGXR", *p)))
-                return true;
-        } else if (*p == '[') {
-            in_class = true;
-        } else if (*p == ']') {
-            in_class = false;
-        } else if (!in_class && *p == '(' && p[1] == '?' &&
-                   (strchr("=!>|(&R#+", p[2]) || (p[2] == '<' && (p[3] == '=' || p[3] == '!')))) {
-            return true;
-        } else if (!in_class && strchr("*+?}", *p) && p[1] == '+') {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void *regex_alloc(size_t bytes, void *arena)
-{
-    return arena_alloc(arena, bytes);
-}
-
-static void regex_free(void *p, void *arena)
-{
-    (void)p;
-    (void)arena;
-}
-
-static const char *match_all(uint8_t *out, int64_t n, const char *const *x, const char *pattern,
-                             struct arena *a)
-{
-    static _Thread_local char text[200];
-    int error;
-    PCRE2_SIZE at;
-    pcre2_general_context *g = pcre2_general_context_create(regex_alloc, regex_free, a);
-    uint32_t how = PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY |
-                   PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, how, &error, &at,
-                                     pcre2_compile_context_create(g));
-    if (!code) {
-        PCRE2_UCHAR why[120];
-        pcre2_get_error_message(error, why, sizeof why);
-        snprintf(text, sizeof text, "the expression is malformed at %zu: %.120s", at,
-                 (const char *)why);
-        return text;
-    }
-    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, g);
-    pcre2_match_context *limits = pcre2_match_context_create(g);
-    for (int64_t i = 0; i < n; i++) {
-        int rc = pcre2_match(code, (PCRE2_SPTR)x[i], strlen(x[i]), 0, 0, data, limits);
-        if (rc < 0 && rc != PCRE2_ERROR_NOMATCH) {
-            PCRE2_UCHAR why[120];
-            pcre2_get_error_message(rc, why, sizeof why);
-            snprintf(text, sizeof text, "string %lld cannot be matched: %.120s", (long long)i,
-                     (const char *)why);
-            return text;
-        }
-        out[i] = rc >= 0;
-    }
-    return NULL;
-}
-
-const char *host_string_regex(uint8_t *out, int64_t n, const char *const *x, const char *pattern)
-{
-    if (beyond_regular(pattern))
-        return "the expression refers back, looks around or is possessive, which ONNX has not";
-    struct arena *a = arena_create();
-    const char *why = match_all(out, n, x, pattern, a);
-    arena_destroy(a);
     return why;
 }

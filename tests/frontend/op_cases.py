@@ -1285,6 +1285,10 @@ def element_cases():
             y = np.arange(first, limit, delta).astype(t)
             opset = 27 if t == H else 11
             add(f"Range {t.__name__} {first} {limit} {delta}", "Range", [Const(first, t), Const(limit, t), Const(delta, t)], [y], opset)
+    for stash in (1, 11):  # counted in the wide type: 0.1 in f16 is 0.0999755859375
+        y = (np.arange(40) * D(H(0.1))).astype(F if stash == 1 else D).astype(H)
+        add(f"Range stash_type {stash}", "Range", [Const(0, H), Const(3.95, H), Const(0.1, H)], [y], 27, 0, stash_type=stash)
+        CASES[f"Range stash_type {stash} at run time"] = ("Range", [np.array(0, H), np.array(3.95, H), np.array(0.1, H)], [y], 27, 0, {"stash_type": stash})
     add("Range of fractions", "Range", [Const(0.5, F), Const(2, F), Const(0.4, F)], [np.arange(4).astype(F) * F(0.4) + F(0.5)], 11)
     v = rnd(40, low=-4, high=4)
     add("Erf", "Erf", [v], [np.array([math.erf(q) for q in v], F)], 13)
@@ -1629,6 +1633,7 @@ def refusals():
     x = np.zeros((2, 3), F)
     for name, indices in (("flat index", [1, 6]), ("negative index", [-1, 2]), ("index of a dimension", [[0, 1], [1, 3]])):
         refuse(f"sparse {name} outside", "lie outside", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(2, F), np.array(indices, I), (2, 3)))
+    refuse("Range in f16", "stash_type is 10", "Range", [Const(0, H), Const(3, H), Const(1, H)], [np.arange(3).astype(H)], 27, stash_type=10)
     refuse("sparse with few indices", "for each of them", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(2, F), np.array([1], I), (2, 3)))
     refuse("sparse and huge", "[limit]", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(1, F), np.array([1], I), (2**20, 2**20)))
     refuse("DFT along its parts", "real and imaginary parts", "DFT", [np.zeros((2, 4, 1), F), None, Const(-1)], [np.zeros((2, 4, 2), F)], 20)

@@ -26,7 +26,7 @@ X = np.array([[1, -2, 3], [0.5, 4, -1], [-3, 0.25, 2], [0, 0, 0]], F)
 
 def case(nodes, inputs, outputs, opset=18, domains=None, functions=(), init=None):
     """nodes: [(op, inputs, outputs, domain, attributes)]; inputs and wanted outputs: {name: array}."""
-    info = [[(k, NUMPY[v.dtype], list(v.shape)) for k, v in side.items()] for side in (inputs, outputs)]
+    info = [[(k, ow.STRING if v.dtype.kind == "U" else NUMPY[v.dtype], list(v.shape)) for k, v in side.items()] for side in (inputs, outputs)]
     made = [ow.node(op, i, o, domain=d, **a) for op, i, o, d, a in nodes]
     return ow.model(made, *info, init or {}, opset=opset, domains=domains or {}, functions=functions), inputs, outputs
 
@@ -162,6 +162,113 @@ def linear_classifier():
     return case([("LinearClassifier", ["x"], ["label", "scores"], ML, attrs)], {"x": X}, want, domains={ML: 1})
 
 
+# ---- Support vector machines
+
+VECTORS = np.array([[1, -1, 2], [0.5, 3, -1], [-2, 0.5, 1], [0, 0.25, 1], [-1, 2, 0.5], [2, 1, -0.5]])
+GAMMA, COEF0, DEGREE = 0.25, 0.5, 3
+
+
+def kernel(kind, vectors):
+    x, v = X.astype(np.float64), np.asarray(vectors, np.float64)
+    if kind == "RBF":
+        return np.exp(-GAMMA * ((x[:, None] - v) ** 2).sum(2))
+    dot = x @ v.T
+    return {"LINEAR": dot, "POLY": (GAMMA * dot + COEF0) ** DEGREE, "SIGMOID": np.tanh(GAMMA * dot + COEF0)}[kind]
+
+
+def numbers(a):
+    return [float(v) for v in np.ravel(a)]
+
+
+def couple(r):
+    """Probabilities of classes out of those of pairs, r[i, j] of i against j: a fixed point of the second method of Wu, Lin and Weng."""
+    k = len(r)
+    q = -r * r.T + np.diag((r ** 2).sum(0))
+    p = np.full(k, 1 / k)
+    for _ in range(100):
+        if np.abs(q @ p - p @ q @ p).max() < 0.005 / k:
+            break
+        for t in range(k):
+            p[t] += (p @ q @ p - q[t] @ p) / q[t, t]
+            p /= p.sum()
+    return p
+
+
+def svm_classifier(kind="RBF", counts=(2, 1, 3), transform="NONE", proba=False, words=False, positive=False):
+    """counts: support vectors of each class."""
+    rng = np.random.default_rng(3)
+    classes, total = len(counts), sum(counts)
+    pairs = [(i, j) for i in range(classes) for j in range(i + 1, classes)]
+    coef, rho = rng.uniform(0 if positive else -1, 1, (classes - 1, total)).astype(F), rng.uniform(-0.5, 0.5, len(pairs)).astype(F)
+    k, start = kernel(kind, VECTORS[:total]), np.concatenate([[0], np.cumsum(counts)])
+    scores, votes = np.zeros((len(X), len(pairs))), np.zeros((len(X), classes))
+    for p, (i, j) in enumerate(pairs):
+        mine, other = slice(start[i], start[i + 1]), slice(start[j], start[j + 1])
+        scores[:, p] = k[:, mine] @ coef[j - 1, mine] + k[:, other] @ coef[i, other] + rho[p]
+        votes[:, i] += scores[:, p] > 0
+        votes[:, j] += scores[:, p] <= 0
+    attrs = dict(kernel_type=kind, kernel_params=[GAMMA, COEF0, float(DEGREE)], coefficients=numbers(coef), rho=numbers(rho),
+                 support_vectors=numbers(VECTORS[:total]), vectors_per_class=list(counts), post_transform=transform)
+    labels = votes.argmax(1)
+    if proba:
+        a, b = rng.uniform(-2, -0.5, len(pairs)).astype(F), rng.uniform(-0.5, 0.5, len(pairs)).astype(F)
+        of_pairs = 1 / (1 + np.exp(a * scores + b))
+        scores = np.zeros((len(X), classes))
+        for n in range(len(X)):
+            r = np.zeros((classes, classes))
+            for p, (i, j) in enumerate(pairs):
+                r[i, j], r[j, i] = of_pairs[n, p], 1 - of_pairs[n, p]
+            scores[n] = couple(r)
+        attrs.update(prob_a=numbers(a), prob_b=numbers(b))
+    elif classes == 2:
+        scores = np.concatenate([-scores, scores], 1)
+        labels = np.ones_like(labels) if positive else labels
+    if transform == "LOGISTIC":
+        scores = 1 / (1 + np.exp(-scores))
+    if transform == "SOFTMAX":
+        scores = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    names = np.array(["ein", "zwei", "drei"] if words else [7, 5, 6])[:classes]
+    attrs["classlabels_strings" if words else "classlabels_ints"] = names.tolist()
+    return case([("SVMClassifier", ["x"], ["label", "scores"], ML, attrs)], {"x": X}, {"label": names[labels], "scores": scores.astype(F)}, domains={ML: 1})
+
+
+def svm_linear():
+    """Without support vectors: a linear function for each class."""
+    w = np.array([[1, 2, -1], [0.5, -1, 1], [-1, 0, 0.25]], F)
+    scores = X @ w.T + F(0.125)
+    want = {"label": np.array([3, 5, 4])[scores.argmax(1)], "scores": scores}
+    attrs = dict(coefficients=numbers(w), rho=[0.125, 0.0], classlabels_ints=[3, 5, 4])
+    return case([("SVMClassifier", ["x"], ["label", "scores"], ML, attrs)], {"x": X}, want, domains={ML: 1})
+
+
+def svm_regressor(kind, **attrs):
+    coef = np.array([1, -2, 0.5, 0.25])
+    y = (kernel(kind, VECTORS[:4]) @ coef - 0.375)[:, None]
+    if "one_class" in attrs:
+        y = np.where(y > 0, 1, -1)
+    params = dict(kernel_type=kind, kernel_params=[GAMMA, COEF0, float(DEGREE)], coefficients=numbers(coef), rho=[-0.375], support_vectors=numbers(VECTORS[:4]))
+    return ml("SVMRegressor", X, y.astype(F), 1, n_supports=4, **params, **attrs)
+
+
+def svm_cases():
+    line = (X @ np.array([1, -1, 0.5], F) + F(2))[:, None]
+    return {
+        **{"SVMRegressor " + k: svm_regressor(k) for k in ("LINEAR", "POLY", "RBF", "SIGMOID")},
+        "SVMRegressor one class": svm_regressor("RBF", one_class=1),
+        "SVMRegressor without vectors": ml("SVMRegressor", X, line, 1, coefficients=[1.0, -1.0, 0.5], rho=[2.0], kernel_type="RBF"),
+        "SVMRegressor of integers": ml("SVMRegressor", I[:, None].copy(), (I[:, None] * 0.5 + 1).astype(F), 1, coefficients=[0.5], rho=[1.0]),
+        **{"SVMClassifier " + k: svm_classifier(k) for k in ("LINEAR", "POLY", "RBF", "SIGMOID")},
+        "SVMClassifier of two": svm_classifier(counts=(3, 2)),
+        "SVMClassifier of two, words": svm_classifier(counts=(3, 2), words=True, transform="LOGISTIC"),
+        "SVMClassifier of two, softmax": svm_classifier(counts=(3, 2), transform="SOFTMAX"),
+        "SVMClassifier of two, no coefficient below 0": svm_classifier(counts=(3, 2), positive=True),
+        "SVMClassifier words": svm_classifier(words=True, transform="LOGISTIC"),
+        "SVMClassifier probabilities": svm_classifier(proba=True),
+        "SVMClassifier probabilities of two": svm_classifier("LINEAR", counts=(3, 2), proba=True),
+        "SVMClassifier linear": svm_linear(),
+    }
+
+
 # ---- FlexAttention
 
 
@@ -220,7 +327,7 @@ I = np.array([1, 5, 9, 2], np.int64)
 
 
 def cases():
-    return {**other_cases(), **flex_cases()}
+    return {**other_cases(), **flex_cases(), **svm_cases()}
 
 
 def other_cases():
@@ -233,6 +340,10 @@ def other_cases():
         "OneHotEncoder": ml("OneHotEncoder", I, (I[:, None] == np.array([2, 1, 5])).astype(F), 1, cats_int64s=[2, 1, 5]),
         "LabelEncoder": ml("LabelEncoder", I, np.array([0.5, -0.25, 3, 3], F), 2, keys_int64s=[1, 5], values_floats=[0.5, -0.25], default_float=3.0),
         "LabelEncoder tensors": ml("LabelEncoder", X[:, 0].copy(), I, 4, keys_tensor=X[:2, 0].copy(), values_tensor=I[:2].copy(), default_tensor=np.array([9], np.int64))[:2] + ({"y": np.array([1, 5, 9, 9])},),
+        "CategoryMapper": ml("CategoryMapper", np.array([["b", "a"], ["d", ""]]), np.array([[5, 9], [-7, -7]]), 1, cats_strings=["a", "b"], cats_int64s=[9, 5], default_int64=-7),
+        "CategoryMapper back": ml("CategoryMapper", I, np.array(["a", "b", "_Unused", "_Unused"]), 1, cats_strings=["a", "b"], cats_int64s=[1, 5]),
+        "LabelEncoder-1": ml("LabelEncoder", np.array(["b", "c", "a"]), np.array([1, -1, 0]), 1, classes_strings=["a", "b"]),
+        "LabelEncoder-1 back": ml("LabelEncoder", np.array([[1, 2, 0]]), np.array([["b", "?", "a"]]), 1, classes_strings=["a", "b"], default_string="?"),
         "FeatureVectorizer": case([("FeatureVectorizer", ["a", "b"], ["y"], ML, {"inputdimensions": [3, 1]})], {"a": X, "b": X[:, :1].copy()}, {"y": np.concatenate([X, X[:, :1]], 1)}, domains={ML: 1}),
         "ArrayFeatureExtractor": case([("ArrayFeatureExtractor", ["x", "i"], ["y"], ML, {})], {"x": X, "i": np.array([2, 0])}, {"y": X[:, [2, 0]]}, domains={ML: 1}),
         "LinearRegressor": ml("LinearRegressor", X, (X @ np.array([[1, 2], [0.5, -1], [3, 0]], F) + np.array([1, -1], F)).astype(F), 1, coefficients=[1.0, 0.5, 3.0, 2.0, -1.0, 0.0], intercepts=[1.0, -1.0], targets=2),
@@ -297,6 +408,10 @@ def refusals():
         "refused: modifier of another type": (flex(score_mod=ow.graph([ow.node("Cast", ["x"], ["m"], to=ow.DOUBLE)], [("x", ow.FLOAT, None)], [("m", ow.DOUBLE, None)])), "its type must stay"),
         "refused: modifier of two": (flex(score_mod=ow.graph([ow.node("Add", ["x", "z"], ["m"])], [("x", ow.FLOAT, None), ("z", ow.FLOAT, None)], [("m", ow.FLOAT, None)])), "has 2 inputs"),
         "refused: heads that do not divide": (flex_heads(), "do not fit each other"),
+        "refused: ZipMap": (ml("ZipMap", X, X, 1, classlabels_int64s=[0, 1, 2]), "let the model end before it"),
+        "refused: DictVectorizer": (ml("DictVectorizer", X, X, 1, string_vocabulary=["a"]), "let the model begin behind it"),
+        "refused: SVMClassifier without rho": (ml("SVMClassifier", X, I, 1, coefficients=[1.0, 1.0, 1.0]), "rho has 0 entries, 1 are needed"),
+        "refused: SVMRegressor of another kernel": (ml("SVMRegressor", X, X, 1, coefficients=[1.0], rho=[0.0], n_supports=1, support_vectors=[1.0, 1.0, 1.0], kernel_type="COSINE"), "kernel_type is 'COSINE'"),
         "refused: two keys, one value": (ml("LabelEncoder", I, I, 2, keys_int64s=[1, 2], values_int64s=[1]), "2 keys for 1 values"),
     }
 

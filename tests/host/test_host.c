@@ -178,9 +178,18 @@ static void strings_match(void)
     CHECK(!matches("ab\n", "ab$")); // the end is the end
     CHECK(matches("", "x*"));
     CHECK(matches("a+b", "[(?=+a]+[+]*b"));
+    CHECK(matches("\v", "\\v") && !matches("\f", "\\v")); // not: any vertical blank
+    CHECK(matches("\v\n", "[\\v\\s]+") && !matches("\v", "\\s") && matches("\v", "\\S"));
+    CHECK(matches("A8", "\\101\\x38") && matches("\n", "\\12") && matches("\t", "[\\011]"));
+    CHECK(matches("a\rb", "a.b") && !matches("a\nb", "a.b") && matches("a\nb", "(?s)a.b"));
+    CHECK(matches("AB\nb", "(?i:ab)(?P<n>\n)(?m-s:^b$)"));
+    CHECK(matches("]-a", "[]]-[[:alpha:]]") && matches("(?=x", "\\Q(?=\\Ex"));
+    CHECK(matches("\xc3\xa4", ".") && matches("\xc3\xa4", "\\p{L}") && !matches("\xc3\xa4", "\\w"));
     struct tensor *y = zeros(DT_BOOL, DIMS(1));
-    static const char *const refused[] = {"(a)\\1", "a(?=b)", "a(?<!b)", "a++", "(", "[z-a]"};
-    for (int i = 0; i < 6; i++)
+    static const char *const refused[] = {
+        "(a)\\1",         "a(?=b)", "a(?<!b)", "a++",    "(",       "[z-a]", "a\\h",    "\\Z",
+        "(?P<n>a)(?P=n)", "(?x)a",  "(?#a)",   "(?R)a?", "(*UTF)a", "a\\Kb", "(?1)(a)", "\\R"};
+    for (int i = 0; i < 16; i++)
         CHECK(!call("string_regex",
                     &(struct args){{y}, {WORDS("a"), words(&refused[i], 1)}, {0}, 1, 2, 0}));
 }

@@ -37,6 +37,7 @@ def optional(item):
 
 
 def tensor_type(dtype, shape):
+    """shape None: not told."""
     return ow.value_info("", dtype, shape)[1][1]
 
 
@@ -81,6 +82,51 @@ def case(folder, what, onnx, inputs, outputs, says=None):
         status, text = run(tool, first, "--inputs", folder, "--expect", folder)
         check("%s: %s" % (what, tool), status == 0 if says is None else status == 1 and says in text, text)
     return path, blt
+
+
+def undeclared(folder):
+    """Results whose extents follow from data and are declared nowhere."""
+    f32, i64, u8 = ow.FLOAT, ow.INT64, ow.UINT8
+    x = np.array([[1, 0, 1, 0], [1, 0, 1, 0], [2, 3, 2, 4]], np.float32)
+    values, first, inverse, counts = (np.asarray(v) for v in np.unique(x, True, True, True, axis=1))
+    nodes = [ow.node("Unique", ["x"], ["u", "first", "inverse", "counts"], axis=1), ow.node("ReduceSum", ["u"], ["y"], keepdims=0)]
+    onnx = model(nodes, [("x", tensor_type(f32, [3, 4]))], [(n, tensor_type(t, None)) for n, t in (("u", f32), ("first", i64), ("inverse", i64), ("counts", i64))] +
+                 [("y", tensor_type(f32, []))])
+    case(folder, "distinct columns", onnx, [ow.tensor(x)], [ow.tensor(v) for v in (values, first, inverse, counts, values.sum().astype(np.float32))])
+    onnx = model([ow.node("Unique", ["x"], ["y"], sorted=0)], [("x", tensor_type(i64, [5]))], [("y", tensor_type(i64, ["n"]))])
+    for given, want in (([3, 1, 3, 2, 1], [3, 1, 2]), ([7] * 5, [7]), ([5, 4, 3, 2, 1], [5, 4, 3, 2, 1])):
+        case(folder, "distinct values", onnx, [ow.tensor(np.array(given, np.int64))], [ow.tensor(np.array(want, np.int64))])
+
+    boxes = np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 10, 1, 11], [0, 100, 1, 101]]], np.float32)
+    scores = np.array([[[0.9, 0.75, 0.95, 0.3]]], np.float32)
+    kept = np.array([[0, 0, 2], [0, 0, 0]], np.int64)
+    thresholds = [ow.tensor(np.array(v, t)) for v, t in (([2], np.int64), ([0.5], np.float32))]
+    types = [("most", tensor_type(i64, [1])), ("iou", tensor_type(f32, [1]))]
+    for dims in ([1, 4], [1, "N"]):
+        onnx = model([ow.node("NonMaxSuppression", ["b", "s", "most", "iou"], ["y"])],
+                     [("b", tensor_type(f32, dims + [4])), ("s", tensor_type(f32, [1, 1] + dims[1:]))] + types, [("y", tensor_type(i64, ["n", 3]))])
+        case(folder, "boxes that stay", onnx, [ow.tensor(boxes), ow.tensor(scores)] + thresholds, [ow.tensor(kept)])
+    case(folder, "boxes that stay, of a smaller number", onnx, [ow.tensor(boxes[:, :2]), ow.tensor(scores[..., :2].copy())] + thresholds,
+         [ow.tensor(kept[1:])])
+
+    for most, want in ((-1, [["a", "b", "c"], ["", "", ""], ["d", "e", ""]]), (1, [["a", "b c"], ["", ""], ["d", "e"]])):
+        onnx = model([ow.node("StringSplit", ["x"], ["y", "n"], maxsplit=most)], [("x", tensor_type(STRING, [3]))],
+                     [("y", tensor_type(STRING, None)), ("n", tensor_type(i64, [3]))])
+        count = np.array([len([w for w in row if w]) for row in want], np.int64)
+        case(folder, "parts of strings", onnx, [strings(["a b c", " ", "d e"])], [strings(want), ow.tensor(count)])
+        case(folder, "parts of empty strings", onnx, [strings(["", " ", ""])], [[(1, 3), (1, 0), (2, STRING)], ow.tensor(0 * count)])
+    onnx = model([ow.node("StringSplit", ["x"], ["y", "n"])], [("x", tensor_type(STRING, [1]))], [("y", tensor_type(STRING, None)), ("n", tensor_type(i64, [1]))])
+    case(folder, "too many parts", onnx, [strings(["a " * 1500])], [], "1024, which --max-dim sets")
+    onnx = model([ow.node("StringNormalizer", ["x"], ["y"], stopwords=["a"])], [("x", tensor_type(STRING, [3]))], [("y", tensor_type(STRING, ["n"]))])
+    case(folder, "words that stay", onnx, [strings(["b", "a", "c"])], [strings(["b", "c"])])
+    case(folder, "no word stays", onnx, [strings(["a", "a", "a"])], [strings([""])])
+
+    image = np.frombuffer(b"P5 3 2 255\n" + bytes(range(6)), np.uint8)
+    pixels = np.repeat(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 3, 2)
+    onnx = model([ow.node("ImageDecoder", ["x"], ["y"])], [("x", tensor_type(u8, ["bytes"]))], [("y", tensor_type(u8, ["h", "w", "c"]))])
+    case(folder, "an image", onnx, [ow.tensor(image)], [ow.tensor(pixels)])
+    wide = np.frombuffer(b"P4 2000 1\n" + bytes(250), np.uint8)
+    case(folder, "too large an image", onnx, [ow.tensor(wide)], [], "extent 1 of the image is larger than")
 
 
 def main():
@@ -143,7 +189,11 @@ def main():
         case(folder, "a number of values as declared", onnx, values[:1], values[1:3])
         case(folder, "another number of values", onnx, values[3:], [], "compiled for 2")
         onnx = model([ow.node("RegexFullMatch", ["x"], ["y"], pattern="(a)\\1")], [("x", tensor_type(STRING, [1]))], [("y", tensor_type(ow.BOOL, [1]))])
-        case(folder, "an expression that ONNX has not", onnx, [strings(["aa"])], [], "refers back")
+        with open(os.path.join(folder, "m.onnx"), "wb") as f:
+            f.write(onnx)
+        status, said = run("bitletc", os.path.join(folder, "m.onnx"), "-o", os.path.join(folder, "none.blt"))
+        check("an expression that ONNX has not", status == 1 and "node 0 (RegexFullMatch" in said and "has \\1, which RE2" in said, said)
+        undeclared(folder)
         for name in os.listdir(folder):
             os.remove(os.path.join(folder, name))
     print("%d failed" % failures)

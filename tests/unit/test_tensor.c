@@ -10,6 +10,7 @@
 #include "proto_alloc.h"
 #include "tensor.h"
 #include "tensor.pb-c.h"
+#include "tensor_list.h"
 
 static struct arena *arena;
 static struct diag *diag;
@@ -139,6 +140,27 @@ static struct tensor *parse_npy_text(const char *dict, const void *data, size_t 
     memcpy(bytes + 10 + n, data, len);
     CHECK(io_write_file("made.npy", bytes, 10 + n + len, diag));
     return tensor_read("made.npy", arena, diag);
+}
+
+// Floats that NumPy does not know come as their bits; other integers and other floats stay.
+static void floats_are_read_from_their_bits(void)
+{
+    static const enum dtype types[] = {DT_BF16,       DT_F8E4M3FN, DT_F8E4M3FNUZ, DT_F8E5M2,
+                                       DT_F8E5M2FNUZ, DT_F8E8M0,   DT_F16,        DT_F4E2M1,
+                                       DT_F32,        DT_I8};
+    static const char *const files[] = {"t.npy", "t.pb"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        for (int k = 0; k < 2; k++)
+            for (int file = 0; file < 2; file++) {
+                enum dtype raw = k ? DT_U8 : DT_U16;
+                struct tensor *t = tensor_random(arena, raw, (int64_t[]){2, 3}, 2, i);
+                CHECK(file == 0 ? tensor_write_npy(files[0], t, diag)
+                                : tensor_write_pb(files[1], t, diag));
+                struct tensor *u = tensor_read_as(types[i], files[file], arena, diag);
+                bool bits = i < 6 && k == (i > 0);
+                CHECK(u && u->dtype == (bits ? types[i] : raw) &&
+                      memcmp(u->data, t->data, tensor_bytes(t)) == 0);
+            }
 }
 
 static void npy_orders_are_understood(void)
@@ -498,6 +520,7 @@ int main(void)
     RUN(minifloats_round_to_even);
     RUN(every_type_survives_a_pb_file);
     RUN(npy_types_survive_an_npy_file);
+    RUN(floats_are_read_from_their_bits);
     RUN(npy_orders_are_understood);
     RUN(malformed_npy_is_refused);
     RUN(archives_are_read_in_order);
