@@ -141,9 +141,19 @@ static inline int bce_row_block(enum bce_row r)
     return r == BCE_ROW_I16 || r == BCE_ROW_SPLIT ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
 }
 
-// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then `pos` rows are
-// added and `neg` subtracted; with `flush`, accumulator << shift then goes to the group sum and the
-// accumulator starts anew.
+// A part of a fixed-point plan over rows of 16 bits: `steps` times the lane accumulator is
+// multiplied by a factor and two rows are added; then it goes, times `scale`, to the group sum.
+// Factors double it from lane to lane, turn its sign between positive and negative weights, and
+// begin it anew with 0; what a lane lacks of an even number of rows is the row of zeros behind the
+// others. So the kernels have nothing to decide from selection to selection.
+struct bce_stretch {
+    int steps;
+    int32_t scale;
+};
+
+// A step of a fixed-point plan over other rows: the lane accumulator is doubled `dbl` times, then
+// `pos` rows are added and `neg` subtracted; with `flush`, accumulator << shift then goes to the
+// group sum and the accumulator starts anew.
 struct bce_segment {
     uint16_t pos, neg;
     uint8_t dbl, shift;
@@ -159,9 +169,14 @@ struct bce_plan {
     uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
     bool wide;          // the group sum may leave 32 bits
     int64_t sum_factor; // of the sum of the group's activations
-    int num_segments;
-    struct bce_segment *segment;
-    uint8_t *k; // selected positions, segment by segment
+    int num_segments, num_stretches;
+    union {
+        struct bce_segment *segment;
+        struct bce_stretch *stretch;
+    };
+    uint8_t *k;      // selected positions, segment by segment
+    uint16_t *row;   // two a step; N: the row of zeros
+    int16_t *factor; // one a step
     // datapath fast: what the selections of each position add up to, as `dot` reads it; NULL where
     // that may not fit
     int8_t *whole;
@@ -260,8 +275,10 @@ struct bce_dot {
 
 struct bce_kernels {
     const char *name;
-    // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK bytes past.
+    // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK elements
+    // past.
     int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint8_t *out);
+    int (*list16)(const struct bce_tables *t, const uint64_t *bits, int n, uint16_t *out);
     // The next n elements of columns, at most 64, from `state` on; `windows` grows by those begun.
     void (*walk)(const struct bce_tables *t, const uint64_t *col, int n, uint8_t *state,
                  uint16_t *windows);
@@ -277,7 +294,7 @@ struct bce_kernels {
     // the rows and one row more.
     void (*interleave)(const int16_t *rows, int num, int32_t amax, int32_t *out);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
-    // a whole row.
+    // a whole row; behind the N rows of 16 bits one of zeros.
     void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
                     bool add);
     void (*split)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);

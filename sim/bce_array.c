@@ -100,7 +100,8 @@ static size_t operand_bytes(const struct bce_op *op)
     size_t rows = (size_t)op->cfg.n * BCE_ROW_BYTES;
     if (bce_is_float(&op->cfg)) // words, exponents, significands
         return round_up(sizeof(struct bce_float_block)) + 3 * rows + BCE_FLOAT_SLACK;
-    return op->cfg.fast ? 2 * rows + BCE_ROW_BYTES : rows;
+    rows += BCE_ROW_BYTES; // of zeros
+    return op->cfg.fast ? 2 * rows : rows;
 }
 
 static struct operand operand_at(const struct bce_op *op, uint8_t *mem)
@@ -114,7 +115,7 @@ static struct operand operand_at(const struct bce_op *op, uint8_t *mem)
         x.block->exp = (int32_t *)(void *)(x.rows + rows);
         x.block->mant = (int32_t *)(void *)(x.rows + 2 * rows);
     } else if (op->cfg.fast)
-        x.words = (int32_t *)(void *)(mem + rows);
+        x.words = (int32_t *)(void *)(mem + rows + BCE_ROW_BYTES);
     return x;
 }
 
@@ -248,6 +249,8 @@ static void build_rows(const struct array *m, struct worker *w, const struct pie
         memset(to->rows + (size_t)rows * BCE_ROW_BYTES, 0, (size_t)(n - rows) * BCE_ROW_BYTES);
     if (op->literal)
         return;
+    if (!bce_is_float(&op->cfg))
+        memset(to->rows + (size_t)n * BCE_ROW_BYTES, 0, BCE_ROW_BYTES);
     if (bce_is_float(&op->cfg)) {
         to->block->len = x->len;
         m->kernels->decode(&op->cfg, op->cfg.compat ? n : rows, to->block);

@@ -197,7 +197,7 @@ static int32_t bound_of(const struct row *row)
 
 static void *block_rows(struct replay *r, const struct row *row, enum bce_row kind)
 {
-    uint8_t *rows = arena_alloc_aligned(r->arena, (size_t)row->cfg.n * BCE_ROW_BYTES, 64);
+    uint8_t *rows = arena_alloc_aligned(r->arena, (size_t)(row->cfg.n + 1) * BCE_ROW_BYTES, 64);
     for (int i = 0; i < row->cfg.n; i++) {
         int16_t narrow = (int16_t)row->a[i];
         if (kind == BCE_ROW_I16)

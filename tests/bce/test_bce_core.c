@@ -60,7 +60,7 @@ static struct block random_block(uint64_t *state, const struct bce_config *c)
              : c->mode == ISA_MODE_fp32 ? BCE_ROW_F32
                                         : BCE_ROW_F16;
     b.len = 1 + bce_below(state, bce_row_block(b.kind));
-    b.rows = arena_alloc_aligned(arena, BCE_MAX_N * BCE_ROW_BYTES, 64);
+    b.rows = arena_alloc_aligned(arena, (BCE_MAX_N + 1) * BCE_ROW_BYTES, 64);
     b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I16);
     int style = bce_below(state, 6);
     for (int k = 0; k < c->n; k++)
@@ -457,7 +457,7 @@ static void golden_row(char *line)
     uint32_t a[BCE_MAX_N];
     golden_tile(&c, lanes, cell, &t);
     parse_hex(cell[5], c.n, a);
-    b.rows = arena_alloc_aligned(arena, BCE_MAX_N * BCE_ROW_BYTES, 64);
+    b.rows = arena_alloc_aligned(arena, (BCE_MAX_N + 1) * BCE_ROW_BYTES, 64);
     b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I16);
     for (int k = 0; k < c.n; k++)
         put_row(&b, k, 0, a[k]);
