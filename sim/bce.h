@@ -132,13 +132,23 @@ uint32_t bce_rtl_pack_fixed(int64_t acc, int quant);
 #define BCE_MAX_SPLIT 3
 #define BCE_PLANES 24
 
-// I16: activations of up to 8 bits and their sign. SPLIT: of 16 bits with sign; those of even
+// I16: activations of up to 8 bits and their sign; U7: bytes, when all of a block are of 7 bits
+// without sign, of which a byte holds the sum of two. SPLIT: of 16 bits with sign; those of even
 // positions lie 2^15 higher, so that two neighbours added as one word of 32 bits can be told apart.
-enum bce_row { BCE_ROW_I16, BCE_ROW_SPLIT, BCE_ROW_I32, BCE_ROW_F32, BCE_ROW_F16 };
+// U15: none of a block is negative, as they are.
+enum bce_row {
+    BCE_ROW_I16,
+    BCE_ROW_U7,
+    BCE_ROW_SPLIT,
+    BCE_ROW_U15,
+    BCE_ROW_I32,
+    BCE_ROW_F32,
+    BCE_ROW_F16
+};
 
 static inline int bce_row_block(enum bce_row r)
 {
-    return r == BCE_ROW_I16 || r == BCE_ROW_SPLIT ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+    return r <= BCE_ROW_U15 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
 }
 
 // A part of a fixed-point plan over rows of 16 bits: `steps` times the lane accumulator is
@@ -293,11 +303,17 @@ struct bce_kernels {
     // Rows of 16 bits to operands of `dot`; those that a vector lacks are zero. As many bytes as
     // the rows and one row more.
     void (*interleave)(const int16_t *rows, int num, int32_t amax, int32_t *out);
+    // Brings `num` rows of 16 bits, as they are, into the form for kind I16 or SPLIT that suits
+    // their values.
+    enum bce_row (*settle)(enum bce_row kind, int16_t *rows, int num);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
     // a whole row; behind the N rows of 16 bits one of zeros.
     void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
                     bool add);
+    void (*bytes)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
     void (*split)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
+    void (*positive)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
+                     bool add);
     void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
                     bool add);
     // psum[i][0..len) = or += the sum of the groups' products of PE i's whole weights, of at most

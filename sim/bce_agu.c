@@ -147,7 +147,6 @@ WIDENER(widen16_u4, int16_t, uint8_t, in[i] & 15)
 WIDENER(widen16_i2, int16_t, uint8_t, sext(in[i], 2))
 WIDENER(widen16_u2, int16_t, uint8_t, in[i] & 3)
 WIDENER(widen16_bool, int16_t, uint8_t, in[i] != 0)
-WIDENER(widen_split, int16_t, int16_t, in[i] ^ (i & 1 ? 0 : INT16_MIN))
 WIDENER(widen32_i8, int32_t, int8_t, in[i])
 WIDENER(widen32_u8, int32_t, uint8_t, in[i])
 WIDENER(widen32_i4, int32_t, uint8_t, sext(in[i], 4))
@@ -161,7 +160,6 @@ CHECKED_WIDENER(widen32_i32, int32_t)
 CHECKED_WIDENER(widen32_u32, uint32_t)
 CHECKED_WIDENER(widen32_i64, int64_t)
 CHECKED_WIDENER(widen32_u64, uint64_t)
-WIDENER(widen_f32, uint32_t, uint32_t, in[i])
 WIDENER(widen_f16, uint32_t, uint16_t, in[i])
 
 static widen_fn *widener16(enum dtype t)
@@ -202,13 +200,12 @@ static widen_fn *widener_of(enum dtype t, enum bce_row kind)
 {
     switch (kind) {
     case BCE_ROW_I16: return widener16(t);
-    case BCE_ROW_SPLIT:
-        if (t == DT_I16)
-            return widen_split;
-        break;
     case BCE_ROW_I32: return widener32(t);
-    case BCE_ROW_F32: return widen_f32;
     case BCE_ROW_F16: return widen_f16;
+    case BCE_ROW_U7:
+    case BCE_ROW_U15:
+    case BCE_ROW_SPLIT:
+    case BCE_ROW_F32: break;
     }
     bitlet_bug("row kind %d", (int)kind);
 }
@@ -459,9 +456,10 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
     uint64_t raw[BCE_BLOCK_I16];
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
-    widen_fn *widen = widener_of(g->dtype, kind);
+    bool bad = false, as_is = x.bytes * (size_t)bce_row_block(kind) == BCE_ROW_BYTES &&
+                              (kind == BCE_ROW_F32 || kind == BCE_ROW_SPLIT);
+    widen_fn *widen = as_is ? NULL : widener_of(g->dtype, kind);
     size_t elem = BCE_ROW_BYTES / (size_t)bce_row_block(kind);
-    bool bad = false, as_is = kind == BCE_ROW_F32;
     x.num = block_runs(g, p0, len, x.runs);
     x.pitch = (ptrdiff_t)innermost(g)->stride * (ptrdiff_t)x.bytes;
     clips_init(g, &clips);

@@ -16,7 +16,8 @@
 // Activations of one group and block.
 struct operand {
     uint8_t *rows;
-    int32_t *words; // of rows, interleaved for the datapath fast
+    enum bce_row *kind; // of fixed rows
+    int32_t *words;     // of rows, interleaved for the datapath fast
     struct bce_float_block *block;
 };
 
@@ -95,13 +96,15 @@ static size_t round_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+#define KIND_BYTES 64
+
 static size_t operand_bytes(const struct bce_op *op)
 {
     size_t rows = (size_t)op->cfg.n * BCE_ROW_BYTES;
     if (bce_is_float(&op->cfg)) // words, exponents, significands
         return round_up(sizeof(struct bce_float_block)) + 3 * rows + BCE_FLOAT_SLACK;
     rows += BCE_ROW_BYTES; // of zeros
-    return op->cfg.fast ? 2 * rows : rows;
+    return (op->cfg.fast ? 2 * rows : rows) + KIND_BYTES;
 }
 
 static struct operand operand_at(const struct bce_op *op, uint8_t *mem)
@@ -114,8 +117,11 @@ static struct operand operand_at(const struct bce_op *op, uint8_t *mem)
         x.block->raw = (const uint32_t *)(const void *)x.rows;
         x.block->exp = (int32_t *)(void *)(x.rows + rows);
         x.block->mant = (int32_t *)(void *)(x.rows + 2 * rows);
-    } else if (op->cfg.fast)
-        x.words = (int32_t *)(void *)(mem + rows + BCE_ROW_BYTES);
+        return x;
+    }
+    x.kind = (enum bce_row *)(void *)(mem + rows + BCE_ROW_BYTES);
+    if (op->cfg.fast)
+        x.words = (int32_t *)(void *)(mem + rows + BCE_ROW_BYTES + KIND_BYTES);
     return x;
 }
 
@@ -249,13 +255,18 @@ static void build_rows(const struct array *m, struct worker *w, const struct pie
         memset(to->rows + (size_t)rows * BCE_ROW_BYTES, 0, (size_t)(n - rows) * BCE_ROW_BYTES);
     if (op->literal)
         return;
-    if (!bce_is_float(&op->cfg))
-        memset(to->rows + (size_t)n * BCE_ROW_BYTES, 0, BCE_ROW_BYTES);
     if (bce_is_float(&op->cfg)) {
         to->block->len = x->len;
         m->kernels->decode(&op->cfg, op->cfg.compat ? n : rows, to->block);
-    } else if (op->cfg.fast && m->kind == BCE_ROW_I16)
-        m->kernels->interleave((const int16_t *)(const void *)to->rows, rows, m->amax, to->words);
+        return;
+    }
+    int16_t *narrow = (int16_t *)(void *)to->rows;
+    memset(to->rows + (size_t)n * BCE_ROW_BYTES, 0, BCE_ROW_BYTES);
+    *to->kind = m->kind;
+    if (op->cfg.fast && m->kind == BCE_ROW_I16)
+        m->kernels->interleave(narrow, rows, m->amax, to->words);
+    else if (m->kind != BCE_ROW_I32)
+        *to->kind = m->kernels->settle(m->kind, narrow, op->cfg.compat ? n : rows);
 }
 
 static struct piece piece_of_block(const struct array *m, int block)
@@ -314,16 +325,18 @@ static void vector_float(const struct array *m, struct worker *w, const struct p
 }
 
 // The sum of a group's activations, which inverted lanes start from: formed when the first PE asks.
-static void sum_rows(const struct array *m, struct worker *w, int rows, int len)
+static void sum_rows(struct worker *w, int rows, int len)
 {
+    enum bce_row kind = *w->in.kind;
     memset(w->sum, 0, sizeof w->sum);
     for (int k = 0; k < rows; k++) {
         const void *row = w->in.rows + (size_t)k * BCE_ROW_BYTES;
+        const uint8_t *bytes = row;
         const int16_t *narrow = row;
         const int32_t *wide = row;
         for (int i = 0; i < len; i++)
-            w->sum[i] += m->kind == BCE_ROW_I32 ? wide[i] : narrow[i];
-        for (int i = 0; i < len && m->kind == BCE_ROW_SPLIT; i += 2)
+            w->sum[i] += kind == BCE_ROW_I32 ? wide[i] : kind == BCE_ROW_U7 ? bytes[i] : narrow[i];
+        for (int i = 0; i < len && kind == BCE_ROW_SPLIT; i += 2)
             w->sum[i] += (int16_t)(narrow[i] ^ INT16_MIN) - narrow[i];
     }
 }
@@ -334,11 +347,12 @@ static void listed_fixed(const struct array *m, struct worker *w, const struct p
     const struct bce_op *op = m->op;
     const struct bce_plan *p = m->plan[local * op->npe + pe];
     uint64_t *psum = op->psum + pe * m->positions + x->p0;
-    bce_vector_fixed(m->kernels, &op->cfg, p, m->kind, w->in.rows, x->len, (int64_t *)psum, add);
+    bce_vector_fixed(m->kernels, &op->cfg, p, *w->in.kind, w->in.rows, x->len, (int64_t *)psum,
+                     add);
     if (p->sum_factor == 0)
         return;
     if (!w->have_sum)
-        sum_rows(m, w, group_rows(m, m->first_group + local), x->len);
+        sum_rows(w, group_rows(m, m->first_group + local), x->len);
     w->have_sum = true;
     for (int i = 0; i < x->len; i++)
         psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];

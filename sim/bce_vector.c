@@ -499,8 +499,12 @@ void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
 {
     if (row == BCE_ROW_I16)
         kn->fixed16(p, rows, len, psum, add);
+    else if (row == BCE_ROW_U7)
+        kn->bytes(p, rows, len, psum, add);
     else if (row == BCE_ROW_SPLIT)
         kn->split(p, rows, len, psum, add);
+    else if (row == BCE_ROW_U15)
+        kn->positive(p, rows, len, psum, add);
     else
         kn->fixed32(p, rows, len, psum, add);
     if (c->compat && row == BCE_ROW_I32 && p->n_calc >= 0)
