@@ -162,8 +162,8 @@ struct bce_stretch {
 };
 
 // A step of a fixed-point plan over other rows: the lane accumulator is doubled `dbl` times, then
-// `pos` rows are added and `neg` subtracted; with `flush`, accumulator << shift then goes to the
-// group sum and the accumulator starts anew.
+// `pos` rows are added and `neg` subtracted, each filled up to an even number; with `flush`,
+// accumulator << shift then goes to the group sum and the accumulator starts anew.
 struct bce_segment {
     uint16_t pos, neg;
     uint8_t dbl, shift;
@@ -184,7 +184,6 @@ struct bce_plan {
         struct bce_segment *segment;
         struct bce_stretch *stretch;
     };
-    uint8_t *k;      // selected positions, segment by segment
     uint16_t *row;   // two a step; N: the row of zeros
     int16_t *factor; // one a step
     // datapath fast: what the selections of each position add up to, as `dot` reads it; NULL where
@@ -287,8 +286,7 @@ struct bce_kernels {
     const char *name;
     // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK elements
     // past.
-    int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint8_t *out);
-    int (*list16)(const struct bce_tables *t, const uint64_t *bits, int n, uint16_t *out);
+    int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint16_t *out);
     // The next n elements of columns, at most 64, from `state` on; `windows` grows by those begun.
     void (*walk)(const struct bce_tables *t, const uint64_t *col, int n, uint8_t *state,
                  uint16_t *windows);

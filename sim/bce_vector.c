@@ -205,7 +205,6 @@ static size_t max_selections(const struct bce_config *c)
     return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 2 * BCE_MAX_SPLIT);
 }
 
-// Of a list in bytes or in 16 bits.
 static size_t list_bytes(const struct bce_config *c)
 {
     return round_up(sizeof(uint16_t) * (max_selections(c) + BCE_LIST_SLACK));
@@ -241,11 +240,11 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
     }
     if (!bce_is_float(c)) {
         p->segment = (struct bce_segment *)(void *)at;
-        p->k = at + segment_bytes(c);
-        p->row = (uint16_t *)(void *)p->k;
-        p->factor = (int16_t *)(void *)(p->k + list_bytes(c));
+        at += segment_bytes(c);
+        p->row = (uint16_t *)(void *)at;
+        p->factor = (int16_t *)(void *)(at + list_bytes(c));
         if (c->fast) {
-            p->whole = (int8_t *)(p->k + list_bytes(c) + step_bytes(c));
+            p->whole = (int8_t *)(at + list_bytes(c) + step_bytes(c));
             memset(p->whole, 0, whole_bytes(c));
         }
     }
@@ -287,28 +286,36 @@ static void flush(struct packer *k)
     k->bound = 0;
 }
 
+// Lists a lane's rows of one sign behind those before, filled up to an even number.
+static int list_rows(struct packer *k, const uint64_t *bits)
+{
+    uint16_t *row = k->p->row + k->used;
+    int num = k->tables->kernels->list(k->tables, bits, k->n, row);
+    if (num & 1)
+        row[num] = (uint16_t)k->n;
+    k->used += (num + 1) & ~1;
+    return num;
+}
+
 static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uint64_t *minus)
 {
-    const struct bce_kernels *kn = k->tables->kernels;
-    int pos = kn->list(k->tables, plus, k->n, k->p->k + k->used);
-    int neg = kn->list(k->tables, minus, k->n, k->p->k + k->used + pos);
-    k->used += pos + neg;
+    int pos = list_rows(k, plus), neg = list_rows(k, minus);
     while (pos + neg > 0) {
         int dbl = k->bound ? k->lane - lane : 0;
         uint64_t doubled = k->bound << dbl;
-        uint64_t room = doubled < k->limit ? (k->limit - doubled) / k->amax : 0;
-        if (k->bound && room < (uint64_t)(pos + neg)) {
+        int room = doubled < k->limit ? (int)((k->limit - doubled) / k->amax) : 0;
+        if (k->bound && room < pos + neg) {
             flush(k);
             continue;
         }
-        int take = room < (uint64_t)(pos + neg) ? (int)room : pos + neg;
-        int take_pos = take < pos ? take : pos;
+        int take_pos = pos <= room ? pos : room & ~1;
+        int take_neg = take_pos < pos ? 0 : neg <= room - pos ? neg : (room - pos) & ~1;
         k->p->segment[k->p->num_segments++] = (struct bce_segment){
-            .pos = (uint16_t)take_pos, .neg = (uint16_t)(take - take_pos), .dbl = (uint8_t)dbl};
-        k->bound = doubled + (uint64_t)take * k->amax;
+            .pos = (uint16_t)take_pos, .neg = (uint16_t)take_neg, .dbl = (uint8_t)dbl};
+        k->bound = doubled + (uint64_t)(take_pos + take_neg) * k->amax;
         k->lane = lane;
         pos -= take_pos;
-        neg -= take - take_pos;
+        neg -= take_neg;
     }
 }
 
@@ -351,7 +358,7 @@ static void step_rows(struct stepper *k, int lane, int take, bool minus)
 static void step_lane(struct stepper *k, int lane, const uint64_t *bits, bool minus)
 {
     struct bce_plan *p = k->p;
-    int left = k->tables->kernels->list16(k->tables, bits, k->n, p->row + k->used);
+    int left = k->tables->kernels->list(k->tables, bits, k->n, p->row + k->used);
     if (left == 0)
         return;
     if (left & 1)

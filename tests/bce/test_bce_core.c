@@ -349,7 +349,7 @@ static void columns_on_every_level(void)
         }
         for (int level = 0; bce_kernels_at(level); level++) {
             const struct bce_kernels *kn = bce_kernels_at(level);
-            uint8_t list[BCE_MAX_N + BCE_LIST_SLACK];
+            uint16_t list[BCE_MAX_N + BCE_LIST_SLACK];
             uint16_t counts[BCE_LANES] = {0};
             struct bce_plan p = {.sum_factor = base};
             int8_t whole[2 * (BCE_MAX_N + 3)] = {0};
