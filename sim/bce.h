@@ -151,17 +151,7 @@ static inline int bce_row_block(enum bce_row r)
     return r <= BCE_ROW_U15 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
 }
 
-// A part of a fixed-point plan over rows of 16 bits: `steps` times the lane accumulator is
-// multiplied by a factor and two rows are added; then it goes, times `scale`, to the group sum.
-// Factors double it from lane to lane, turn its sign between positive and negative weights, and
-// begin it anew with 0; what a lane lacks of an even number of rows is the row of zeros behind the
-// others. So the kernels have nothing to decide from selection to selection.
-struct bce_stretch {
-    int steps;
-    int32_t scale;
-};
-
-// A step of a fixed-point plan over other rows: the lane accumulator is doubled `dbl` times, then
+// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then
 // `pos` rows are added and `neg` subtracted, each filled up to an even number; with `flush`,
 // accumulator << shift then goes to the group sum and the accumulator starts anew.
 struct bce_segment {
@@ -179,13 +169,9 @@ struct bce_plan {
     uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
     bool wide;          // the group sum may leave 32 bits
     int64_t sum_factor; // of the sum of the group's activations
-    int num_segments, num_stretches;
-    union {
-        struct bce_segment *segment;
-        struct bce_stretch *stretch;
-    };
-    uint16_t *row;   // two a step; N: the row of zeros
-    int16_t *factor; // one a step
+    int num_segments;
+    struct bce_segment *segment;
+    uint16_t *row; // selected ones, segment by segment; N: the row of zeros
     // datapath fast: what the selections of each position add up to, as `dot` reads it; NULL where
     // that may not fit
     int8_t *whole;

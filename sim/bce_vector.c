@@ -199,7 +199,7 @@ static size_t segment_bytes(const struct bce_config *c)
     return round_up(most * sizeof(struct bce_segment));
 }
 
-// Selections, and for steps what fills both of a lane's lists up, and what is split.
+// Selections, and what fills both of a lane's lists up, and what is split.
 static size_t max_selections(const struct bce_config *c)
 {
     return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 2 * BCE_MAX_SPLIT);
@@ -210,18 +210,13 @@ static size_t list_bytes(const struct bce_config *c)
     return round_up(sizeof(uint16_t) * (max_selections(c) + BCE_LIST_SLACK));
 }
 
-static size_t step_bytes(const struct bce_config *c)
-{
-    return round_up(sizeof(int16_t) * (max_selections(c) / 2 + BCE_LANES * BCE_MAX_SPLIT));
-}
-
 size_t bce_plan_bytes(const struct bce_config *c)
 {
     size_t bytes = round_up(sizeof(struct bce_plan));
     if (bce_is_float(c) || c->compat)
         bytes += round_up(weights_bytes(c));
     if (!bce_is_float(c)) {
-        bytes += segment_bytes(c) + list_bytes(c) + step_bytes(c);
+        bytes += segment_bytes(c) + list_bytes(c);
         bytes += c->fast ? whole_bytes(c) : 0;
     }
     return bytes;
@@ -242,9 +237,8 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
         p->segment = (struct bce_segment *)(void *)at;
         at += segment_bytes(c);
         p->row = (uint16_t *)(void *)at;
-        p->factor = (int16_t *)(void *)(at + list_bytes(c));
         if (c->fast) {
-            p->whole = (int8_t *)(at + list_bytes(c) + step_bytes(c));
+            p->whole = (int8_t *)(at + list_bytes(c));
             memset(p->whole, 0, whole_bytes(c));
         }
     }
@@ -319,85 +313,6 @@ static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uin
     }
 }
 
-// The same as steps of two rows each. In a lane, the weights whose sign the accumulator has come
-// first.
-struct stepper {
-    struct bce_plan *p;
-    const struct bce_tables *tables;
-    int n, lane, amax, bound, used;
-    bool open, minus; // a stretch; the accumulator is minus the sum
-};
-
-static void close_stretch(struct stepper *k)
-{
-    if (k->open)
-        k->p->stretch[k->p->num_stretches - 1].scale = k->minus ? -(1 << k->lane) : 1 << k->lane;
-    k->open = false;
-}
-
-static void open_stretch(struct stepper *k)
-{
-    k->p->stretch[k->p->num_stretches++] = (struct bce_stretch){.steps = 0};
-    k->bound = 0;
-    k->open = true;
-}
-
-// Adds `take` of the listed rows.
-static void step_rows(struct stepper *k, int lane, int take, bool minus)
-{
-    struct bce_plan *p = k->p;
-    int turn = k->minus == minus ? 1 : -1, doubled = k->bound << (k->lane - lane);
-    p->factor[k->used / 2] = k->bound == 0 ? 0 : (int16_t)(turn * (1 << (k->lane - lane)));
-    p->stretch[p->num_stretches - 1].steps += (take + 1) / 2;
-    k->bound = doubled + take * k->amax;
-    k->lane = lane;
-    k->minus = minus;
-    k->used += (take + 1) & ~1;
-}
-
-static void step_lane(struct stepper *k, int lane, const uint64_t *bits, bool minus)
-{
-    struct bce_plan *p = k->p;
-    int left = k->tables->kernels->list(k->tables, bits, k->n, p->row + k->used);
-    if (left == 0)
-        return;
-    if (left & 1)
-        p->row[k->used + left] = (uint16_t)k->n;
-    int doubled = k->open && k->lane - lane < 16 ? k->bound << (k->lane - lane) : INT16_MAX;
-    if (k->open && doubled + left * k->amax > INT16_MAX)
-        close_stretch(k);
-    while (left > 0) {
-        if (!k->open) {
-            open_stretch(k);
-            k->lane = lane;
-        }
-        int room = INT16_MAX / 255 - 1, take = k->bound > 0 || left < room ? left : room & ~1;
-        step_rows(k, lane, take, minus);
-        left -= take;
-        if (left > 0)
-            close_stretch(k);
-    }
-}
-
-static void plan_steps(const struct bce_config *c, const struct bce_tables *tables, int32_t amax,
-                       const struct bce_selected *sel, struct bce_plan *p)
-{
-    struct stepper k = {.p = p, .tables = tables, .n = c->n, .amax = amax};
-    int most = 0;
-    for (int b = 0; b < BCE_LANES; b++)
-        most += p->lane_selections[b] / 2 + BCE_MAX_SPLIT;
-    for (int i = 0; i < most; i++)
-        p->factor[i] = 1;
-    for (int b = BCE_LANES - 1; b >= 0; b--) {
-        if (!(c->prune >> b & 1))
-            continue;
-        bool first = k.minus;
-        step_lane(&k, b, first ? sel->neg[b] : sel->pos[b], first);
-        step_lane(&k, b, first ? sel->pos[b] : sel->neg[b], !first);
-    }
-    close_stretch(&k);
-}
-
 // The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
 static void plan_selections(const struct bce_config *c, const struct bce_tables *tables,
                             const struct bce_tile *t, int32_t amax, enum bce_row row,
@@ -411,11 +326,7 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
     for (int b = 0; b < BCE_LANES; b++)
         total += (uint64_t)p->lane_selections[b] << b;
     p->wide = total * k.amax > INT32_MAX;
-    if (row == BCE_ROW_I16) {
-        plan_steps(c, tables, amax, sel, p);
-        return;
-    }
-    k.limit = INT32_MAX;
+    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
     for (int b = BCE_LANES - 1; b >= 0; b--)
         if (c->prune >> b & 1)
             add_lane(&k, b, sel->pos[b], sel->neg[b]);
