@@ -29,11 +29,17 @@ bool sim_fault_at(struct sim *s, enum sim_fault_kind kind, uint64_t addr, const 
 // ---- Memory
 // ------------------------------------------------------------------------------------------
 
+#define HUGE_BYTES (4u << 20) // from here on pages of 2 MB waste little
+
 void *sim_reserve(size_t bytes)
 {
     void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    if (bytes >= HUGE_BYTES)
+        madvise(p, bytes, MADV_HUGEPAGE); // only a hint
+    return p;
 }
 
 void sim_release(void *p, size_t bytes)

@@ -1,4 +1,7 @@
-// Workers sleep between jobs; pieces of a job are claimed through one atomic counter.
+// Pieces of a job are claimed through one atomic counter. Between jobs a worker looks out for the
+// next one for a moment before it sleeps, and so does the caller for the end of one; how long
+// depends on how often that was worth it. A worker that comes after all pieces are claimed finds
+// the job closed; nobody waits for it.
 #include "threads.h"
 
 #include <pthread.h>
@@ -9,6 +12,10 @@
 #include "arena.h"
 
 #define MAX_THREADS 256
+#define MAX_LOOKS 4096 // some tens of microseconds
+#define MIN_LOOKS 256
+#define OPEN (1ull << 16)
+#define AT_WORK (OPEN - 1)
 
 struct worker {
     struct thread_pool *pool;
@@ -22,8 +29,8 @@ struct thread_pool {
     struct worker *workers; // [0] is the caller and has no thread
     pthread_mutex_t lock;
     pthread_cond_t start, done;
-    unsigned job; // number of the current job; a change starts the workers
-    int running;  // workers still at it
+    atomic_ullong state; // number of the current job << 32 | OPEN | workers at it
+    int looks;           // of the caller
     bool stop;
     void (*body)(void *user, int piece, int worker);
     void *user;
@@ -41,26 +48,110 @@ static void run_pieces(struct thread_pool *p, int worker)
     }
 }
 
+static inline void breathe(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void looked(int *looks, bool worth)
+{
+    if (worth && *looks < MAX_LOOKS)
+        *looks *= 2;
+    else if (!worth && *looks > MIN_LOOKS)
+        *looks /= 2;
+}
+
+static unsigned job_of(struct thread_pool *p)
+{
+    return (unsigned)(atomic_load_explicit(&p->state, memory_order_acquire) >> 32);
+}
+
+static void wait_for_job(struct thread_pool *p, unsigned seen, int *looks)
+{
+    for (int i = 0; i < *looks; i++) {
+        if (job_of(p) != seen) {
+            looked(looks, true);
+            return;
+        }
+        breathe();
+    }
+    looked(looks, false);
+    pthread_mutex_lock(&p->lock);
+    while (job_of(p) == seen)
+        pthread_cond_wait(&p->start, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+// Takes part in the current job, whose number goes to *seen. What the job is was written before it
+// was opened, and stays until it is closed and left.
+static bool enter_job(struct thread_pool *p, unsigned *seen)
+{
+    unsigned long long s = atomic_load_explicit(&p->state, memory_order_acquire);
+    while ((s & OPEN) && !atomic_compare_exchange_weak_explicit(
+                             &p->state, &s, s + 1, memory_order_acq_rel, memory_order_acquire)) {
+    }
+    *seen = (unsigned)(s >> 32);
+    return (s & OPEN) != 0;
+}
+
+static void leave_job(struct thread_pool *p)
+{
+    unsigned long long s = atomic_fetch_sub_explicit(&p->state, 1, memory_order_acq_rel);
+    if ((s & OPEN) || (s & AT_WORK) > 1)
+        return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_signal(&p->done);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct thread_pool *p = w->pool;
-    unsigned seen = 0;
-    pthread_mutex_lock(&p->lock);
-    for (;;) {
-        while (!p->stop && p->job == seen)
-            pthread_cond_wait(&p->start, &p->lock);
-        if (p->stop)
-            break;
-        seen = p->job;
-        pthread_mutex_unlock(&p->lock);
+    int looks = MAX_LOOKS;
+    for (unsigned seen = 0;;) {
+        wait_for_job(p, seen, &looks);
+        if (!enter_job(p, &seen))
+            continue;
+        if (p->stop) {
+            leave_job(p);
+            return NULL;
+        }
         run_pieces(p, w->id);
-        pthread_mutex_lock(&p->lock);
-        if (--p->running == 0)
-            pthread_cond_signal(&p->done);
+        leave_job(p);
     }
+}
+
+static bool all_left(struct thread_pool *p)
+{
+    return (atomic_load_explicit(&p->state, memory_order_acquire) & AT_WORK) == 0;
+}
+
+static void close_job(struct thread_pool *p)
+{
+    atomic_fetch_and_explicit(&p->state, ~OPEN, memory_order_acq_rel);
+    for (int i = 0; i < p->looks; i++) {
+        if (all_left(p)) {
+            looked(&p->looks, true);
+            return;
+        }
+        breathe();
+    }
+    looked(&p->looks, false);
+    pthread_mutex_lock(&p->lock);
+    while (!all_left(p))
+        pthread_cond_wait(&p->done, &p->lock);
     pthread_mutex_unlock(&p->lock);
-    return NULL;
+}
+
+static void open_job(struct thread_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add_explicit(&p->state, (1ull << 32) + OPEN, memory_order_acq_rel);
+    pthread_cond_broadcast(&p->start);
+    pthread_mutex_unlock(&p->lock);
 }
 
 static int wanted_threads(int threads)
@@ -75,6 +166,7 @@ struct thread_pool *thread_pool_create(int threads)
     struct arena *a = arena_create();
     struct thread_pool *p = ARENA_NEW(a, struct thread_pool);
     p->arena = a;
+    p->looks = MAX_LOOKS;
     int want = wanted_threads(threads);
     p->workers = ARENA_ARRAY(a, (size_t)want, struct worker);
     pthread_mutex_init(&p->lock, NULL);
@@ -94,10 +186,8 @@ void thread_pool_destroy(struct thread_pool *p)
 {
     if (!p)
         return;
-    pthread_mutex_lock(&p->lock);
     p->stop = true;
-    pthread_cond_broadcast(&p->start);
-    pthread_mutex_unlock(&p->lock);
+    open_job(p); // stays open
     for (int i = 1; i < p->size; i++)
         pthread_join(p->workers[i].thread, NULL);
     pthread_cond_destroy(&p->start);
@@ -119,18 +209,11 @@ void thread_pool_run(struct thread_pool *p, int pieces,
             body(user, i, 0);
         return;
     }
-    pthread_mutex_lock(&p->lock);
     p->body = body;
     p->user = user;
     p->pieces = pieces;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    p->running = p->size - 1;
-    p->job++;
-    pthread_cond_broadcast(&p->start);
-    pthread_mutex_unlock(&p->lock);
+    open_job(p);
     run_pieces(p, 0);
-    pthread_mutex_lock(&p->lock);
-    while (p->running > 0)
-        pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+    close_job(p);
 }
