@@ -26,6 +26,7 @@ struct worker {
     struct bce_lane_counter lanes;
     uint64_t d_hist[SIM_MAX_D + 1];
     uint64_t lane_cycles[BCE_LANES];
+    uint64_t tile_selections[BCE_LANES], tile_cycles[BCE_LANES]; // of plans, for every position
     bool range;
     const char *bad_map;
     struct operand own, in;     // where a piece builds its rows; those it works on
@@ -212,16 +213,28 @@ struct decoder {
     struct bce_tile tile[DECODE_TILES];
 };
 
-static void decode_flush(const struct array *m, struct decoder *d)
+static void count_lanes(const struct bce_plan *p, struct worker *w)
+{
+    for (int b = 0; b < BCE_LANES; b++) {
+        w->tile_selections[b] += p->lane_selections[b];
+        w->tile_cycles[b] += p->lane_cycles[b];
+    }
+}
+
+static void decode_flush(const struct array *m, struct worker *w, struct decoder *d)
 {
     const struct bce_config *c = &m->op->cfg;
     struct bce_walked walked[DECODE_TILES];
     bool walk = !bce_is_float(c) && c->regs == 0;
     if (walk)
         bce_walk_tiles(c, m->op->tables, d->tile, d->num, walked);
-    for (int i = 0; i < d->num; i++)
+    for (int i = 0; i < d->num; i++) {
+        struct bce_plan **p = &m->plan[d->index[i]];
         bce_plan_make(c, m->op->tables, &d->tile[i], walk ? &walked[i] : NULL, m->amax, m->kind,
-                      m->plan_mem + (size_t)d->index[i] * m->plan_bytes, &m->plan[d->index[i]]);
+                      m->plan_mem + (size_t)d->index[i] * m->plan_bytes, p);
+        if (!bce_is_float(c))
+            count_lanes(*p, w);
+    }
     d->num = 0;
 }
 
@@ -234,7 +247,7 @@ static void decode_tile(const struct array *m, struct worker *w, struct decoder 
     load_tile(m, w, index, &d->tile[d->num]);
     d->index[d->num++] = index;
     if (d->num == DECODE_TILES)
-        decode_flush(m, d);
+        decode_flush(m, w, d);
 }
 
 // ---- Activations against tiles ------------------------------------------------------------------
@@ -298,7 +311,7 @@ static void prepare_piece(void *user, int piece, int worker)
     int tiles = m->batch * m->op->npe, end = (piece + 1) * DECODE_TILES;
     for (int i = piece * DECODE_TILES; i < end && i < tiles; i++)
         decode_tile(m, &m->worker[worker], &d, i);
-    decode_flush(m, &d);
+    decode_flush(m, &m->worker[worker], &d);
 }
 
 static void vector_float(const struct array *m, struct worker *w, const struct piece *x, int local,
@@ -527,7 +540,7 @@ static void joined_piece(void *user, int slice, int worker)
     for (int g = 0; g < m->batch; g++)
         for (int pe = pe0; pe < pe1; pe++)
             decode_tile(m, w, &d, g * m->op->npe + pe);
-    decode_flush(m, &d);
+    decode_flush(m, w, &d);
     for (int block = 0; block < m->blocks; block++)
         compute_block(m, w, block, pe0, pe1);
 }
@@ -582,11 +595,6 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
         return;
     stats->d_hist[m->d[at]] += positions;
     stats->d_sum += m->d[at] * positions;
-    for (uint32_t left = m->op->cfg.prune; left; left &= left - 1) {
-        int b = __builtin_ctz(left);
-        stats->lane_selections[b] += p->lane_selections[b] * positions;
-        stats->lane_cycles[b] += p->lane_cycles[b] * positions;
-    }
 }
 
 static void time_batch(const struct array *m, struct sim_layer_stats *stats, int64_t *cycles)
@@ -614,7 +622,7 @@ static void time_batch(const struct array *m, struct sim_layer_stats *stats, int
     stats->idle_pe_steps += steps * (uint64_t)(m->op->pes - npe);
 }
 
-static void merge_worker(struct worker *w, struct sim_layer_stats *stats)
+static void merge_worker(struct worker *w, uint64_t positions, struct sim_layer_stats *stats)
 {
     bce_lane_counter_drain(&w->lanes);
     for (int i = 0; i <= SIM_MAX_D; i++) {
@@ -622,8 +630,8 @@ static void merge_worker(struct worker *w, struct sim_layer_stats *stats)
         stats->d_sum += w->d_hist[i] * (uint64_t)i;
     }
     for (int b = 0; b < BCE_LANES; b++) {
-        stats->lane_selections[b] += w->lanes.total[b];
-        stats->lane_cycles[b] += w->lane_cycles[b];
+        stats->lane_selections[b] += w->lanes.total[b] + w->tile_selections[b] * positions;
+        stats->lane_cycles[b] += w->lane_cycles[b] + w->tile_cycles[b] * positions;
     }
 }
 
@@ -707,7 +715,7 @@ enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, 
         m.first_group += m.batch;
     }
     for (int i = 0; i < m.num_workers; i++)
-        merge_worker(&m.worker[i], stats);
+        merge_worker(&m.worker[i], (uint64_t)m.positions, stats);
     if (m.rows)
         m.rows->filled = !range;
     return *what ? BCE_FAULT_MAP : range ? BCE_FAULT_RANGE : BCE_FAULT_NONE;

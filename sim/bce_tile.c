@@ -26,6 +26,7 @@ static uint64_t word_mask(int w, int limit)
 
 static void load_exponents(const struct bce_config *c, const uint8_t *bytes, struct bce_tile *out)
 {
+    memset(out->exp, 0, sizeof out->exp);
     for (int w = 0; w < tile_words(c->n); w++) {
         uint64_t any = 0;
         for (int b = 0; b < BCE_LANES; b++)
@@ -41,8 +42,12 @@ void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8
                    struct bce_tile *out)
 {
     int words = tile_words(c->n);
-    memset(out, 0, sizeof *out);
+    memset(out->valid, 0, sizeof out->valid);
+    memset(out->sign, 0, sizeof out->sign);
+    for (int b = lanes; b < BCE_LANES; b++)
+        memset(out->col[b], 0, sizeof out->col[b]);
     out->n_calc = -1;
+    out->macs = 0;
     for (int w = 0; w < words; w++) {
         uint64_t valid = io_get64(bytes + 8 * w) & word_mask(w, limit);
         out->valid[w] = valid;
@@ -53,6 +58,9 @@ void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8
         if (valid)
             out->n_calc = 64 * w + 63 - __builtin_clzll(valid);
     }
+    for (int w = words; w < BCE_MAX_WORDS; w++)
+        for (int b = 0; b < lanes; b++)
+            out->col[b][w] = 0;
     const uint8_t *behind = bytes + 8 * (2 + lanes) * words;
     out->lanes = lanes;
     out->count = limit;

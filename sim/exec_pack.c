@@ -37,9 +37,24 @@ struct pack {
 
 // ---- Arithmetic ---------------------------------------------------------------------------------
 
+// Sums of 32 bits as such; false: there are others.
+static bool narrow_sums(const uint64_t *restrict psum, int n, int32_t *restrict out)
+{
+    uint64_t over = 0;
+    for (int i = 0; i < n; i++) {
+        out[i] = (int32_t)psum[i];
+        over |= (psum[i] + 0x80000000u) >> 32;
+    }
+    return over == 0;
+}
+
 static void to_float(const uint64_t *restrict psum, int n, bool fixed, float *restrict v)
 {
-    if (fixed)
+    int32_t narrow[BLOCK];
+    if (fixed && narrow_sums(psum, n, narrow))
+        for (int i = 0; i < n; i++)
+            v[i] = (float)narrow[i];
+    else if (fixed)
         for (int i = 0; i < n; i++)
             v[i] = (float)(int64_t)psum[i];
     else
@@ -62,6 +77,21 @@ static void post_process(const struct pack *p, int pe, int n, float *v)
     for (int i = 0; i < n; i++) { // comparisons with NaN are false: it stays
         v[i] = v[i] < min ? min : v[i];
         v[i] = v[i] > max ? max : v[i];
+    }
+}
+
+// The same for results of up to 16 bits, in single precision: what is left between the bounds has
+// room below 1.5 * 2^23.
+static void quantize_narrow(const struct sim_pack_config *c, int n, const float *restrict v,
+                            int32_t *restrict out)
+{
+    const float hi = (float)((1 << (c->bits - 1)) - 1), lo = -hi - 1, magic = 0x1.8p23f, q = c->q;
+    for (int i = 0; i < n; i++) {
+        float x = v[i] * q;
+        x = x == x ? x : 0;
+        x = x < lo ? lo : x;
+        x = x > hi ? hi : x;
+        out[i] = (int32_t)((x + magic) - magic);
     }
 }
 
@@ -95,6 +125,24 @@ static void store_ints(enum dtype t, const int64_t *v, int n, uint8_t *out)
         u = is_signed ? (uint64_t)((int64_t)u >> unused) : u >> unused;
         memcpy(out + (size_t)i * bytes, &u, bytes);
     }
+}
+
+static void store_narrow(const int32_t *restrict v, int n, size_t bytes, void *out)
+{
+    uint8_t *restrict low = out;
+    uint16_t *restrict half = out;
+    if (bytes == 1)
+        for (int i = 0; i < n; i++)
+            low[i] = (uint8_t)v[i];
+    else
+        for (int i = 0; i < n; i++)
+            half[i] = (uint16_t)v[i];
+}
+
+static bool narrow_result(const struct pack *p)
+{
+    int bits = dtype_info[p->agu.dtype].bits;
+    return p->cfg.quant && p->cfg.bits > 1 && p->cfg.bits <= 16 && (bits == 8 || bits == 16);
 }
 
 static void store_floats(enum dtype t, const float *v, int n, void *out)
@@ -132,16 +180,21 @@ static void pack_piece(void *user, int piece, int worker)
     } out;
     float v[BLOCK];
     int64_t ints[BLOCK];
+    int32_t narrow[BLOCK];
     (void)worker;
     if (p->in->raw)
         memcpy(ints, psum, sizeof *ints * (size_t)n);
     else {
         to_float(psum, n, p->in->mode == ISA_MODE_fixed, v);
         post_process(p, pe, n, v);
-        if (p->cfg.quant)
+        if (narrow_result(p))
+            quantize_narrow(&p->cfg, n, v, narrow);
+        else if (p->cfg.quant)
             quantize(&p->cfg, n, v, ints);
     }
-    if (p->in->raw || p->cfg.quant)
+    if (!p->in->raw && narrow_result(p))
+        store_narrow(narrow, n, dtype_bytes(p->agu.dtype), out.bytes);
+    else if (p->in->raw || p->cfg.quant)
         store_ints(p->agu.dtype, ints, n, out.bytes);
     else
         store_floats(p->agu.dtype, v, n, &out);
