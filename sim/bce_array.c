@@ -213,9 +213,9 @@ struct decoder {
     struct bce_tile tile[DECODE_TILES];
 };
 
-static void count_lanes(const struct bce_plan *p, struct worker *w)
+static void count_lanes(const struct bce_plan *p, int lanes, struct worker *w)
 {
-    for (int b = 0; b < BCE_LANES; b++) {
+    for (int b = 0; b < lanes; b++) {
         w->tile_selections[b] += p->lane_selections[b];
         w->tile_cycles[b] += p->lane_cycles[b];
     }
@@ -233,7 +233,7 @@ static void decode_flush(const struct array *m, struct worker *w, struct decoder
         bce_plan_make(c, m->op->tables, &d->tile[i], walk ? &walked[i] : NULL, m->amax, m->kind,
                       m->plan_mem + (size_t)d->index[i] * m->plan_bytes, p);
         if (!bce_is_float(c))
-            count_lanes(*p, w);
+            count_lanes(*p, 32 - __builtin_clz(c->prune), w);
     }
     d->num = 0;
 }

@@ -54,7 +54,7 @@ void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8
         out->sign[w] = io_get64(bytes + 8 * (words + w)) & valid;
         for (int b = 0; b < lanes; b++)
             out->col[b][w] = io_get64(bytes + 8 * ((2 + b) * words + w)) & valid;
-        out->macs += __builtin_popcountll(valid);
+        out->macs += valid == ~0ull ? 64 : __builtin_popcountll(valid);
         if (valid)
             out->n_calc = 64 * w + 63 - __builtin_clzll(valid);
     }

@@ -333,23 +333,54 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
     flush(&k);
 }
 
-static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
-                       const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
-                       enum bce_row row, struct bce_plan *p)
+// Selections, cycles and D of a tile of one word that is full: nothing reaches past its end.
+static void select_word(const struct bce_config *c, const struct bce_tile *t,
+                        const struct bce_walked *walked, struct bce_selected *sel,
+                        struct bce_plan *p)
 {
-    struct bce_selected sel; // of the lanes that work
+    uint64_t sign = t->sign[0];
+    int lanes = 32 - __builtin_clz(c->prune);
+    uint16_t d = 0;
+    for (int b = 0; b < lanes; b++) {
+        bool works = c->prune >> b & 1;
+        uint64_t bits = works ? t->col[b][0] : 0;
+        uint16_t cycles = works ? walked->windows[b] : 0;
+        sel->pos[b][0] = bits & ~sign;
+        sel->neg[b][0] = bits & sign;
+        p->lane_cycles[b] = cycles;
+        d = cycles > d ? cycles : d;
+    }
+    p->d = d;
+}
+
+static void select_lanes(const struct bce_config *c, const struct bce_tile *t,
+                         const struct bce_walked *walked, struct bce_selected *sel,
+                         struct bce_plan *p)
+{
     int words = (c->n + 63) / 64;
     for (uint32_t left = c->prune; left; left &= left - 1) {
         int b = __builtin_ctz(left);
         uint64_t bits[BCE_MAX_WORDS];
         int cycles = select_bits(c, walked, t, b, bits);
         for (int w = 0; w < words; w++) {
-            sel.pos[b][w] = bits[w] & ~t->sign[w];
-            sel.neg[b][w] = bits[w] & t->sign[w];
+            sel->pos[b][w] = bits[w] & ~t->sign[w];
+            sel->neg[b][w] = bits[w] & t->sign[w];
         }
         p->lane_cycles[b] = (uint16_t)cycles;
         p->d = cycles > p->d ? cycles : p->d;
     }
+}
+
+static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
+                       const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
+                       enum bce_row row, struct bce_plan *p)
+{
+    struct bce_selected sel; // of the lanes that work
+    int words = (c->n + 63) / 64;
+    if (words == 1 && c->walk == BCE_WALK_WINDOW && t->n_calc + 1 == c->n)
+        select_word(c, t, walked, &sel, p);
+    else
+        select_lanes(c, t, walked, &sel, p);
     tables->kernels->count(&sel, c->prune, c->n, p->lane_selections);
     plan_selections(c, tables, t, amax, row, &sel, p);
     if (!c->compat)
