@@ -7,6 +7,7 @@
 
 #include "first_use.h"
 #include "timeline.h"
+#include "transpose.h"
 
 struct copy {
     struct sim_view dst, src; // merged; both of the same extents
@@ -245,7 +246,11 @@ static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_regi
         return true;
     struct copy c = {.to = to, .from = from, .bytes = dtype_bytes(td->dtype)};
     merge_dims(&c, td, ta);
-    copy_views(&c);
+    struct transpose t;
+    if (transpose_fits(&c.dst, to, &c.src, from, &t))
+        thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
+    else
+        copy_views(&c);
     if (buffer == SIM_REGION_WBUF)
         note_weights(s, &c, ta);
     return true;

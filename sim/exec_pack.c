@@ -244,27 +244,6 @@ static bool read_vector(struct sim *s, const struct sim_view *v, int npe, uint32
     return true;
 }
 
-// Whether no two elements of the destination can lie in the same place: every stride steps over all
-// that smaller ones reach. Only then does the order of the writes not matter.
-static bool disjoint(const struct sim_view *v)
-{
-    bool used[ISA_MAX_RANK] = {false};
-    int64_t reach = 0;
-    for (int round = 0; round < v->rank; round++) {
-        int best = -1;
-        for (int d = 0; d < v->rank; d++)
-            if (!used[d] && (best < 0 || llabs(v->stride[d]) < llabs(v->stride[best])))
-                best = d;
-        used[best] = true;
-        if (v->extent[best] == 1)
-            continue;
-        if (llabs(v->stride[best]) <= reach)
-            return false;
-        reach += (v->extent[best] - 1) * llabs(v->stride[best]);
-    }
-    return true;
-}
-
 static bool find_operands(struct sim *s, const struct isa_args_PACK *in, struct pack *p)
 {
     const struct sim_view *v = &s->t[in->td];
@@ -311,7 +290,7 @@ bool sim_exec_PACK(struct sim *s, const struct isa_args_PACK *in)
     int64_t elems = p.npe * p.positions, pieces = p.npe * p.blocks;
     if (elems == 0)
         return true;
-    if (p.host && elems >= PARALLEL_ELEMS && disjoint(v))
+    if (p.host && elems >= PARALLEL_ELEMS && sim_view_disjoint(v))
         thread_pool_run(s->pool, (int)pieces, pack_piece, &p);
     else if (p.host)
         for (int64_t i = 0; i < pieces; i++)

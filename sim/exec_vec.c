@@ -4,6 +4,7 @@
 // loop, write.
 #include <string.h>
 
+#include "transpose.h"
 #include "vec_cost.h"
 #include "vec_fn.h"
 #include "vec_loop.h"
@@ -79,9 +80,17 @@ bool sim_exec_VMOV(struct sim *s, const struct isa_args_V1 *in)
     struct mapping m = {.num_in = 1};
     enum vec_form f = vec_form_raw(td->dtype);
     int64_t n;
-    return expect_type(s, ta, td->dtype) && same_space(s, td, &ta, 1, &n) &&
-           vec_open(s, &m.in[0], ta, f, false) && vec_open(s, &m.out, td, f, true) &&
-           run_mapping(s, &m, n, 1);
+    struct transpose t;
+    uint8_t *from, *to;
+    if (!expect_type(s, ta, td->dtype) || !same_space(s, td, &ta, 1, &n) ||
+        !vec_open(s, &m.in[0], ta, f, false) || !vec_open(s, &m.out, td, f, true) ||
+        !sim_view_map(s, ta, false, &from) || !sim_view_map(s, td, true, &to))
+        return false;
+    if (vec_operands_overlap(s) || !transpose_fits(td, to, ta, from, &t))
+        return run_mapping(s, &m, n, 1);
+    vec_charge(s, n, 1);
+    thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
+    return true;
 }
 
 bool sim_exec_VUN(struct sim *s, const struct isa_args_VUN *in)

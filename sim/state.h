@@ -123,6 +123,9 @@ enum sim_region_id sim_view_region(const struct sim_view *v);
 bool sim_view_in_dram(const struct sim_view *v);
 // Number of elements inside the borders, of a view that sim_view_map has accepted.
 int64_t sim_view_inside(const struct sim_view *v);
+// Whether no two elements can lie in the same place: every stride steps over all that smaller ones
+// reach. Only then does the order of writes not matter.
+bool sim_view_disjoint(const struct sim_view *v);
 // Working memory of one instruction, at least `bytes`, 64-byte aligned; valid until the next call.
 void *sim_scratch(struct sim *s, size_t bytes);
 

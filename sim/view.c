@@ -8,6 +8,7 @@
 // coordinate, and the clipped coordinate range bounds it more tightly (convolution windows). Both
 // bounds hold, so the hull is their intersection: never too small, exact for windows over a dense
 // tensor.
+#include <stdlib.h>
 #include <string.h>
 
 #include "state.h"
@@ -375,4 +376,23 @@ void sim_count_view(struct sim *s, const struct sim_view *v, bool write)
     } else {
         *(write ? &s->cost.buffer_write : &s->cost.buffer_read) += bytes;
     }
+}
+
+bool sim_view_disjoint(const struct sim_view *v)
+{
+    bool used[ISA_MAX_RANK] = {false};
+    int64_t reach = 0;
+    for (int round = 0; round < v->rank; round++) {
+        int best = -1;
+        for (int d = 0; d < v->rank; d++)
+            if (!used[d] && (best < 0 || llabs(v->stride[d]) < llabs(v->stride[best])))
+                best = d;
+        used[best] = true;
+        if (v->extent[best] == 1)
+            continue;
+        if (llabs(v->stride[best]) <= reach)
+            return false;
+        reach += (v->extent[best] - 1) * llabs(v->stride[best]);
+    }
+    return true;
 }
