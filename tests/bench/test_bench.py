@@ -28,14 +28,18 @@ child.returncode = os.waitstatus_to_exitcode(status)
 print(child.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)"""
 
 
-def compiler(*args):
+def measure(tool, *args):
     """Processor seconds and peak bytes."""
-    out = subprocess.run([sys.executable, "-S", "-c", MEASURE, os.path.join(BIN, "bitletc"), *args],
+    out = subprocess.run([sys.executable, "-S", "-c", MEASURE, os.path.join(BIN, tool), *args],
                          stdout=subprocess.PIPE, text=True, check=True)
     status, seconds, peak = out.stdout.split()
     if status != "0":
-        raise RuntimeError("bitletc %s: status %s" % (" ".join(args), status))
+        raise RuntimeError("%s %s: status %s" % (tool, " ".join(args), status))
     return float(seconds), int(peak)
+
+
+def compiler(*args):
+    return measure("bitletc", *args)
 
 
 def cnn(path):
@@ -65,6 +69,33 @@ def memory_of_a_model_with_external_data():
         bound = 1.2 * rows * 4096 * 4 + os.path.getsize(out) + BASE
         assert peak <= bound, "%s: %.1f MB, the bound is %.1f MB" % (p, peak / MB, bound / MB)
     os.unlink(out)
+
+
+def wide_cnn(path, side, channels):
+    """Convolutions whose activations are far larger than their weights. Gives the bytes of the two tensors that are live."""
+    n = bench_models.Net(9)
+    x = n.relu(n.conv("image", 3, channels, 3))
+    for _ in range(2):
+        x = n.relu(n.conv(x, channels, channels, 3))
+    bench_models.finish(path, n, [("image", bench_models.ow.FLOAT, [1, 3, side, side])], [1, channels, side, side])
+    return 2 * 4 * channels * side * side
+
+
+def memory_of_the_simulator():
+    """The binary, twice the largest live activations, and 64 MB."""
+    many, wide, out = (os.path.join(WORK, name) for name in ("cnn.onnx", "wide_cnn.onnx", "simulated.blt"))
+    cnn(many)
+    cases = [(many, 2 * 4 * 512 * 8 * 8), (wide, wide_cnn(wide, 384, 16))]
+    for model, live in cases:
+        for p in ("fp32", "int16", "int8"):
+            compiler(model, "-p", p, "-o", out)
+            for datapath in ("vector", "fast"):
+                _, peak = measure("bitlet-isa-sim", out, "--datapath", datapath, "--threads", "2")
+                bound = os.path.getsize(out) + 2 * live + 64 * MB
+                assert peak <= bound, "%s %s %s: %.1f MB, the bound is %.1f MB" % (
+                    os.path.basename(model), p, datapath, peak / MB, bound / MB)
+                if os.environ.get("BENCH_VERBOSE"):
+                    print("%s %s %s: %.1f of %.1f MB" % (os.path.basename(model), p, datapath, peak / MB, bound / MB))
 
 
 def threads_do_not_change_the_output():
@@ -123,7 +154,7 @@ def the_script_saves_and_compares():
     assert bench("--only", "nonsense").returncode == 2
 
 
-TESTS = (memory_of_a_model_inside_its_file, memory_of_a_model_with_external_data, threads_do_not_change_the_output,
+TESTS = (memory_of_a_model_inside_its_file, memory_of_a_model_with_external_data, memory_of_the_simulator, threads_do_not_change_the_output,
          time_grows_with_the_nodes, the_script_saves_and_compares)
 
 
