@@ -29,19 +29,11 @@ bool sim_fault_at(struct sim *s, enum sim_fault_kind kind, uint64_t addr, const 
 // ---- Memory
 // ------------------------------------------------------------------------------------------
 
-// Regions of which pages of 2 MB waste little: larger ones may be touched here and there only.
-#define HUGE_LEAST (4u << 20)
-#define HUGE_MOST (64u << 20)
-
 void *sim_reserve(size_t bytes)
 {
     void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    if (bytes >= HUGE_LEAST && bytes <= HUGE_MOST)
-        madvise(p, bytes, MADV_HUGEPAGE); // only a hint
-    return p;
+    return p == MAP_FAILED ? NULL : p;
 }
 
 void sim_release(void *p, size_t bytes)
