@@ -2,12 +2,12 @@
 // before it is inside the file; the contents are mapped, not copied. Writing lays the few headers
 // out here and streams (libelf's own writer needs a seekable file, and an output may be a pipe);
 // libelf gives them their byte order.
+#include "image_crc.h"
 #include "image_meta.h"
 
 #include <gelf.h>
 #include <inttypes.h>
 #include <libelf.h>
-#include <zlib.h>
 
 #define FILE_MAX ((size_t)1 << 35)
 
@@ -153,7 +153,7 @@ static void pour(struct sink *s, const void *bytes, size_t len)
     if (s->file)
         fwrite(bytes, 1, len, s->file); // io_commit sees the stream's error
     else
-        s->crc = (uint32_t)crc32_z(s->crc, bytes, len);
+        s->crc = image_crc32(s->crc, bytes, len);
     s->at += len;
 }
 
@@ -196,7 +196,7 @@ static void write_stream(struct layout *lay, FILE *f, struct arena *a)
         offset[i] = lay->shdr[i].sh_offset;
     translate(ELF_T_EHDR, &lay->ehdr, sizeof lay->ehdr);
     translate(ELF_T_SHDR, lay->shdr, sizeof lay->shdr);
-    struct sink sum = {.crc = (uint32_t)crc32_z(0, NULL, 0)};
+    struct sink sum = {.crc = 0};
     pour_file(&sum, lay, offset, shoff);
     uint8_t *crc = arena_alloc(a, SUM_BYTES);
     io_put32(crc, sum.crc);
@@ -329,9 +329,9 @@ static bool check_sum(const struct source *s, struct image_bytes sum)
                       SUM_BYTES);
     static const uint8_t ZEROS[SUM_BYTES];
     const uint8_t *begin = s->map->data, *after = sum.data + SUM_BYTES;
-    uint32_t crc = (uint32_t)crc32_z(crc32_z(0, NULL, 0), begin, (size_t)(sum.data - begin));
-    crc = (uint32_t)crc32_z(crc, ZEROS, SUM_BYTES);
-    crc = (uint32_t)crc32_z(crc, after, s->map->size - (size_t)(after - begin));
+    uint32_t crc = image_crc32(0, begin, (size_t)(sum.data - begin));
+    crc = image_crc32(crc, ZEROS, SUM_BYTES);
+    crc = image_crc32(crc, after, s->map->size - (size_t)(after - begin));
     if (crc != io_get32(sum.data))
         return refuse(s, DIAG_IMAGE_FORMAT,
                       "the checksum is 0x%08" PRIx32 ", the file's bytes give 0x%08" PRIx32
