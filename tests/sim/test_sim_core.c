@@ -227,7 +227,7 @@ static void inputs_and_outputs(void)
     case_prepare(&c); // an input that nothing reads: of any shape, but of the type
     CHECK(case_load(&c, ".heap 64\n .input \"x\" f32[2,2] @0\n .output \"y\" f32[2,2] "
                         "@0x30000000000\n halt"));
-    t->rank = 1;
+    t = tensor_create(c.arena, DT_F32, (int64_t[]){2}, 1);
     CHECK(sim_set_input(c.sim, 0, t, c.diag) && sim_run(c.sim, c.diag));
     t->dtype = DT_I32;
     CHECK(!sim_set_input(c.sim, 0, t, c.diag));
