@@ -1,5 +1,5 @@
 // Shapes with extents known only at run time.
-#include "import_extents.h"
+#include "import_open.h"
 
 #include <string.h>
 
@@ -527,6 +527,19 @@ static bool infer_rest(struct import_node *n, struct ir_type *t, int at)
         "the number of elements of input 0");
 }
 
+// Whether the program alone knows an extent that operand 1 asks for, which then may be 0 or -1 too.
+static bool asks_at_run_time(struct import_node *n)
+{
+    struct ir_value *v = node_vector(n, 1);
+    for (int64_t k = 0; v && k < v->type.dim[0]; k++) {
+        int64_t known;
+        struct ir_value *sym = node_shape_element(n, v, k, &known);
+        if (sym && sym->def && sym->def->op != IR_OP_INPUT_EXTENT && bound_of_symbol(n, sym) < 0)
+            return true;
+    }
+    return false;
+}
+
 bool extents_reshape(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
@@ -534,6 +547,8 @@ bool extents_reshape(struct import_node *n)
     int at = -1;
     bool allow_zero = node_int(n, "allowzero", 0) != 0;
     int64_t axes[IR_MAX_RANK];
+    if (!ir_type_is_dynamic(x) && asks_at_run_time(n))
+        return open_reshape(n);
     if (!node_shape_operand(n, 1, ir_type_elems(x), &t))
         return false;
     t.dtype = x->dtype;

@@ -2,7 +2,7 @@
 // Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity.
 #include <string.h>
 
-#include "import_extents.h"
+#include "import_open.h"
 #include "import_runtime.h"
 
 static bool rank_ok(struct import_node *n, int64_t rank)
@@ -20,11 +20,10 @@ bool import_Identity(struct import_node *n)
 // The extents of a Reshape: 0 copies the operand's (unless allowzero), one -1 takes what is left.
 bool import_Reshape(struct import_node *n)
 {
-    struct ir_type declared;
     if (ir_type_is_dynamic(&n->in[0]->type))
         return extents_reshape(n);
     if (!node_is_known(n, 1))
-        return node_declared(n, 0, &declared) ? runtime_reshape(n) : extents_reshape(n);
+        return runtime_reshape_fits(n) ? runtime_reshape(n) : extents_reshape(n);
     const struct ir_type *x = &n->in[0]->type;
     int rank, infer = -1;
     const int64_t *want = node_const_ints(n, 1, &rank);
@@ -152,6 +151,8 @@ bool import_Split(struct import_node *n)
     if (!node_axis(n, node_int(n, "axis", 0), n->in[0]->type.rank, &axis))
         return false;
     int64_t extent = n->in[0]->type.dim[axis];
+    if (!node_is_known(n, 1) && !runtime_split_fits(n, axis))
+        return open_split(n, (int)axis);
     const int64_t *sizes = split_sizes(n, axis, &count);
     if (!sizes)
         return false;

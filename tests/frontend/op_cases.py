@@ -81,6 +81,8 @@ def add(name, op, inputs, outputs, opset=25, tol=1e-5, **attrs):
 
 def build(op, inputs, outputs, opset, attrs):
     names, feeds, init, results = [], [], {}, []
+    told = "UNDECLARED" not in attrs
+    attrs = {k: v for k, v in attrs.items() if k != "UNDECLARED"}
     for i, v in enumerate(inputs):
         name = "" if v is None else f"x{i}"
         names.append(name)
@@ -92,6 +94,8 @@ def build(op, inputs, outputs, opset, attrs):
         if v is not None:
             results.append((f"y{i}", v))
     info = [[(k, onnx_type(v), list(v.shape)) for k, v in side] for side in (feeds, results)]
+    if not told:
+        info[1] = [(k, t, [f"{k}_{d}" for d in range(len(dims))]) for k, t, dims in info[1]]
     node = ow.node(op, names, ["" if v is None else f"y{i}" for i, v in enumerate(outputs)], **attrs)
     return ow.model([node], *info, init, opset=opset), [v for _, v in feeds], [v for _, v in results]
 
@@ -1623,6 +1627,17 @@ def as_inputs(*ops):
 
 
 as_inputs("AffineGrid", "DFT")
+
+
+def undeclared(*ops):
+    """The same, and the extents of the results are not declared."""
+    for name, (op, inputs, outputs, opset, tol, attrs) in list(CASES.items()):
+        if op in ops and any(isinstance(v, Const) for v in inputs):
+            CASES[name + " undeclared"] = (op, [v.value if isinstance(v, Const) else v for v in inputs], outputs, opset, tol, {**attrs, "UNDECLARED": 1})
+
+
+undeclared("BlackmanWindow", "CenterCropPad", "HammingWindow", "HannWindow", "OneHot", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",
+           "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Reshape", "Split", "Squeeze", "Tile", "Unsqueeze")
 
 
 def refuse(name, words, op, inputs, outputs, opset=25, **attrs):
