@@ -95,6 +95,7 @@ static const char *const any_dimension[] = {
     "ReduceSumSquare",
     "Relu",
     "Reshape",
+    "Resize",
     "Round",
     "Scan",
     "Selu",

@@ -50,6 +50,16 @@ K = RNG.standard_normal((4, 3, 3, 3)).astype("f")
 LSTM_W, LSTM_R = RNG.standard_normal((2, 12, 4)).astype("f"), RNG.standard_normal((2, 12, 3)).astype("f")
 
 
+def doubled(x):
+    """Linear interpolation to twice the size: half-pixel centres."""
+    for axis in (2, 3):
+        at = (np.arange(2 * x.shape[axis]) + 0.5) / 2 - 0.5
+        low, part = np.floor(at).astype(int), (at - np.floor(at)).astype("f")
+        part = part.reshape([-1 if d == axis else 1 for d in range(4)])
+        x = x.take(low.clip(0, x.shape[axis] - 1), axis) * (1 - part) + x.take((low + 1).clip(0, x.shape[axis] - 1), axis) * part
+    return x
+
+
 def i64(*v):
     return np.array(v, dtype=np.int64)
 
@@ -142,6 +152,21 @@ CASES = {
                     ["--shape", "N=1..6", "--shape", "K=0..5"], [(6, 5), (2, 1), (3, 0)],
                     lambda n, k: [RNG.standard_normal((n, 3)).astype("f"), np.array([(-1) ** j * (j % n) for j in range(k)], dtype=np.int64)],
                     lambda x, i: [x[i], i64(len(i), 3), np.int64(3 * len(i)).reshape(())]),
+    "resize_scales": (model([("Resize", ["x", "", "scales"], ["y"], {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})],
+                            [("x", ow.FLOAT, [1, 2, "H", "W"])], [("y", ow.FLOAT, [1, 2, "OH", "OW"])], {"scales": np.array([1, 1, 2, 1.5], "f")}),
+                      ["--shape", "H=1..9", "--shape", "W=2..12"], [(9, 12), (1, 2), (4, 7)], lambda h, w: [RNG.standard_normal((1, 2, h, w)).astype("f")],
+                      lambda x: [x.repeat(2, 2)[..., (np.arange(x.shape[3] * 3 // 2) / 1.5).astype(int)]]),
+    # As exporters write it: the batch and the channels from Shape, the size a multiple of the operand's; halves of halves, so that linear is exact.
+    "resize_sizes": (model([("Shape", ["x"], ["s"]), ("Slice", ["s", "zero", "two"], ["head"]), ("Slice", ["s", "two", "four"], ["tail"]), ("Mul", ["tail", "two"], ["twice"]),
+                            ("Concat", ["head", "twice"], ["sizes"], {"axis": 0}), ("Resize", ["x", "", "", "sizes"], ["y"], {"mode": "linear"}), ("Relu", ["y"], ["z"])],
+                           [("x", ow.FLOAT, ["N", 2, "H", "W"])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None)],
+                           {"zero": i64(0), "two": i64(2), "four": i64(4)}),
+                     ["--shape", "N=1..3", "--shape", "H=1..6", "--shape", "W=1..5"], [(3, 6, 5), (1, 1, 1), (2, 3, 4)],
+                     lambda n, h, w: [RNG.standard_normal((n, 2, h, w)).astype("f")], lambda x: [doubled(x), np.maximum(doubled(x), 0)]),
+    "resize_to_fixed": (model([("Resize", ["x", "", "", "sizes"], ["y"], {"mode": "nearest", "axes": [2, 3]})], [("x", ow.FLOAT, ["N", 2, "H", 4])], [("y", ow.FLOAT, ["N", 2, 6, 4])],
+                              {"sizes": i64(6, 4)}),
+                        ["--shape", "N=1..2", "--shape", "H=1..9"], [(2, 9), (1, 1), (1, 4)], lambda n, h: [RNG.standard_normal((n, 2, h, 4)).astype("f")],
+                        lambda x: [x[:, :, np.ceil((np.arange(6) + 0.5) * x.shape[2] / 6 - 1).astype(int).clip(0, x.shape[2] - 1)]]),
 }
 # name: (case, feeds, part of the message)
 FAULTS = {

@@ -1637,7 +1637,7 @@ def undeclared(*ops):
 
 
 undeclared("BlackmanWindow", "CenterCropPad", "HammingWindow", "HannWindow", "OneHot", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",
-           "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Reshape", "Split", "Squeeze", "Tile", "Unsqueeze")
+           "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Reshape", "Resize", "Split", "Squeeze", "Tile", "Unsqueeze")
 
 
 def refuse(name, words, op, inputs, outputs, opset=25, **attrs):
