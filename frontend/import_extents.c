@@ -280,6 +280,9 @@ static int64_t bound_of_symbol(const struct import_node *n, const struct ir_valu
         for (int k = 0; n->in[i] && k < n->in[i]->type.rank; k++)
             if (n->in[i]->type.sym[k] == sym)
                 return n->in[i]->type.dim[k];
+    for (const struct ir_use *u = sym->uses; u; u = u->next) // where it became one
+        if (u->op->op == IR_OP_EXTENT && u->index == 1)
+            return u->op->out[0]->type.dim[ir_int(u->op, IR_A_axis, 0)];
     return -1;
 }
 
@@ -528,14 +531,26 @@ static bool infer_rest(struct import_node *n, struct ir_type *t, int at)
         "the number of elements of input 0");
 }
 
-// Whether the program alone knows an extent that operand 1 asks for, which then may be 0 or -1 too.
+// Whether v is a number out of a graph input: what a program computes of extents is one itself, but
+// a user may ask for 0 and -1 too.
+static bool is_given(const struct ir_value *v)
+{
+    while (v && v->def) {
+        enum ir_opcode op = v->def->op;
+        if (op != IR_OP_RESHAPE && op != IR_OP_SLICE && op != IR_OP_CONVERT && op != IR_OP_GATHER &&
+            op != IR_OP_EXTENT)
+            return false;
+        v = v->def->in[0];
+    }
+    return v != NULL;
+}
+
 static bool asks_at_run_time(struct import_node *n)
 {
     struct ir_value *v = node_vector(n, 1);
     for (int64_t k = 0; v && k < v->type.dim[0]; k++) {
         int64_t known;
-        struct ir_value *sym = node_shape_element(n, v, k, &known);
-        if (sym && sym->def && sym->def->op != IR_OP_INPUT_EXTENT && bound_of_symbol(n, sym) < 0)
+        if (is_given(node_shape_element(n, v, k, &known)))
             return true;
     }
     return false;
@@ -548,7 +563,7 @@ bool extents_reshape(struct import_node *n)
     int at = -1;
     bool allow_zero = node_int(n, "allowzero", 0) != 0;
     int64_t axes[IR_MAX_RANK];
-    if (!ir_type_is_dynamic(x) && asks_at_run_time(n))
+    if (asks_at_run_time(n))
         return open_reshape(n);
     if (!node_shape_operand(n, 1, ir_type_elems(x), &t))
         return false;

@@ -50,19 +50,23 @@ static struct ir_value *asked_extents(struct import_node *n, struct ir_value *s,
 {
     struct ir_builder *b = &n->b;
     const struct ir_value *x = n->in[0];
-    int64_t first = 0, copied = rank < x->type.rank ? rank : x->type.rank;
+    int64_t first = 0, one_dim = 1;
+    int copied = rank < x->type.rank ? rank : x->type.rank;
     struct ir_value *zero = node_i64(n, 0), *one = node_i64(n, 1);
     struct ir_value *given = s;
     if (!node_int(n, "allowzero", 0)) {
-        int64_t own[IR_MAX_RANK];
-        for (int d = 0; d < rank; d++)
-            own[d] = d < copied ? x->type.dim[d] : -2; // there is none to copy
-        given = irb_select(b, irb_binary(b, BFN_eq, s, zero), irb_const_i64s(b, own, rank), s);
+        struct ir_value *own = copied > 0 ? node_extents(n, x, 0, copied) : NULL;
+        for (int d = copied; d < rank; d++) { // there is none to copy
+            struct ir_value *none = irb_reshape(b, node_i64(n, -2), &one_dim, 1);
+            own = d == 0 ? none : irb_concat(b, (struct ir_value *[]){own, none}, 2, 0);
+        }
+        given = irb_select(b, irb_binary(b, BFN_eq, s, zero), own, s);
     }
     struct ir_value *rest = irb_binary(b, BFN_eq, given, node_i64(n, -1));
     struct ir_value *known =
         irb_reduce(b, RFN_prod, irb_select(b, rest, one, given), &first, 1, false);
-    struct ir_value *total = node_i64(n, ir_type_elems(&x->type));
+    int64_t axes[IR_MAX_RANK];
+    struct ir_value *total = node_count(n, x, axes, node_axes_from(0, x->type.rank, axes));
     struct ir_value *left = irb_binary(b, BFN_div, total, irb_binary(b, BFN_max, known, one));
     struct ir_value *extents = irb_select(b, rest, left, given);
     struct ir_value *same =
@@ -170,7 +174,7 @@ bool open_squeeze(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
     struct ir_value *named = open_named_axes(n, 1, x->rank);
-    struct ir_value *extents = irb_const_i64s(&n->b, x->dim, x->rank), *one = node_i64(n, 1);
+    struct ir_value *extents = node_extents(n, n->in[0], 0, x->rank), *one = node_i64(n, 1);
     struct ir_value *ones = irb_binary(&n->b, BFN_eq, irb_select(&n->b, named, extents, one), one);
     return named && node_check(n, ones, 1, "the extents of input 0") &&
            node_bind(n, 0,
@@ -195,7 +199,7 @@ bool open_unsqueeze(struct import_node *n)
         return node_bind(n, 0, irb_reshape(&n->b, n->in[0], t.dim, t.rank));
     struct ir_value *from = node_plus(n, unnamed_so_far(n, named), -1);
     from = irb_binary(&n->b, BFN_max, from, node_i64(n, 0));
-    struct ir_value *own = irb_gather(&n->b, irb_const_i64s(&n->b, x->dim, x->rank), from, 0);
+    struct ir_value *own = irb_gather(&n->b, node_extents(n, n->in[0], 0, x->rank), from, 0);
     return node_bind(n, 0, reshape_within(n, n->in[0], &t, irb_select(&n->b, named, one, own)));
 }
 
@@ -205,7 +209,7 @@ struct ir_value *open_reduced(struct import_node *n, struct ir_value *x, struct 
     if (!x || !named)
         return NULL;
     struct ir_type room = x->type;
-    struct ir_value *extents = irb_const_i64s(&n->b, n->in[0]->type.dim, room.rank);
+    struct ir_value *extents = node_extents(n, n->in[0], 0, room.rank);
     extents = irb_select(&n->b, named, node_i64(n, 1), extents);
     for (int d = 0; d < room.rank; d++)
         x = irb_extent(&n->b, x, node_element(n, extents, d), d);
@@ -258,7 +262,8 @@ bool open_split(struct import_node *n, int axis)
     struct ir_value *sum = irb_reduce(b, RFN_sum, sizes, &first, 1, false);
     if (!node_check(n, irb_binary(b, BFN_le, node_i64(n, 0), sizes), 1,
                     "the rule that no part has an extent below 0") ||
-        !node_check(n, irb_binary(b, BFN_eq, sum, node_i64(n, extent)), 1, "the extent of input 0"))
+        !node_check(n, irb_binary(b, BFN_eq, sum, irb_extent_of(b, n->in[0], axis)), 1,
+                    "the extent of input 0"))
         return false;
     struct ir_value *start = irb_scan(b, RFN_sum, sizes, 0, true, false);
     for (int i = 0; i < n->num_out; i++) {

@@ -79,6 +79,8 @@ static struct ir_value *reduce_chosen(struct import_node *n, reduce_fn_body *bod
     bool declared = node_declared(n, 0, &want);
     if (!axes)
         return NULL;
+    if (ir_type_is_dynamic(x))
+        return reduce_open(n, body, keep);
     axes_sets_all(&all, x->rank, axes->type.dim[0] > x->rank ? -1 : (int)axes->type.dim[0]);
     for (int k = 0; k < all.num; k++) {
         struct reduce_args r = {.keep = keep};
@@ -134,7 +136,7 @@ static struct ir_value *reduced_count(struct import_node *n, const struct reduce
     const struct ir_type *x = &n->in[0]->type;
     const int64_t first = 0;
     struct ir_value *each =
-        irb_select(&n->b, r->named, irb_const_i64s(&n->b, x->dim, x->rank), node_i64(n, 1));
+        irb_select(&n->b, r->named, node_extents(n, n->in[0], 0, x->rank), node_i64(n, 1));
     return node_convert(n, irb_reduce(&n->b, RFN_prod, each, &first, 1, false), t);
 }
 
@@ -234,8 +236,8 @@ static struct ir_value *reduce_log_sum_exp(struct import_node *n, const struct r
     struct ir_value *log = irb_unary(b, UFN_log, sum);
     if (!log || !most)
         return NULL;
-    return narrow(n,
-                  irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
+    return narrow(
+        n, irb_binary(b, BFN_add, log, r->keep ? most : irb_reshape_to(b, most, &log->type)));
 }
 
 // clang-format off

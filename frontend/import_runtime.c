@@ -138,6 +138,8 @@ bool runtime_squeeze(struct import_node *n)
         return false;
     int count = axes->type.dim[0] > x->rank ? x->rank + 1 : (int)axes->type.dim[0];
     bool known = node_declared(n, 0, &t) && all_declared(&t);
+    if (ir_type_is_dynamic(x))
+        return open_squeeze(n);
     if (!sets_removing(&sets, x, count, known ? &t : NULL, dim))
         return open_squeeze(n);
     return node_check_mask(n, node_axes_mask(n, 1, x->rank), &sets, 1) &&
@@ -152,7 +154,7 @@ bool runtime_unsqueeze(struct import_node *n)
     int64_t dim[IR_MAX_RANK];
     if (!axes)
         return false;
-    if (!node_declared_whole(n, 0, &t))
+    if (ir_type_is_dynamic(&n->in[0]->type) || !node_declared_whole(n, 0, &t))
         return open_unsqueeze(n);
     int count = axes->type.dim[0] > t.rank ? t.rank + 1 : (int)axes->type.dim[0];
     sets_removing(&sets, &t, count, &n->in[0]->type, dim);

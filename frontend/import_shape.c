@@ -151,7 +151,7 @@ bool import_Split(struct import_node *n)
     if (!node_axis(n, node_int(n, "axis", 0), n->in[0]->type.rank, &axis))
         return false;
     int64_t extent = n->in[0]->type.dim[axis];
-    if (!node_is_known(n, 1) && !runtime_split_fits(n, axis))
+    if (!node_is_known(n, 1) && (n->in[0]->type.sym[axis] || !runtime_split_fits(n, axis)))
         return open_split(n, (int)axis);
     const int64_t *sizes = split_sizes(n, axis, &count);
     if (!sizes)

@@ -60,6 +60,19 @@ def doubled(x):
     return x
 
 
+def pooled(x):
+    """2x2 windows: the largest elements, and where they lie in x."""
+    n, c, h, w = x.shape
+    at = np.arange(x.size).reshape(x.shape)
+    parts = [v.reshape(n, c, h // 2, 2, w // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // 2, w // 2, 4) for v in (x, at)]
+    best = parts[0].argmax(-1)[..., None]
+    return [np.take_along_axis(v, best, -1)[..., 0] for v in parts]
+
+
+def asked(x, shape):
+    return x.reshape([x.shape[d] if e == 0 else e for d, e in enumerate(shape)])
+
+
 def i64(*v):
     return np.array(v, dtype=np.int64)
 
@@ -152,6 +165,27 @@ CASES = {
                     ["--shape", "N=1..6", "--shape", "K=0..5"], [(6, 5), (2, 1), (3, 0)],
                     lambda n, k: [RNG.standard_normal((n, 3)).astype("f"), np.array([(-1) ** j * (j % n) for j in range(k)], dtype=np.int64)],
                     lambda x, i: [x[i], i64(len(i), 3), np.int64(3 * len(i)).reshape(())]),
+    "max_positions": (model([("MaxPool", ["x"], ["y", "at"], {"kernel_shape": [2, 2], "strides": [2, 2]})], [("x", ow.FLOAT, ["N", 2, 4, 4])],
+                            [("y", ow.FLOAT, None), ("at", ow.INT64, None)]),
+                      ["--shape", "N=1..3"], [(3,), (1,)], lambda n: [RNG.permutation(n * 32).astype("f").reshape(n, 2, 4, 4)], lambda x: pooled(x)),
+    # A batch that only the input tells, an image of strings, and a shape of the user's with 0 and -1.
+    "cast_strings": (model([("Cast", ["x"], ["s"], {"to": ow.STRING}), ("Cast", ["s"], ["y"], {"to": ow.FLOAT}), ("Equal", ["s", "s"], ["e"])], [("x", ow.FLOAT, ["N", 3])],
+                           [("y", ow.FLOAT, None), ("e", ow.BOOL, None)]),
+                     ["--shape", "N=1..5"], [(5,), (1,), (4,)], lambda n: [RNG.standard_normal((n, 3)).astype("f")], lambda x: [x, x == x]),
+    "reshape_asked": (model([("Reshape", ["x", "s"], ["y"]), ("Neg", ["y"], ["z"])], [("x", ow.FLOAT, ["N", 6]), ("s", ow.INT64, [3])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None)]),
+                      ["--shape", "N=1..4"], [(4, 0, -1, 2), (2, 3, 4, 1), (1, -1, 0, 1), (3, 2, -1, 3)], lambda n, *s: [RNG.standard_normal((n, 6)).astype("f"), i64(*s)],
+                      lambda x, s: [asked(x, s), -asked(x, s)]),
+    # Expanded from a function: its result is given the shape of the operand again.
+    "reshape_back": (model([("Shape", ["x"], ["s"]), ("Flatten", ["x"], ["f"], {"axis": 2}), ("Neg", ["f"], ["g"]), ("Reshape", ["g", "s"], ["y"])], [("x", ow.FLOAT, ["N", 3, 5])],
+                           [("y", ow.FLOAT, None)]), [], [(16,), (1,), (7,)], lambda n: [RNG.standard_normal((n, 3, 5)).astype("f")], lambda x: [-x]),
+    "reduce_named": (model([("ReduceMean", ["x", "axes"], ["y"], {"keepdims": 0}), ("ReduceLogSumExp", ["x", "axes"], ["z"]), ("Squeeze", ["z", "axes"], ["q"]),
+                            ("Unsqueeze", ["q", "axes"], ["u"])], [("x", ow.FLOAT, ["N", 3, "M"]), ("axes", ow.INT64, [1])],
+                           [("y", ow.FLOAT, None), ("z", ow.FLOAT, None), ("q", ow.FLOAT, None), ("u", ow.FLOAT, None)]),
+                     ["--shape", "N=1..4", "--shape", "M=1..5"], [(4, 5, 0), (2, 1, -1), (3, 2, 1)], lambda n, m, a: [RNG.standard_normal((n, 3, m)).astype("f"), i64(a)],
+                     lambda x, a: [x.mean(a[0]), *[np.log(np.exp(x).sum(a[0], keepdims=k)) for k in (True, False, True)]]),
+    "split_named": (model([("Split", ["x", "sizes"], ["a", "b"], {"axis": 0}), ("Neg", ["b"], ["c"])], [("x", ow.FLOAT, ["N", 3]), ("sizes", ow.INT64, [2])],
+                          [("a", ow.FLOAT, None), ("c", ow.FLOAT, None)]),
+                    ["--shape", "N=1..6"], [(6, 2), (1, 0), (4, 4)], lambda n, k: [RNG.standard_normal((n, 3)).astype("f"), i64(k, n - k)], lambda x, s: [x[:s[0]], -x[s[0]:]]),
     "resize_scales": (model([("Resize", ["x", "", "scales"], ["y"], {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})],
                             [("x", ow.FLOAT, [1, 2, "H", "W"])], [("y", ow.FLOAT, [1, 2, "OH", "OW"])], {"scales": np.array([1, 1, 2, 1.5], "f")}),
                       ["--shape", "H=1..9", "--shape", "W=2..12"], [(9, 12), (1, 2), (4, 7)], lambda h, w: [RNG.standard_normal((1, 2, h, w)).astype("f")],
