@@ -14,10 +14,13 @@ static const char *const any_dimension[] = {
     "Acosh",
     "Add",
     "And",
+    "ArgMax",
+    "ArgMin",
     "Asin",
     "Asinh",
     "Atan",
     "Atanh",
+    "BitCast",
     "BitShift",
     "BitwiseAnd",
     "BitwiseNot",
@@ -28,14 +31,19 @@ static const char *const any_dimension[] = {
     "Ceil",
     "Celu",
     "Clip",
+    "Compress",
     "Concat",
     "ConcatFromSequence",
     "ConstantOfShape",
     "Conv",
     "Cos",
     "Cosh",
+    "CumProd",
     "CumSum",
+    "DequantizeLinear",
     "Div",
+    "Dropout",
+    "DynamicQuantizeLinear",
     "Elu",
     "Equal",
     "Erf",
@@ -50,6 +58,7 @@ static const char *const any_dimension[] = {
     "GreaterOrEqual",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "If",
     "ImageDecoder",
@@ -63,8 +72,12 @@ static const char *const any_dimension[] = {
     "Log",
     "LogSoftmax",
     "Loop",
+    "LpNormalization",
     "MatMul",
+    "MatMulInteger",
     "Max",
+    "Mean",
+    "MeanVarianceNormalization",
     "Min",
     "Mish",
     "Mod",
@@ -79,6 +92,8 @@ static const char *const any_dimension[] = {
     "PRelu",
     "Pad",
     "Pow",
+    "QLinearMatMul",
+    "QuantizeLinear",
     "RMSNormalization",
     "RNN",
     "Range",
@@ -93,6 +108,7 @@ static const char *const any_dimension[] = {
     "ReduceProd",
     "ReduceSum",
     "ReduceSumSquare",
+    "RegexFullMatch",
     "Relu",
     "Reshape",
     "Resize",
@@ -121,13 +137,18 @@ static const char *const any_dimension[] = {
     "SplitToSequence",
     "Sqrt",
     "Squeeze",
+    "StringConcat",
+    "StringNormalizer",
+    "StringSplit",
     "Sub",
     "Sum",
     "Swish",
     "Tan",
     "Tanh",
     "ThresholdedRelu",
+    "TopK",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
     "Xor",
@@ -137,7 +158,9 @@ static const char *const but_channels[] = {
     "AveragePool",   "BatchNormalization",    "GlobalAveragePool",
     "GlobalMaxPool", "InstanceNormalization", "MaxPool",
 };
-static const char *const batch_alone[] = {"Flatten"};
+static const char *const batch_alone[] = {
+    "ConvInteger", "DepthToSpace", "Flatten", "LpPool", "QLinearConv", "SpaceToDepth",
+};
 
 static bool is_listed(const char *const *list, size_t num, const char *op)
 {
@@ -169,6 +192,12 @@ bool node_takes_extents(struct import_node *n)
 }
 
 // ---- Extents as data
+
+struct ir_value *node_positions(struct import_node *n, const struct ir_value *x, int axis)
+{
+    struct ir_value *at = node_iota(n, x->type.dim[axis], 1);
+    return x->type.sym[axis] ? irb_extent(&n->b, at, x->type.sym[axis], 0) : at;
+}
 
 struct ir_value *node_extents(struct import_node *n, const struct ir_value *x, int from, int to)
 {

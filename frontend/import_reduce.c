@@ -64,6 +64,13 @@ static struct ir_value *reduce_open(struct import_node *n, reduce_fn_body *body,
 {
     int num = (int)ir_type_elems(&n->in[1]->type);
     struct reduce_args r = {.num = num, .keep = true};
+    const struct ir_type *x = &n->in[0]->type;
+    for (int d = 0; d < x->rank;
+         d++) // what is reduced to the neutral element has no place of its own
+        if (x->sym[d] &&
+            !irb_check(&n->b, irb_binary(&n->b, BFN_lt, node_i64(n, 0), x->sym[d]),
+                       "an operand without elements is reduced over axes known only at run time"))
+            return NULL;
     r.named = open_named_axes(n, 1, n->in[0]->type.rank);
     return r.named ? open_reduced(n, body(n, &r), r.named, num, keep) : NULL;
 }
