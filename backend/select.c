@@ -105,12 +105,8 @@ static void build_io(const struct emit *e, struct image *img)
     img->num_outputs = (size_t)g->num_outputs;
     img->inputs = ARENA_ARRAY(e->arena, img->num_inputs, struct image_io);
     img->outputs = ARENA_ARRAY(e->arena, img->num_outputs, struct image_io);
-    for (int i = 0; i < g->num_inputs; i++) {
-        const struct ir_value *v = g->inputs[i];
-        img->inputs[i] = io_entry(v, v->name);
-        if (v->num_uses == 0 && !v->is_output)
-            img->inputs[i].addr = 0;
-    }
+    for (int i = 0; i < g->num_inputs; i++)
+        img->inputs[i] = io_entry(g->inputs[i], g->inputs[i]->name);
     for (int i = 0; i < g->num_outputs; i++)
         img->outputs[i] = io_entry(g->outputs[i], g->output_names[i]);
 }

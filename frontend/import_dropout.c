@@ -58,7 +58,8 @@ static struct ir_value *uniform(struct import_node *n, const struct ir_type *x, 
     ir_set_str(op, IR_A_kernel_name, t == DT_F64 ? "random_uniform_f64" : "random_uniform_f32");
     ir_set_ints(op, IR_A_ints, &seed, 1);
     ir_set_floats(op, IR_A_floats, (const double[]){0, 1}, 2);
-    op->out[0]->type = ir_type_make(t, x->dim, x->rank);
+    op->out[0]->type = *x;
+    op->out[0]->type.dtype = t;
     return op->out[0];
 }
 
@@ -80,8 +81,7 @@ bool import_Dropout(struct import_node *n)
     double given = 1;
     if (!ratio || training == TRAINING_ERROR)
         return false;
-    struct ir_value *all =
-        irb_broadcast(b, irb_const_like(b, DT_BOOL, 1), x->type.dim, x->type.rank);
+    struct ir_value *all = irb_broadcast_to(b, irb_const_like(b, DT_BOOL, 1), &x->type);
     node_scalar_value(node_in(n, 1) ? node_in(n, 1) : ratio, &given);
     if (training == TRAINING_NO || given == 0)
         return bind(n, x, all);

@@ -1,173 +1,17 @@
 // Shapes with extents known only at run time.
-#include "import_extents.h"
+#include "import_open.h"
 
 #include <string.h>
 
 #include "importer.h"
 
-// ---- Which operators take them
-
-// Operators whose bodies look at no extents, or know of symbols.
-static const char *const any_dimension[] = {
-    "Abs",
-    "Acos",
-    "Acosh",
-    "Add",
-    "And",
-    "Asin",
-    "Asinh",
-    "Atan",
-    "Atanh",
-    "BitShift",
-    "BitwiseAnd",
-    "BitwiseNot",
-    "BitwiseOr",
-    "BitwiseXor",
-    "Cast",
-    "CastLike",
-    "Ceil",
-    "Celu",
-    "Clip",
-    "Concat",
-    "ConcatFromSequence",
-    "ConstantOfShape",
-    "Conv",
-    "Cos",
-    "Cosh",
-    "CumSum",
-    "Div",
-    "Elu",
-    "Equal",
-    "Erf",
-    "Exp",
-    "Expand",
-    "Floor",
-    "GRU",
-    "Gather",
-    "Gelu",
-    "Gemm",
-    "Greater",
-    "GreaterOrEqual",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "If",
-    "ImageDecoder",
-    "IsInf",
-    "IsNaN",
-    "LSTM",
-    "LayerNormalization",
-    "LeakyRelu",
-    "Less",
-    "LessOrEqual",
-    "Log",
-    "LogSoftmax",
-    "Loop",
-    "MatMul",
-    "Max",
-    "Min",
-    "Mish",
-    "Mod",
-    "Mul",
-    "Neg",
-    "NonMaxSuppression",
-    "Not",
-    "Optional",
-    "OptionalGetElement",
-    "OptionalHasElement",
-    "Or",
-    "PRelu",
-    "Pad",
-    "Pow",
-    "RMSNormalization",
-    "RNN",
-    "Range",
-    "Reciprocal",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceSum",
-    "ReduceSumSquare",
-    "Relu",
-    "Reshape",
-    "Round",
-    "Scan",
-    "Selu",
-    "SequenceAt",
-    "SequenceConstruct",
-    "SequenceEmpty",
-    "SequenceErase",
-    "SequenceInsert",
-    "SequenceLength",
-    "SequenceMap",
-    "Shape",
-    "Shrink",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Sinh",
-    "Size",
-    "Slice",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Split",
-    "SplitToSequence",
-    "Sqrt",
-    "Squeeze",
-    "Sub",
-    "Sum",
-    "Swish",
-    "Tan",
-    "Tanh",
-    "ThresholdedRelu",
-    "Transpose",
-    "Unsqueeze",
-    "Where",
-    "Xor",
-};
-// Operators that look at the extents of channels alone, and of all dimensions but the first.
-static const char *const but_channels[] = {
-    "AveragePool",   "BatchNormalization",    "GlobalAveragePool",
-    "GlobalMaxPool", "InstanceNormalization", "MaxPool",
-};
-static const char *const batch_alone[] = {"Flatten"};
-
-static bool is_listed(const char *const *list, size_t num, const char *op)
-{
-    for (size_t i = 0; i < num; i++)
-        if (strcmp(list[i], op) == 0)
-            return true;
-    return false;
-}
-
-bool node_takes_extents(struct import_node *n)
-{
-    const char *op = n->row->name;
-    uint32_t allowed = 0;
-    if (is_listed(any_dimension, sizeof(any_dimension) / sizeof(*any_dimension), op))
-        return true;
-    if (is_listed(but_channels, sizeof(but_channels) / sizeof(*but_channels), op))
-        allowed = ~2u;
-    if (is_listed(batch_alone, sizeof(batch_alone) / sizeof(*batch_alone), op))
-        allowed = 1;
-    for (int i = 0; i < n->num_in; i++)
-        for (int k = 0; n->in[i] && k < n->in[i]->type.rank; k++)
-            if (n->in[i]->type.sym[k] && !(i == 0 && (allowed >> k & 1)))
-                return node_error(
-                    n, DIAG_ONNX_DYNAMIC,
-                    "dimension %d of input %d '%s', %s, must be known when compiling; "
-                    "fix the extents of the model's inputs with --shape",
-                    k, i, node_input_name(n, i), node_type_text(n, i));
-    return true;
-}
-
 // ---- Extents as data
+
+struct ir_value *node_positions(struct import_node *n, const struct ir_value *x, int axis)
+{
+    struct ir_value *at = node_iota(n, x->type.dim[axis], 1);
+    return x->type.sym[axis] ? irb_extent(&n->b, at, x->type.sym[axis], 0) : at;
+}
 
 struct ir_value *node_extents(struct import_node *n, const struct ir_value *x, int from, int to)
 {
@@ -279,6 +123,9 @@ static int64_t bound_of_symbol(const struct import_node *n, const struct ir_valu
         for (int k = 0; n->in[i] && k < n->in[i]->type.rank; k++)
             if (n->in[i]->type.sym[k] == sym)
                 return n->in[i]->type.dim[k];
+    for (const struct ir_use *u = sym->uses; u; u = u->next) // where it became one
+        if (u->op->op == IR_OP_EXTENT && u->index == 1)
+            return u->op->out[0]->type.dim[ir_int(u->op, IR_A_axis, 0)];
     return -1;
 }
 
@@ -527,6 +374,31 @@ static bool infer_rest(struct import_node *n, struct ir_type *t, int at)
         "the number of elements of input 0");
 }
 
+// Whether v is a number out of a graph input: what a program computes of extents is one itself, but
+// a user may ask for 0 and -1 too.
+static bool is_given(const struct ir_value *v)
+{
+    while (v && v->def) {
+        enum ir_opcode op = v->def->op;
+        if (op != IR_OP_RESHAPE && op != IR_OP_SLICE && op != IR_OP_CONVERT && op != IR_OP_GATHER &&
+            op != IR_OP_EXTENT)
+            return false;
+        v = v->def->in[0];
+    }
+    return v != NULL;
+}
+
+static bool asks_at_run_time(struct import_node *n)
+{
+    struct ir_value *v = node_vector(n, 1);
+    for (int64_t k = 0; v && k < v->type.dim[0]; k++) {
+        int64_t known;
+        if (is_given(node_shape_element(n, v, k, &known)))
+            return true;
+    }
+    return false;
+}
+
 bool extents_reshape(struct import_node *n)
 {
     const struct ir_type *x = &n->in[0]->type;
@@ -534,6 +406,8 @@ bool extents_reshape(struct import_node *n)
     int at = -1;
     bool allow_zero = node_int(n, "allowzero", 0) != 0;
     int64_t axes[IR_MAX_RANK];
+    if (asks_at_run_time(n))
+        return open_reshape(n);
     if (!node_shape_operand(n, 1, ir_type_elems(x), &t))
         return false;
     t.dtype = x->dtype;

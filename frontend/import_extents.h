@@ -47,6 +47,8 @@ struct ir_value *node_concat(struct import_node *n, struct ir_value *const *x, i
 bool extents_reshape(struct import_node *n);
 // Extents as i64 vector; from and to are dimensions.
 struct ir_value *node_extents(struct import_node *n, const struct ir_value *x, int from, int to);
+// 0, 1, .. along a dimension of x.
+struct ir_value *node_positions(struct import_node *n, const struct ir_value *x, int axis);
 // The number of elements over axes, as i64 scalar.
 struct ir_value *node_count(struct import_node *n, const struct ir_value *x, const int64_t *axes,
                             int num);

@@ -2,6 +2,7 @@
 // after the other with indices known when compiling. Negative pads cut first.
 #include <string.h>
 
+#include "import_open.h"
 #include "import_runtime.h"
 
 #define PAD_MAX (INT64_C(1) << 40)
@@ -202,7 +203,11 @@ bool import_CenterCropPad(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     int num, num_axes;
     const int64_t *axes = node_ints(n, "axes", &num_axes),
-                  *want = target_shape(n, axes, num_axes, &num);
+                  all[IR_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct ir_type declared;
+    if (!node_is_known(n, 1) && !node_declared_whole(n, 0, &declared))
+        return open_center_crop_pad(n, axes ? axes : all, axes ? num_axes : x->rank);
+    const int64_t *want = target_shape(n, axes, num_axes, &num);
     int64_t before[IR_MAX_RANK] = {0}, after[IR_MAX_RANK] = {0};
     int64_t starts[IR_MAX_RANK] = {0}, sizes[IR_MAX_RANK], steps[IR_MAX_RANK];
     if (!want)

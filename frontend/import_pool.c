@@ -161,7 +161,8 @@ static struct ir_value *max_positions(struct import_node *n, const struct window
     }
     struct ir_value *plane =
         node_with_scalar(n, BFN_mul, node_iota(n, x->dim[0] * x->dim[1], 1), (double)size);
-    return irb_binary(b, BFN_add, sum, irb_reshape(b, plane, planes, 2 + w->spatial));
+    plane = irb_reshape(b, plane, planes, 2 + w->spatial);
+    return irb_binary(b, BFN_add, sum, x->sym[0] ? irb_extent(b, plane, x->sym[0], 0) : plane);
 }
 
 bool import_MaxPool(struct import_node *n)

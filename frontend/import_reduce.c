@@ -1,11 +1,14 @@
 // Reductions: ReduceMean, Sum, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare, and ArgMax,
 // ArgMin.
-#include "import_operand.h"
+#include "import_open.h"
 
 struct reduce_args {
     int64_t axes[IR_MAX_RANK];
     int num; // 0: nothing is reduced (noop_with_empty_axes)
     bool keep;
+    // Axes known only at run time: whether each is among them; results then have the extents of the
+    // operand, all elements along such an axis alike.
+    struct ir_value *named;
 };
 // The result for these axes, of the operand's type.
 typedef struct ir_value *reduce_fn_body(struct import_node *n, const struct reduce_args *r);
@@ -56,6 +59,22 @@ static bool gives(const struct ir_type *x, uint32_t mask, bool keep, const struc
     return !want || rank == want->rank;
 }
 
+// Axes known only at run time, nothing declared: one after the other, each where it is named.
+static struct ir_value *reduce_open(struct import_node *n, reduce_fn_body *body, bool keep)
+{
+    int num = (int)ir_type_elems(&n->in[1]->type);
+    struct reduce_args r = {.num = num, .keep = true};
+    const struct ir_type *x = &n->in[0]->type;
+    for (int d = 0; d < x->rank;
+         d++) // what is reduced to the neutral element has no place of its own
+        if (x->sym[d] &&
+            !irb_check(&n->b, irb_binary(&n->b, BFN_lt, node_i64(n, 0), x->sym[d]),
+                       "an operand without elements is reduced over axes known only at run time"))
+            return NULL;
+    r.named = open_named_axes(n, 1, n->in[0]->type.rank);
+    return r.named ? open_reduced(n, body(n, &r), r.named, num, keep) : NULL;
+}
+
 // Axes known only at run time: the result for every set of so many axes that fits what is
 // declared, and a selection among them.
 static struct ir_value *reduce_chosen(struct import_node *n, reduce_fn_body *body, bool keep)
@@ -67,6 +86,8 @@ static struct ir_value *reduce_chosen(struct import_node *n, reduce_fn_body *bod
     bool declared = node_declared(n, 0, &want);
     if (!axes)
         return NULL;
+    if (ir_type_is_dynamic(x))
+        return reduce_open(n, body, keep);
     axes_sets_all(&all, x->rank, axes->type.dim[0] > x->rank ? -1 : (int)axes->type.dim[0]);
     for (int k = 0; k < all.num; k++) {
         struct reduce_args r = {.keep = keep};
@@ -76,10 +97,8 @@ static struct ir_value *reduce_chosen(struct import_node *n, reduce_fn_body *bod
         struct ir_value *v = body(n, &r);
         if (!v)
             return NULL;
-        if (fits.num > 0 && !ir_type_equal(&v->type, &results[0]->type)) {
-            node_report_dynamic(n, 1);
-            return NULL;
-        }
+        if (fits.num > 0 && !ir_type_equal(&v->type, &results[0]->type))
+            return reduce_open(n, body, keep);
         results[fits.num] = v;
         fits.mask[fits.num++] = all.mask[k];
     }
@@ -103,7 +122,29 @@ static bool import_reduction(struct import_node *n, reduce_fn_body *body)
 static struct ir_value *reduce(struct import_node *n, enum reduce_fn fn, struct ir_value *x,
                                const struct reduce_args *r)
 {
-    return r->num == 0 ? x : irb_reduce(&n->b, fn, x, r->axes, r->num, r->keep);
+    struct ir_builder *b = &n->b;
+    if (!r->named || !x)
+        return r->num == 0 ? x : irb_reduce(b, fn, x, r->axes, r->num, r->keep);
+    for (int64_t axis = 0, rank = x->type.rank; axis < rank && x; axis++) {
+        struct ir_value *all = irb_reduce(b, fn, x, &axis, 1, true);
+        if (x->type.dim[axis] == 0) { // room for the one element that may become of none
+            x = all;
+            continue;
+        }
+        x = irb_select(b, node_element(n, r->named, axis), all, x);
+    }
+    return x;
+}
+
+// The number of elements that become one.
+static struct ir_value *reduced_count(struct import_node *n, const struct reduce_args *r,
+                                      enum dtype t)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    const int64_t first = 0;
+    struct ir_value *each =
+        irb_select(&n->b, r->named, node_extents(n, n->in[0], 0, x->rank), node_i64(n, 1));
+    return node_convert(n, irb_reduce(&n->b, RFN_prod, each, &first, 1, false), t);
 }
 
 static struct ir_value *square(struct import_node *n, struct ir_value *x)
@@ -151,7 +192,11 @@ static struct ir_value *reduce_min(struct import_node *n, const struct reduce_ar
 
 static struct ir_value *reduce_mean(struct import_node *n, const struct reduce_args *r)
 {
-    return r->num == 0 ? n->in[0] : narrow(n, node_mean(n, wide(n), r->axes, r->num, r->keep));
+    struct ir_value *x = wide(n);
+    if (r->named && x)
+        return narrow(n, irb_binary(&n->b, BFN_div, reduce(n, RFN_sum, x, r),
+                                    reduced_count(n, r, x->type.dtype)));
+    return r->num == 0 ? n->in[0] : narrow(n, node_mean(n, x, r->axes, r->num, r->keep));
 }
 
 static struct ir_value *reduce_l1(struct import_node *n, const struct reduce_args *r)
@@ -186,7 +231,9 @@ static struct ir_value *reduce_log_sum_exp(struct import_node *n, const struct r
     struct ir_value *x = real(n);
     if (r->num == 0)
         return narrow(n, irb_unary(b, UFN_log, irb_unary(b, UFN_exp, x)));
-    struct ir_value *most = x ? irb_reduce(b, RFN_max, x, r->axes, r->num, true) : NULL;
+    struct reduce_args beside = *r;
+    beside.keep = true;
+    struct ir_value *most = reduce(n, RFN_max, x, &beside);
     if (!most)
         return NULL;
     struct ir_value *zero = irb_const_like(b, x->type.dtype, 0);
@@ -196,8 +243,8 @@ static struct ir_value *reduce_log_sum_exp(struct import_node *n, const struct r
     struct ir_value *log = irb_unary(b, UFN_log, sum);
     if (!log || !most)
         return NULL;
-    return narrow(n,
-                  irb_binary(b, BFN_add, log, irb_reshape(b, most, log->type.dim, log->type.rank)));
+    return narrow(
+        n, irb_binary(b, BFN_add, log, r->keep ? most : irb_reshape_to(b, most, &log->type)));
 }
 
 // clang-format off

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "import_operand.h"
+#include "import_open.h"
 
 enum coord_mode {
     COORD_HALF_PIXEL,
@@ -25,8 +25,9 @@ struct resize {
     enum nearest_mode nearest;
     double cubic_a, extrapolation;
     bool exclude_outside, antialias;
-    int input; // operand that the extents come from
-    int64_t size[IR_MAX_RANK];
+    int input;                         // operand that the extents come from
+    int64_t size[IR_MAX_RANK];         // of the result; a bound where out is not NULL
+    struct ir_value *out[IR_MAX_RANK]; // i64 scalars: extents known only at run time
     // f64 scalars, constants unless an operand is known only at run time
     struct ir_value *scale[IR_MAX_RANK], *roi_lo[IR_MAX_RANK], *roi_hi[IR_MAX_RANK];
 };
@@ -100,8 +101,38 @@ struct extents { // what gives the result's extents
     int input;                       // operand that they come from
 };
 
+static struct ir_value *plus(struct import_node *n, struct ir_value *a, double v)
+{
+    return irb_binary(&n->b, BFN_add, a, f64(n, v));
+}
+
+static struct ir_value *times(struct import_node *n, struct ir_value *a, double v)
+{
+    return irb_binary(&n->b, BFN_mul, a, f64(n, v));
+}
+
+// The operand's extent plus v.
+static struct ir_value *in_extent(struct import_node *n, int a, double v)
+{
+    const struct ir_type *x = &n->in[0]->type;
+    return x->sym[a] ? plus(n, node_convert(n, x->sym[a], DT_F64), v)
+                     : f64(n, (double)x->dim[a] + v);
+}
+
+// The result's extent.
+static struct ir_value *out_extent(struct import_node *n, const struct resize *r, int a)
+{
+    return r->out[a] ? node_convert(n, r->out[a], DT_F64) : f64(n, (double)r->size[a]);
+}
+
 static struct ir_value *in_extents(struct import_node *n, const struct extents *e)
 {
+    const struct ir_value *x = n->in[0];
+    if (ir_type_is_dynamic(&x->type))
+        return node_convert(n,
+                            irb_gather(&n->b, node_extents(n, x, 0, x->type.rank),
+                                       irb_const_i64s(&n->b, e->axes, (int)e->count), 0),
+                            DT_F64);
     struct tensor *t = tensor_create(n->arena, DT_F64, &e->count, 1);
     for (int64_t i = 0; i < e->count; i++)
         ((double *)t->data)[i] = (double)n->in[0]->type.dim[e->axes[i]];
@@ -185,6 +216,70 @@ static bool known_sizes(struct import_node *n, struct resize *r, const struct ex
     return true;
 }
 
+// The most that extent e->sizes[i] can be, a bound that follows from a known scale; -1: none does.
+static int64_t bound_by_scale(struct import_node *n, const struct resize *r,
+                              const struct extents *e, int64_t i)
+{
+    double scale, most;
+    int64_t a = e->axes[i];
+    if (r->coord == COORD_TF_CROP || !value_known(n, node_element(n, e->scales, i), &scale))
+        return -1;
+    most = floor((double)n->in[0]->type.dim[a] * scale);
+    return most < (double)INT32_MAX ? (int64_t)most : -1;
+}
+
+// Whether operand 3 asks for the extent that dimension a has.
+static bool keeps_extent(struct import_node *n, int64_t i, int64_t a, bool by_size)
+{
+    int64_t known;
+    const struct ir_value *sym = n->in[0]->type.sym[a];
+    struct ir_value *v =
+        by_size && sym && n->in[3]->type.dtype == DT_I64 ? node_vector(n, 3) : NULL;
+    return v && node_shape_element(n, v, i, &known) == sym;
+}
+
+// Extents that only the run knows, and the model does not declare.
+static bool open_sizes(struct import_node *n, struct resize *r, const struct extents *e)
+{
+    struct ir_type t = {.known = true, .rank = n->in[0]->type.rank};
+    bool assumed[IR_MAX_RANK] = {false};
+    memcpy(t.dim, r->size, sizeof(t.dim));
+    for (int64_t i = 0; i < e->count; i++) {
+        double size;
+        int64_t a = e->axes[i];
+        struct ir_value *v = node_element(n, e->sizes, i);
+        if (!v)
+            return false;
+        if (value_known(n, v, &size)) {
+            t.dim[a] = (int64_t)size;
+            continue;
+        }
+        r->out[a] = node_convert(n, v, DT_I64);
+        t.dim[a] = bound_by_scale(n, r, e, i);
+        assumed[a] = t.dim[a] < 0;
+    }
+    node_assume_bounds(n, &t, assumed);
+    memcpy(r->size, t.dim, sizeof(r->size));
+    for (int a = 0; a < t.rank; a++)
+        if (assumed[a] &&
+            !node_check(n, irb_binary(&n->b, BFN_le, r->out[a], node_i64(n, t.dim[a])), e->input,
+                        arena_printf(n->arena, "the bound %lld of extent %d, which --max-dim sets",
+                                     (long long)t.dim[a], a)))
+            return false;
+    return true;
+}
+
+static bool set_sizes(struct import_node *n, struct resize *r, const struct extents *e)
+{
+    struct ir_type declared;
+    const struct tensor *sizes = ir_fold_value(e->sizes, 64, n->arena, n->diag);
+    if (sizes)
+        return known_sizes(n, r, e, sizes);
+    return !ir_type_is_dynamic(&n->in[0]->type) && node_declared_whole(n, 0, &declared)
+               ? declared_sizes(n, r, e)
+               : open_sizes(n, r, e);
+}
+
 static bool set_extents(struct import_node *n, struct resize *r, struct extents *e)
 {
     const struct ir_type *x = &n->in[0]->type;
@@ -202,28 +297,22 @@ static bool set_extents(struct import_node *n, struct resize *r, struct extents 
     if (!node_check(n, sane, e->input, "the rule that scales and sizes are positive") ||
         !extent_vectors(n, r, e))
         return false;
-    const struct tensor *sizes = ir_fold_value(e->sizes, 64, n->arena, n->diag);
-    if (sizes ? !known_sizes(n, r, e, sizes) : !declared_sizes(n, r, e))
+    if (!set_sizes(n, r, e))
         return false;
     bool stretch = strcmp(node_str(n, "keep_aspect_ratio_policy", "stretch"), "stretch") == 0;
     for (int64_t i = 0; i < e->count; i++) {
         int64_t a = e->axes[i];
-        r->scale[a] = by_size && stretch ? f64(n, (double)r->size[a] / (double)x->dim[a])
-                                         : node_element(n, e->scales, i);
+        if (stretch && keeps_extent(n, i, a, by_size)) {
+            r->out[a] = NULL;
+            continue;
+        }
+        r->scale[a] = by_size && stretch && !r->out[a] && !x->sym[a]
+                          ? f64(n, (double)r->size[a] / (double)x->dim[a])
+                          : node_element(n, e->scales, i);
         if (!r->scale[a])
             return false;
     }
     return true;
-}
-
-static struct ir_value *plus(struct import_node *n, struct ir_value *a, double v)
-{
-    return irb_binary(&n->b, BFN_add, a, f64(n, v));
-}
-
-static struct ir_value *times(struct import_node *n, struct ir_value *a, double v)
-{
-    return irb_binary(&n->b, BFN_mul, a, f64(n, v));
 }
 
 // (x + 0.5) / scale - 0.5
@@ -234,33 +323,34 @@ static struct ir_value *half_pixel(struct import_node *n, const struct resize *r
 }
 
 static struct ir_value *crop_positions(struct import_node *n, const struct resize *r, int a,
-                                       double in, struct ir_value *x)
+                                       struct ir_value *x)
 {
     struct ir_builder *b = &n->b;
-    struct ir_value *lo = r->roi_lo[a], *hi = r->roi_hi[a];
-    double out = (double)r->size[a];
-    if (out <= 1) {
-        struct ir_value *middle = times(n, irb_binary(b, BFN_add, lo, hi), 0.5 * (in - 1));
+    struct ir_value *lo = r->roi_lo[a], *hi = r->roi_hi[a], *last = in_extent(n, a, -1);
+    struct ir_value *middle =
+        irb_binary(b, BFN_mul, irb_binary(b, BFN_add, lo, hi), times(n, last, 0.5));
+    if (!r->out[a] && r->size[a] <= 1)
         return irb_binary(b, BFN_add, times(n, x, 0), middle);
-    }
+    struct ir_value *out = out_extent(n, r, a), *start = irb_binary(b, BFN_mul, lo, last);
+    struct ir_value *gaps = irb_binary(b, BFN_max, plus(n, out, -1), f64(n, 1));
     struct ir_value *step =
-        irb_binary(b, BFN_div, times(n, irb_binary(b, BFN_sub, hi, lo), in - 1), f64(n, out - 1));
-    return irb_binary(b, BFN_add, times(n, lo, in - 1), irb_binary(b, BFN_mul, x, step));
+        irb_binary(b, BFN_div, irb_binary(b, BFN_mul, irb_binary(b, BFN_sub, hi, lo), last), gaps);
+    struct ir_value *at = irb_binary(b, BFN_add, start, irb_binary(b, BFN_mul, x, step));
+    return r->out[a] ? irb_select(b, irb_binary(b, BFN_le, out, f64(n, 1)), middle, at) : at;
 }
 
 // Positions in the operand of all results along dimension a, f64.
 static struct ir_value *positions(struct import_node *n, const struct resize *r, int a)
 {
     struct ir_builder *b = &n->b;
-    double in = (double)n->in[0]->type.dim[a], out = (double)r->size[a];
     struct ir_value *x = node_convert(n, node_iota(n, r->size[a], 1), DT_F64), *scale = r->scale[a];
-    struct ir_value *length = times(n, scale, in);
+    struct ir_value *in = in_extent(n, a, 0), *length = irb_binary(b, BFN_mul, scale, in);
     switch (r->coord) {
     case COORD_ALIGN_CORNERS: {
         struct ir_value *span = plus(n, length, -1);
         struct ir_value *one = irb_binary(b, BFN_eq, span, f64(n, 0));
         span = irb_select(b, one, f64(n, 1), span);
-        x = irb_binary(b, BFN_div, times(n, x, in - 1), span);
+        x = irb_binary(b, BFN_div, irb_binary(b, BFN_mul, x, in_extent(n, a, -1)), span);
         return irb_select(b, one, f64(n, 0), x);
     }
     case COORD_ASYMMETRIC: return irb_binary(b, BFN_div, x, scale);
@@ -269,11 +359,12 @@ static struct ir_value *positions(struct import_node *n, const struct resize *r,
         return irb_select(b, irb_binary(b, BFN_lt, f64(n, 1), length), half_pixel(n, r, a, x),
                           f64(n, 0));
     case COORD_HALF_PIXEL_SYMMETRIC: {
-        struct ir_value *adjust = irb_binary(b, BFN_div, f64(n, out), length);
-        struct ir_value *shift = times(n, irb_binary(b, BFN_sub, f64(n, 1), adjust), in / 2);
+        struct ir_value *adjust = irb_binary(b, BFN_div, out_extent(n, r, a), length);
+        struct ir_value *shift =
+            irb_binary(b, BFN_mul, irb_binary(b, BFN_sub, f64(n, 1), adjust), times(n, in, 0.5));
         return irb_binary(b, BFN_add, half_pixel(n, r, a, x), shift);
     }
-    case COORD_TF_CROP: return crop_positions(n, r, a, in, x);
+    case COORD_TF_CROP: return crop_positions(n, r, a, x);
     case COORD_HALF_PIXEL: break;
     }
     return half_pixel(n, r, a, x);
@@ -321,7 +412,7 @@ static bool count_taps(struct import_node *n, const struct resize *r, int a, str
 {
     double in = (double)n->in[0]->type.dim[a], scale, radius = r->mode == RESIZE_CUBIC ? 2 : 1;
     if (!value_known(n, r->scale[a], &scale))
-        scale = r->coord == COORD_TF_CROP ? (double)r->size[a] / in / 2 : (double)r->size[a] / in;
+        scale = (r->out[a] ? 1 : (double)r->size[a]) / in / (r->coord == COORD_TF_CROP ? 2 : 1);
     if (r->antialias && scale < 1)
         radius /= scale;
     double wanted = r->mode == RESIZE_NEAREST ? 1 : 2 * ceil(radius);
@@ -339,7 +430,6 @@ static bool make_taps(struct import_node *n, const struct resize *r, int a, stru
     struct ir_value *x = positions(n, r, a), *zero = f64(n, 0);
     if (!x || !count_taps(n, r, a, t))
         return false;
-    double last = (double)n->in[0]->type.dim[a] - 1;
     int64_t column[2] = {t->num, 1}, first_axis = 0;
     struct ir_value *near = irb_binary(b, BFN_lt, irb_unary(b, UFN_abs, x), f64(n, 1e15));
     if (!node_check(n, near, r->input, "the range of positions in the operand"))
@@ -350,7 +440,7 @@ static bool make_taps(struct import_node *n, const struct resize *r, int a, stru
     struct ir_value *k =
         irb_reshape(b, node_convert(n, node_iota(n, t->num, 1), DT_F64), column, 2);
     struct ir_value *at = irb_binary(b, BFN_add, k, first);
-    struct ir_value *inside = node_clamp(n, at, zero, f64(n, last));
+    struct ir_value *inside = node_clamp(n, at, zero, in_extent(n, a, -1));
     t->index = node_convert(n, inside, DT_I64);
     if (r->mode == RESIZE_NEAREST)
         return t->index != NULL;
@@ -397,12 +487,12 @@ static struct ir_value *extrapolate(struct import_node *n, const struct resize *
                                     struct ir_value *x, int axis)
 {
     struct ir_builder *b = &n->b;
-    double last = (double)(n->in[0]->type.dim[axis] - 1);
     if (!x || r->coord != COORD_TF_CROP)
         return x;
+    struct ir_value *last = in_extent(n, axis, -1);
     struct ir_value *at = positions(n, r, axis);
     struct ir_value *outside = irb_binary(b, BFN_or, irb_binary(b, BFN_lt, at, f64(n, 0)),
-                                          irb_binary(b, BFN_lt, f64(n, last), at));
+                                          irb_binary(b, BFN_lt, last, at));
     return irb_select(b, node_along_axis(n, outside, x->type.rank, axis),
                       irb_const_like(b, x->type.dtype, r->extrapolation), x);
 }
@@ -410,8 +500,10 @@ static struct ir_value *extrapolate(struct import_node *n, const struct resize *
 static bool changes(struct import_node *n, const struct resize *r, int a)
 {
     double scale;
-    return r->scale[a] && (r->size[a] != n->in[0]->type.dim[a] || r->coord == COORD_TF_CROP ||
-                           !value_known(n, r->scale[a], &scale) || scale != 1);
+    const struct ir_type *x = &n->in[0]->type;
+    return r->scale[a] &&
+           ((!x->sym[a] && !r->out[a] && r->size[a] != x->dim[a]) || r->coord == COORD_TF_CROP ||
+            !value_known(n, r->scale[a], &scale) || scale != 1);
 }
 
 // Interpolation of integers happens in f32 and rounds to nearest even at the end.
@@ -421,8 +513,10 @@ static bool resize_all(struct import_node *n, const struct resize *r)
     bool round = r->mode != RESIZE_NEAREST && dtype_is_int(type);
     struct ir_value *x = round ? irb_convert(&n->b, n->in[0], DT_F32, false) : n->in[0];
     for (int a = 0; a < n->in[0]->type.rank; a++)
-        if (changes(n, r, a))
+        if (changes(n, r, a)) {
             x = extrapolate(n, r, resize_dim(n, r, x, a), a);
+            x = r->out[a] ? irb_extent(&n->b, x, r->out[a], a) : x;
+        }
     return node_bind(n, 0,
                      round ? irb_convert(&n->b, irb_unary(&n->b, UFN_round, x), type, true) : x);
 }

@@ -3,7 +3,7 @@
 // gather along one dimension after the other.
 #include "import_runtime.h"
 
-#include "import_extents.h"
+#include "import_open.h"
 
 #include <string.h>
 
@@ -52,6 +52,12 @@ static bool complete(struct import_node *n, struct ir_type *t)
     if (num == 1 && known > 0 && elems % known == 0)
         t->dim[missing] = elems / known;
     return num == 0 || (num == 1 && t->dim[missing] >= 0);
+}
+
+bool runtime_reshape_fits(struct import_node *n)
+{
+    struct ir_type t;
+    return node_declared(n, 0, &t) && complete(n, &t);
 }
 
 bool runtime_reshape(struct import_node *n)
@@ -132,8 +138,10 @@ bool runtime_squeeze(struct import_node *n)
         return false;
     int count = axes->type.dim[0] > x->rank ? x->rank + 1 : (int)axes->type.dim[0];
     bool known = node_declared(n, 0, &t) && all_declared(&t);
+    if (ir_type_is_dynamic(x))
+        return open_squeeze(n);
     if (!sets_removing(&sets, x, count, known ? &t : NULL, dim))
-        return node_report_dynamic(n, 1);
+        return open_squeeze(n);
     return node_check_mask(n, node_axes_mask(n, 1, x->rank), &sets, 1) &&
            node_bind(n, 0, irb_reshape(&n->b, n->in[0], dim, x->rank - count));
 }
@@ -144,8 +152,10 @@ bool runtime_unsqueeze(struct import_node *n)
     struct ir_type t;
     struct axes_sets sets;
     int64_t dim[IR_MAX_RANK];
-    if (!axes || !node_expect(n, 0, 1, &t))
+    if (!axes)
         return false;
+    if (ir_type_is_dynamic(&n->in[0]->type) || !node_declared_whole(n, 0, &t))
+        return open_unsqueeze(n);
     int count = axes->type.dim[0] > t.rank ? t.rank + 1 : (int)axes->type.dim[0];
     sets_removing(&sets, &t, count, &n->in[0]->type, dim);
     return node_check_mask(n, node_axes_mask(n, 1, t.rank), &sets, 1) &&
@@ -185,8 +195,10 @@ bool runtime_tile(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     struct ir_value *s = node_vector(n, 1), *y = n->in[0];
     struct ir_type t;
-    if (!s || !node_expect(n, 0, 1, &t))
+    if (!s)
         return false;
+    if (!node_declared_whole(n, 0, &t))
+        return open_tile(n);
     if (t.rank != x->rank || s->type.dim[0] != x->rank)
         return node_error(n, DIAG_ONNX_SHAPE, "%lld repeats for %s, declared is %s",
                           (long long)s->type.dim[0], ir_type_text(x, n->arena),
@@ -215,6 +227,16 @@ const int64_t *runtime_shape(struct import_node *n, int *rank)
 
 // ---- Split
 
+bool runtime_split_fits(struct import_node *n, int64_t axis)
+{
+    int unknown = 0;
+    for (int i = 0; i < n->num_out; i++) {
+        struct ir_type t;
+        unknown += !(node_declared(n, i, &t) && axis < t.rank && t.dim[axis] >= 0);
+    }
+    return unknown <= 1;
+}
+
 const int64_t *runtime_split_sizes(struct import_node *n, int64_t axis, int *count)
 {
     int64_t *sizes = ARENA_ARRAY(n->arena, (size_t)n->num_out, int64_t), sum = 0;
@@ -223,10 +245,6 @@ const int64_t *runtime_split_sizes(struct import_node *n, int64_t axis, int *cou
     for (int i = 0; i < n->num_out; i++) {
         struct ir_type t;
         bool known = node_declared(n, i, &t) && axis < t.rank && t.dim[axis] >= 0;
-        if (!known && unknown >= 0) {
-            node_report_dynamic(n, 1);
-            return NULL;
-        }
         sizes[i] = known ? t.dim[axis] : 0;
         sum += sizes[i];
         unknown = known ? unknown : i;

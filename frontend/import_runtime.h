@@ -6,6 +6,9 @@
 
 #include "import_operand.h"
 
+// Whether the model declares as much as is needed.
+bool runtime_reshape_fits(struct import_node *n);
+bool runtime_split_fits(struct import_node *n, int64_t axis);
 bool runtime_reshape(struct import_node *n);
 bool runtime_squeeze(struct import_node *n);
 bool runtime_unsqueeze(struct import_node *n);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "import_flow.h"
+#include "import_runtime.h"
 
 // ---- Scan
 
@@ -9,6 +10,7 @@ struct scan {
     struct import_node *n;
     int states, inputs, outputs; // outputs: of scans
     int64_t trips;
+    struct ir_value *open;        // the iterations where only the program knows them, at most trips
     struct ir_value **state, **x; // x: the scanned inputs, iterations first
     bool *reversed;               // by scanned input
 };
@@ -44,6 +46,8 @@ static struct ir_value *reverse(struct import_node *n, struct ir_value *v)
     int64_t start[IR_MAX_RANK] = {0}, step[IR_MAX_RANK];
     if (!v || v->type.dim[0] == 0)
         return v;
+    if (v->type.sym[0])
+        return runtime_slice_by(n, v, 0, -1, INT32_MIN, -1);
     for (int i = 0; i < IR_MAX_RANK; i++)
         step[i] = 1;
     start[0] = v->type.dim[0] - 1;
@@ -65,6 +69,8 @@ static struct ir_value *masked(struct import_node *n, struct ir_value *in, struc
 static struct ir_value *count_down(struct scan *s, struct ir_value *limit, struct ir_value *number)
 {
     struct import_node *n = s->n;
+    if (!limit && s->open)
+        return irb_binary(&n->b, BFN_sub, node_plus(n, s->open, -1), number);
     if (!limit)
         return node_scalar_with(n, BFN_sub, (double)s->trips - 1, number);
     struct ir_value *left = irb_binary(&n->b, BFN_sub, limit, number);
@@ -79,8 +85,8 @@ static struct ir_op *scan_loop(struct scan *s, struct ir_value *limit)
     int num_in = s->states + s->inputs, num_out = s->states + s->outputs;
     struct ir_value **in = ARENA_ARRAY(n->arena, (size_t)num_in + 1, struct ir_value *),
                     **out = ARENA_ARRAY(n->arena, (size_t)num_out + 1, struct ir_value *);
-    struct ir_op *begin =
-        irb_loop_begin(b, irb_const_like(b, DT_I64, (double)s->trips), NULL, s->state, s->states);
+    struct ir_value *trips = s->open ? s->open : irb_const_like(b, DT_I64, (double)s->trips);
+    struct ir_op *begin = irb_loop_begin(b, trips, NULL, s->state, s->states);
     if (!begin)
         return NULL;
     memcpy(in, begin->out + 1, (size_t)s->states * sizeof(*in));
@@ -128,6 +134,31 @@ static bool scan_counts(struct scan *s, int first)
     return true;
 }
 
+// The number of slices, which every scanned input has.
+static bool scan_length(struct scan *s, int input, const struct ir_value *x, int axis)
+{
+    struct import_node *n = s->n;
+    int64_t extent = x->type.dim[axis];
+    struct ir_value *sym = x->type.sym[axis];
+    if (input == 0) {
+        s->trips = extent;
+        s->open = sym;
+        return true;
+    }
+    if (sym == s->open)
+        return sym || extent == s->trips ||
+               node_error(n, DIAG_ONNX_SHAPE, "scanned input %d has %lld slices, others %lld",
+                          input, (long long)extent, (long long)s->trips);
+    struct ir_value *others = s->open ? s->open : node_i64(n, s->trips);
+    if (!irb_check(&n->b, irb_binary(&n->b, BFN_eq, others, irb_extent_of(&n->b, x, axis)),
+                   "the inputs of a Scan are not of one length"))
+        return false;
+    if (!sym) // a number known when compiling is the number
+        s->open = NULL;
+    s->trips = !sym || (s->open && extent < s->trips) ? extent : s->trips;
+    return true;
+}
+
 // Scanned inputs with the axis in front; all of one length.
 static bool scan_inputs(struct scan *s, int first, const int64_t *axes, const int64_t *directions)
 {
@@ -137,10 +168,8 @@ static bool scan_inputs(struct scan *s, int first, const int64_t *axes, const in
         int64_t axis;
         if (!node_axis(n, axes[i], x->type.rank, &axis))
             return false;
-        if (i > 0 && x->type.dim[axis] != s->trips)
-            return node_error(n, DIAG_ONNX_SHAPE, "scanned input %d has %lld slices, others %lld",
-                              i, (long long)x->type.dim[axis], (long long)s->trips);
-        s->trips = x->type.dim[axis];
+        if (!scan_length(s, i, x, (int)axis))
+            return false;
         s->reversed[i] = directions[i] != 0;
         if (!(s->x[i] = move_axis(n, x, (int)axis, 0)))
             return false;
@@ -165,7 +194,8 @@ bool import_Scan(struct import_node *n)
         struct ir_value *v = end->out[i];
         int64_t axis;
         if (i >= s.states) {
-            if (!node_axis(n, out_axes[i - s.states], v->type.rank, &axis))
+            v = s.open ? irb_extent(&n->b, v, s.open, 0) : v;
+            if (!v || !node_axis(n, out_axes[i - s.states], v->type.rank, &axis))
                 return false;
             v = move_axis(n, out_dirs[i - s.states] ? reverse(n, v) : v, 0, (int)axis);
         }
@@ -183,6 +213,12 @@ bool import_ScanBatch(struct import_node *n)
     bool ok = true;
     if (!scan_counts(&s, 1))
         return false;
+    for (int i = 0; i < n->num_in; i++)
+        if (n->in[i] && ir_type_is_dynamic(&n->in[i]->type))
+            return node_error(n, DIAG_ONNX_DYNAMIC,
+                              "the extents of input %d '%s', %s, must be known when compiling; fix "
+                              "those of the model's inputs with --shape",
+                              i, node_input_name(n, i), node_type_text(n, i));
     const int64_t *dirs = scan_ints(n, "directions", s.inputs, &ok);
     int64_t *axes = ARENA_ARRAY(n->arena, (size_t)s.inputs + 1, int64_t);
     for (int i = 0; i < s.inputs; i++)

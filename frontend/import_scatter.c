@@ -216,11 +216,11 @@ bool import_Trilu(struct import_node *n)
     const struct ir_type *x = &n->in[0]->type;
     if (!node_check_rank(n, 0, 2, IR_MAX_RANK))
         return false;
-    struct ir_value *k = node_in(n, 1), *row = node_iota(n, x->dim[x->rank - 2], 1);
+    struct ir_value *k = node_in(n, 1), *row = node_positions(n, n->in[0], x->rank - 2);
     if (k && ir_type_elems(&k->type) != 1)
         return node_error(n, DIAG_ONNX_SHAPE, "k is %s, one number is needed",
                           node_type_text(n, 1));
-    struct ir_value *column = node_iota(n, x->dim[x->rank - 1], 1);
+    struct ir_value *column = node_positions(n, n->in[0], x->rank - 1);
     row = node_along_axis(n, row, 2, 0);
     if (k)
         row = irb_binary(b, BFN_add, row, irb_reshape(b, node_convert(n, k, DT_I64), NULL, 0));

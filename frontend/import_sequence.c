@@ -178,6 +178,8 @@ bool import_SequenceInsert(struct import_node *n)
     struct ir_type elem = elem_of(n, n->in[0]);
     elem = is_static && s.num == 0 ? n->in[1]->type : join(&elem, &n->in[1]->type);
     struct ir_value *in[] = {n->in[0], n->in[1], position_value(n, 2)};
+    if (node_in(n, 2) && !in[2])
+        return false;
     struct ir_value *v =
         node_host(n, "sequence_insert",
                   &(struct host_args){.in = in, .num_in = 3, .optional = true}, &seq_type);
@@ -201,6 +203,8 @@ bool import_SequenceErase(struct import_node *n)
     }
     struct ir_type elem = elem_of(n, n->in[0]);
     struct ir_value *in[] = {n->in[0], position_value(n, 1)};
+    if (node_in(n, 1) && !in[1])
+        return false;
     struct ir_value *v =
         node_host(n, "sequence_erase", &(struct host_args){.in = in, .num_in = 2, .optional = true},
                   &seq_type);

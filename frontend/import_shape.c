@@ -2,7 +2,7 @@
 // Slice, Squeeze, Unsqueeze, Expand, Tile, DepthToSpace, SpaceToDepth, Identity.
 #include <string.h>
 
-#include "import_extents.h"
+#include "import_open.h"
 #include "import_runtime.h"
 
 static bool rank_ok(struct import_node *n, int64_t rank)
@@ -20,11 +20,10 @@ bool import_Identity(struct import_node *n)
 // The extents of a Reshape: 0 copies the operand's (unless allowzero), one -1 takes what is left.
 bool import_Reshape(struct import_node *n)
 {
-    struct ir_type declared;
     if (ir_type_is_dynamic(&n->in[0]->type))
         return extents_reshape(n);
     if (!node_is_known(n, 1))
-        return node_declared(n, 0, &declared) ? runtime_reshape(n) : extents_reshape(n);
+        return runtime_reshape_fits(n) ? runtime_reshape(n) : extents_reshape(n);
     const struct ir_type *x = &n->in[0]->type;
     int rank, infer = -1;
     const int64_t *want = node_const_ints(n, 1, &rank);
@@ -152,6 +151,8 @@ bool import_Split(struct import_node *n)
     if (!node_axis(n, node_int(n, "axis", 0), n->in[0]->type.rank, &axis))
         return false;
     int64_t extent = n->in[0]->type.dim[axis];
+    if (!node_is_known(n, 1) && (n->in[0]->type.sym[axis] || !runtime_split_fits(n, axis)))
+        return open_split(n, (int)axis);
     const int64_t *sizes = split_sizes(n, axis, &count);
     if (!sizes)
         return false;
@@ -426,6 +427,15 @@ static bool block_size(struct import_node *n, int64_t *out)
            node_error(n, DIAG_ONNX_ATTR, "blocksize = %lld", (long long)*out);
 }
 
+// Another shape whose first extent is the operand's batch, which may be known only at run time.
+static struct ir_value *reshape_batch(struct import_node *n, struct ir_value *v, const int64_t *dim,
+                                      int rank)
+{
+    struct ir_type t = ir_type_make(n->in[0]->type.dtype, dim, rank);
+    t.sym[0] = n->in[0]->type.sym[0];
+    return irb_reshape_to(&n->b, v, &t);
+}
+
 bool import_DepthToSpace(struct import_node *n)
 {
     const int64_t *d = n->in[0]->type.dim;
@@ -444,9 +454,9 @@ bool import_DepthToSpace(struct import_node *n)
     const int64_t dcr_split[6] = {d[0], b, b, c, d[2], d[3]},
                   crd_split[6] = {d[0], c, b, b, d[2], d[3]};
     const int64_t dcr_perm[6] = {0, 3, 4, 1, 5, 2}, crd_perm[6] = {0, 1, 4, 2, 5, 3};
-    struct ir_value *v = irb_reshape(&n->b, n->in[0], crd ? crd_split : dcr_split, 6);
-    return node_bind(
-        n, 0, irb_reshape(&n->b, irb_transpose(&n->b, v, crd ? crd_perm : dcr_perm), out, 4));
+    struct ir_value *v = reshape_batch(n, n->in[0], crd ? crd_split : dcr_split, 6);
+    return node_bind(n, 0,
+                     reshape_batch(n, irb_transpose(&n->b, v, crd ? crd_perm : dcr_perm), out, 4));
 }
 
 bool import_SpaceToDepth(struct import_node *n)
@@ -460,6 +470,6 @@ bool import_SpaceToDepth(struct import_node *n)
                           (long long)d[2], (long long)d[3], (long long)b);
     const int64_t split[6] = {d[0], d[1], d[2] / b, b, d[3] / b, b}, perm[6] = {0, 3, 5, 1, 2, 4};
     const int64_t out[4] = {d[0], d[1] * b * b, d[2] / b, d[3] / b};
-    struct ir_value *v = irb_transpose(&n->b, irb_reshape(&n->b, n->in[0], split, 6), perm);
-    return node_bind(n, 0, irb_reshape(&n->b, v, out, 4));
+    struct ir_value *v = irb_transpose(&n->b, reshape_batch(n, n->in[0], split, 6), perm);
+    return node_bind(n, 0, reshape_batch(n, v, out, 4));
 }

@@ -2,7 +2,7 @@
 // matrix product with a constant matrix, so that its multiplications run on the array.
 #include <math.h>
 
-#include "import_operand.h"
+#include "import_open.h"
 
 #define TWO_PI 6.283185307179586476925
 #define MATRIX_MAX (INT64_C(1) << 27)
@@ -392,10 +392,30 @@ static bool output_type(struct import_node *n, enum dtype *t)
                       (long long)onnx);
 }
 
+// A window whose length only the program knows.
+static struct ir_value *open_window(struct import_node *n, enum dtype t, double a0, double a1,
+                                    double a2)
+{
+    struct ir_builder *b = &n->b;
+    int64_t bound;
+    struct ir_value *size = open_extent(n, 0, 1, &bound);
+    struct ir_value *period = node_int(n, "periodic", 1) || !size ? size : node_plus(n, size, -1);
+    period = node_with_scalar(n, BFN_max, node_convert(n, period, DT_F64), 1);
+    struct ir_value *at = node_convert(n, node_iota(n, bound, 1), DT_F64);
+    struct ir_value *x = irb_binary(b, BFN_div, node_with_scalar(n, BFN_mul, at, TWO_PI), period);
+    struct ir_value *once = node_with_scalar(n, BFN_mul, irb_unary(b, UFN_cos, x), -a1);
+    struct ir_value *twice = irb_unary(b, UFN_cos, node_with_scalar(n, BFN_mul, x, 2));
+    struct ir_value *y = irb_binary(b, BFN_add, node_with_scalar(n, BFN_add, once, a0),
+                                    node_with_scalar(n, BFN_mul, twice, a2));
+    return irb_extent(b, node_convert(n, y, t), size, 0);
+}
+
 // a0 - a1 cos(x) + a2 cos(2x) over one period.
 static bool cosine_window(struct import_node *n, double a0, double a1, double a2)
 {
     enum dtype t;
+    if (!node_is_known(n, 0) && node_declared_extent(n, 0) < 0)
+        return output_type(n, &t) && node_bind(n, 0, open_window(n, t, a0, a1, a2));
     int64_t size = node_is_known(n, 0) ? read_length(n, 0, 1)
                                        : node_count_operand(n, 0, node_declared_extent(n, 0));
     if (size < 1 || !output_type(n, &t))

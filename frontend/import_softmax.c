@@ -1,6 +1,6 @@
 // Softmax, LogSoftmax and Hardmax. Before opset 13 they run over all axes from `axis` on, taken as
 // one; later along one axis.
-#include "import_util.h"
+#include "import_extents.h"
 
 // Axes of the node and x in the type sums are formed in; the number of axes, 0 after a report.
 static int softmax_axes(struct import_node *n, bool flat, int64_t *axes)
@@ -48,13 +48,16 @@ static bool log_softmax(struct import_node *n, bool flat)
 // 0, 1, 2 .. over the axes, in their order.
 static struct ir_value *positions(struct import_node *n, const int64_t *axes, int num)
 {
-    const struct ir_type *x = &n->in[0]->type;
-    int64_t dim[IR_MAX_RANK];
-    for (int i = 0; i < x->rank; i++)
-        dim[i] = 1;
-    for (int i = 0; i < num; i++)
-        dim[axes[i]] = x->dim[axes[i]];
-    return irb_reshape(&n->b, node_iota(n, node_axes_elems(n->in[0], axes, num), 1), dim, x->rank);
+    const struct ir_value *x = n->in[0];
+    struct ir_value *sum = NULL;
+    for (int i = 0; i < num; i++) {
+        int axis = (int)axes[i];
+        struct ir_value *at = node_along_axis(n, node_positions(n, x, axis), x->type.rank, axis);
+        if (sum) // row-major
+            sum = irb_binary(&n->b, BFN_mul, sum, irb_extent_of(&n->b, x, axis));
+        sum = sum ? irb_binary(&n->b, BFN_add, sum, at) : at;
+    }
+    return sum;
 }
 
 static bool hardmax(struct import_node *n, bool flat)

@@ -7,7 +7,9 @@
 
 static struct ir_type like(const struct ir_value *x, enum dtype t)
 {
-    return ir_type_make(t, x->type.dim, x->type.rank);
+    struct ir_type y = x->type;
+    y.dtype = t;
+    return y;
 }
 
 static bool need_strings(struct import_node *n, int input)
@@ -41,13 +43,12 @@ struct ir_value *string_parse(struct import_node *n, struct ir_value *x, enum dt
 
 static bool broadcast_both(struct import_node *n, struct ir_value **a, struct ir_value **b)
 {
-    int64_t dim[IR_MAX_RANK];
-    int rank;
-    if (!ir_broadcast_dims(&n->in[0]->type, &n->in[1]->type, dim, &rank))
+    struct ir_type t;
+    if (!ir_broadcast_types(&n->in[0]->type, &n->in[1]->type, &t))
         return node_error(n, DIAG_ONNX_SHAPE, "%s and %s do not broadcast", node_type_text(n, 0),
                           node_type_text(n, 1));
-    *a = irb_broadcast(&n->b, n->in[0], dim, rank);
-    *b = irb_broadcast(&n->b, n->in[1], dim, rank);
+    *a = irb_broadcast_to(&n->b, n->in[0], &t);
+    *b = irb_broadcast_to(&n->b, n->in[1], &t);
     return *a && *b;
 }
 

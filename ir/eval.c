@@ -20,8 +20,6 @@ static const struct ir_eval_options default_options = {.group = 64};
 static bool fits_value(const struct tensor *t, const struct ir_value *v)
 {
     bool fits = t->dtype == v->type.dtype && t->rank == v->type.rank;
-    if (!v->def && v->num_uses == 0 && !v->is_output) // of which the type alone counts
-        return t->dtype == v->type.dtype;
     for (int i = 0; fits && i < t->rank; i++) {
         bool dynamic = v->type.sym[i] != NULL;
         for (const struct ir_use *u = v->def ? NULL : v->uses; u && !dynamic; u = u->next)

@@ -74,13 +74,13 @@ static int dynamic_prefix(const struct ir_type *t)
     return n;
 }
 
-// Row-major neighbours stay neighbours when only the outermost extent is unknown on both sides, or
-// when all dimensions up to the last unknown one are the same.
+// Whether b lies in the room of a. Row-major neighbours stay neighbours when only the outermost
+// extent is unknown on both sides, or when all dimensions up to the last unknown one are the same.
 static bool same_layout(const struct ir_type *a, const struct ir_type *b)
 {
     int na = dynamic_prefix(a), nb = dynamic_prefix(b);
     if (na <= 1 && nb <= 1)
-        return true;
+        return ir_type_elems(b) <= ir_type_elems(a);
     return na == nb && memcmp(a->sym, b->sym, (size_t)na * sizeof *a->sym) == 0 &&
            memcmp(a->dim, b->dim, (size_t)na * sizeof *a->dim) == 0;
 }

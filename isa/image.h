@@ -59,7 +59,7 @@ struct image_io {
     int rank;
     int64_t dim[BITLET_MAX_RANK];     // memory is laid out for these
     uint64_t extent[BITLET_MAX_RANK]; // 0, or where the i64 lies that says how much of dim is there
-    uint64_t addr;                    // 0: an input that no instruction reads
+    uint64_t addr;
 };
 struct image_layer {
     const char *ir_op;    // "conv"

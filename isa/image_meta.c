@@ -327,7 +327,7 @@ bool image_check_io(const struct image *img, const struct image_io *io, bool is_
             (io->extent[i] % 8 != 0 || !extent_inside(img, io->extent[i], is_input)))
             return diag_report(d, loc, id, "%s '%s': extent %d at 0x%" PRIx64 " is not in memory",
                                what, io->name, i, io->extent[i]);
-    if ((is_input && io->addr == 0) || inside(io->addr, bytes, IMAGE_HEAP_BASE, img->heap_bytes) ||
+    if (inside(io->addr, bytes, IMAGE_HEAP_BASE, img->heap_bytes) ||
         (!is_input && inside(io->addr, bytes, IMAGE_RODATA_BASE, img->rodata_bytes)))
         return true;
     return diag_report(d, loc, id,

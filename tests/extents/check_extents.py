@@ -50,6 +50,46 @@ K = RNG.standard_normal((4, 3, 3, 3)).astype("f")
 LSTM_W, LSTM_R = RNG.standard_normal((2, 12, 4)).astype("f"), RNG.standard_normal((2, 12, 3)).astype("f")
 
 
+def doubled(x):
+    """Linear interpolation to twice the size: half-pixel centres."""
+    for axis in (2, 3):
+        at = (np.arange(2 * x.shape[axis]) + 0.5) / 2 - 0.5
+        low, part = np.floor(at).astype(int), (at - np.floor(at)).astype("f")
+        part = part.reshape([-1 if d == axis else 1 for d in range(4)])
+        x = x.take(low.clip(0, x.shape[axis] - 1), axis) * (1 - part) + x.take((low + 1).clip(0, x.shape[axis] - 1), axis) * part
+    return x
+
+
+def pooled(x):
+    """2x2 windows: the largest elements, and where they lie in x."""
+    n, c, h, w = x.shape
+    at = np.arange(x.size).reshape(x.shape)
+    parts = [v.reshape(n, c, h // 2, 2, w // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // 2, w // 2, 4) for v in (x, at)]
+    best = parts[0].argmax(-1)[..., None]
+    return [np.take_along_axis(v, best, -1)[..., 0] for v in parts]
+
+
+def quantised(x, w):
+    low, high = min(x.min(), 0), max(x.max(), 0)
+    step = np.float32((high - low) / np.float32(255))
+    zero = np.clip(np.rint(-low / step), 0, 255)
+    a, product = np.rint(x * 16), None
+    product = a @ w
+    return [np.clip(np.rint(x / step) + zero, 0, 255).astype(np.uint8), x, product.astype(np.int32), np.clip(np.rint(product * 0.0625) + 128, 0, 255).astype(np.uint8)]
+
+
+def batches(x, q):
+    n = len(x)
+    d = x.reshape(n, 2, 2, 1, 3, 3).transpose(0, 3, 4, 1, 5, 2).reshape(n, 1, 6, 6)
+    p = np.sqrt(sum(x[:, :, i:i + 2, j:j + 2] ** 2 for i in (0, 1) for j in (0, 1)))
+    c = np.stack([q[:, 0] + 2 * q[:, 1].astype(np.int32), q[:, 1]], 1)
+    return [np.minimum(c, 255).astype(np.uint8), c.astype(np.int32), -np.sort(-x, 3)[..., :2], d, x, p]
+
+
+def asked(x, shape):
+    return x.reshape([x.shape[d] if e == 0 else e for d, e in enumerate(shape)])
+
+
 def i64(*v):
     return np.array(v, dtype=np.int64)
 
@@ -142,6 +182,68 @@ CASES = {
                     ["--shape", "N=1..6", "--shape", "K=0..5"], [(6, 5), (2, 1), (3, 0)],
                     lambda n, k: [RNG.standard_normal((n, 3)).astype("f"), np.array([(-1) ** j * (j % n) for j in range(k)], dtype=np.int64)],
                     lambda x, i: [x[i], i64(len(i), 3), np.int64(3 * len(i)).reshape(())]),
+    # Bodies that look at no extents, or ask for positions along a dimension.
+    "by_element": (model([("Mean", ["x", "x"], ["mean"]), ("CumSum", ["x", "axis"], ["prod"]), ("Dropout", ["x"], ["same", "mask"]),
+                          ("Hardmax", ["x"], ["hard"], {"axis": 1}), ("Trilu", ["x", "one"], ["upper"]), ("LpNormalization", ["x"], ["unit"], {"axis": 0}),
+                          ("ArgMax", ["x"], ["best"], {"axis": 1, "keepdims": 0}), ("Compress", ["x", "mask1"], ["some"], {"axis": 1})],
+                         [("x", ow.FLOAT, ["N", "M"])], [(n, t, None) for n, t in (("mean", ow.FLOAT), ("prod", ow.FLOAT), ("same", ow.FLOAT), ("mask", ow.BOOL),
+                                                         ("hard", ow.FLOAT), ("upper", ow.FLOAT), ("unit", ow.FLOAT), ("best", ow.INT64), ("some", ow.FLOAT))],
+                         {"axis": np.array(1), "one": np.array(1), "mask1": np.array([True, False, True])}),
+                   ["--shape", "N=1..5", "--shape", "M=3..8"], [(5, 8), (1, 3), (4, 5)], lambda n, m: [RNG.standard_normal((n, m)).astype("f")],
+                   lambda x: [x, x.cumsum(1), x, np.ones(x.shape, bool), (x == x.max(1, keepdims=True)).astype("f"), np.triu(x, 1),
+                              x / np.sqrt((x ** 2).sum(0, keepdims=True)), x.argmax(1), x[:, [0, 2]]]),
+    "quantised": (model([("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"]), ("QuantizeLinear", ["x", "s", "z"], ["a"]), ("DequantizeLinear", ["a", "s", "z"], ["d"]),
+                         ("MatMulInteger", ["a", "w", "z"], ["i"]), ("QLinearMatMul", ["a", "s", "z", "w", "s", "wz", "s", "z"], ["m"])], [("x", ow.FLOAT, ["N", "K"]), ("w", ow.INT8, ["K", 3])],
+                        [("q", ow.UINT8, None), ("d", ow.FLOAT, None), ("i", ow.INT32, None), ("m", ow.UINT8, None)],
+                        {"s": np.array(0.0625, "f"), "z": np.array(128, np.uint8), "wz": np.array(0, np.int8)}),
+                  ["--shape", "N=1..40", "--shape", "K=1..80"], [(40, 80), (1, 1), (7, 70)],
+                  lambda n, k: [RNG.integers(-32, 33, (n, k)).astype("f") / 16, RNG.integers(-8, 9, (k, 3)).astype(np.int8)], lambda x, w: quantised(x, w)),
+    "batches": (model([("QLinearConv", ["x8", "s", "z", "k8", "s", "z", "s", "z"], ["t"]), ("ConvInteger", ["x8", "k8"], ["i"]), ("TopK", ["x", "two"], ["top", "at"]), ("DepthToSpace", ["x"], ["d"], {"blocksize": 2}), ("SpaceToDepth", ["d"], ["b"], {"blocksize": 2}), ("LpPool", ["x"], ["p"], {"kernel_shape": [2, 2]})],
+                      [("x", ow.FLOAT, ["N", 4, 3, 3]), ("x8", ow.UINT8, ["N", 2, 3, 3])],
+                      [("t", ow.UINT8, None), ("i", ow.INT32, None), ("top", ow.FLOAT, None), ("d", ow.FLOAT, None), ("b", ow.FLOAT, None), ("p", ow.FLOAT, None)],
+                      {"k8": np.array([[[[1]], [[2]]], [[[0]], [[1]]]], np.uint8), "s": np.array(1, "f"), "z": np.array(0, np.uint8), "two": i64(2)}),
+                [], [(3,), (1,), (16,)], lambda n: [RNG.standard_normal((n, 4, 3, 3)).astype("f"), RNG.integers(0, 80, (n, 2, 3, 3)).astype(np.uint8)], lambda x, q: batches(x, q)),
+    "scan": (model([("Scan", ["zero", "x"], ["sum", "sums"], {"body": ow.graph([ow.node("Add", ["a", "b"], ["c"]), ow.node("Identity", ["c"], ["d"])],
+                                                                              [("a", ow.FLOAT, [3]), ("b", ow.FLOAT, [3])], [("c", ow.FLOAT, [3]), ("d", ow.FLOAT, [3])]),
+                                                              "num_scan_inputs": 1, "scan_input_directions": [1], "scan_output_directions": [1]})],
+                   [("x", ow.FLOAT, ["N", 3])], [("sum", ow.FLOAT, [3]), ("sums", ow.FLOAT, None)], {"zero": np.zeros(3, "f")}),
+             ["--shape", "N=1..6"], [(6,), (1,), (4,)], lambda n: [RNG.standard_normal((n, 3)).astype("f")], lambda x: [x[::-1].cumsum(0)[-1], x[::-1].cumsum(0)[::-1]]),
+    "max_positions": (model([("MaxPool", ["x"], ["y", "at"], {"kernel_shape": [2, 2], "strides": [2, 2]})], [("x", ow.FLOAT, ["N", 2, 4, 4])],
+                            [("y", ow.FLOAT, None), ("at", ow.INT64, None)]),
+                      ["--shape", "N=1..3"], [(3,), (1,)], lambda n: [RNG.permutation(n * 32).astype("f").reshape(n, 2, 4, 4)], lambda x: pooled(x)),
+    # A batch that only the input tells, an image of strings, and a shape of the user's with 0 and -1.
+    "cast_strings": (model([("Cast", ["x"], ["s"], {"to": ow.STRING}), ("Cast", ["s"], ["y"], {"to": ow.FLOAT}), ("Equal", ["s", "s"], ["e"])], [("x", ow.FLOAT, ["N", 3])],
+                           [("y", ow.FLOAT, None), ("e", ow.BOOL, None)]),
+                     ["--shape", "N=1..5"], [(5,), (1,), (4,)], lambda n: [RNG.standard_normal((n, 3)).astype("f")], lambda x: [x, x == x]),
+    "reshape_asked": (model([("Reshape", ["x", "s"], ["y"]), ("Neg", ["y"], ["z"])], [("x", ow.FLOAT, ["N", 6]), ("s", ow.INT64, [3])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None)]),
+                      ["--shape", "N=1..4"], [(4, 0, -1, 2), (2, 3, 4, 1), (1, -1, 0, 1), (3, 2, -1, 3)], lambda n, *s: [RNG.standard_normal((n, 6)).astype("f"), i64(*s)],
+                      lambda x, s: [asked(x, s), -asked(x, s)]),
+    # Expanded from a function: its result is given the shape of the operand again.
+    "reshape_back": (model([("Shape", ["x"], ["s"]), ("Flatten", ["x"], ["f"], {"axis": 2}), ("Neg", ["f"], ["g"]), ("Reshape", ["g", "s"], ["y"])], [("x", ow.FLOAT, ["N", 3, 5])],
+                           [("y", ow.FLOAT, None)]), [], [(16,), (1,), (7,)], lambda n: [RNG.standard_normal((n, 3, 5)).astype("f")], lambda x: [-x]),
+    "reduce_named": (model([("ReduceMean", ["x", "axes"], ["y"], {"keepdims": 0}), ("ReduceLogSumExp", ["x", "axes"], ["z"]), ("Squeeze", ["z", "axes"], ["q"]),
+                            ("Unsqueeze", ["q", "axes"], ["u"])], [("x", ow.FLOAT, ["N", 3, "M"]), ("axes", ow.INT64, [1])],
+                           [("y", ow.FLOAT, None), ("z", ow.FLOAT, None), ("q", ow.FLOAT, None), ("u", ow.FLOAT, None)]),
+                     ["--shape", "N=1..4", "--shape", "M=1..5"], [(4, 5, 0), (2, 1, -1), (3, 2, 1)], lambda n, m, a: [RNG.standard_normal((n, 3, m)).astype("f"), i64(a)],
+                     lambda x, a: [x.mean(a[0]), *[np.log(np.exp(x).sum(a[0], keepdims=k)) for k in (True, False, True)]]),
+    "split_named": (model([("Split", ["x", "sizes"], ["a", "b"], {"axis": 0}), ("Neg", ["b"], ["c"])], [("x", ow.FLOAT, ["N", 3]), ("sizes", ow.INT64, [2])],
+                          [("a", ow.FLOAT, None), ("c", ow.FLOAT, None)]),
+                    ["--shape", "N=1..6"], [(6, 2), (1, 0), (4, 4)], lambda n, k: [RNG.standard_normal((n, 3)).astype("f"), i64(k, n - k)], lambda x, s: [x[:s[0]], -x[s[0]:]]),
+    "resize_scales": (model([("Resize", ["x", "", "scales"], ["y"], {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})],
+                            [("x", ow.FLOAT, [1, 2, "H", "W"])], [("y", ow.FLOAT, [1, 2, "OH", "OW"])], {"scales": np.array([1, 1, 2, 1.5], "f")}),
+                      ["--shape", "H=1..9", "--shape", "W=2..12"], [(9, 12), (1, 2), (4, 7)], lambda h, w: [RNG.standard_normal((1, 2, h, w)).astype("f")],
+                      lambda x: [x.repeat(2, 2)[..., (np.arange(x.shape[3] * 3 // 2) / 1.5).astype(int)]]),
+    # As exporters write it: the batch and the channels from Shape, the size a multiple of the operand's; halves of halves, so that linear is exact.
+    "resize_sizes": (model([("Shape", ["x"], ["s"]), ("Slice", ["s", "zero", "two"], ["head"]), ("Slice", ["s", "two", "four"], ["tail"]), ("Mul", ["tail", "two"], ["twice"]),
+                            ("Concat", ["head", "twice"], ["sizes"], {"axis": 0}), ("Resize", ["x", "", "", "sizes"], ["y"], {"mode": "linear"}), ("Relu", ["y"], ["z"])],
+                           [("x", ow.FLOAT, ["N", 2, "H", "W"])], [("y", ow.FLOAT, None), ("z", ow.FLOAT, None)],
+                           {"zero": i64(0), "two": i64(2), "four": i64(4)}),
+                     ["--shape", "N=1..3", "--shape", "H=1..6", "--shape", "W=1..5"], [(3, 6, 5), (1, 1, 1), (2, 3, 4)],
+                     lambda n, h, w: [RNG.standard_normal((n, 2, h, w)).astype("f")], lambda x: [doubled(x), np.maximum(doubled(x), 0)]),
+    "resize_to_fixed": (model([("Resize", ["x", "", "", "sizes"], ["y"], {"mode": "nearest", "axes": [2, 3]})], [("x", ow.FLOAT, ["N", 2, "H", 4])], [("y", ow.FLOAT, ["N", 2, 6, 4])],
+                              {"sizes": i64(6, 4)}),
+                        ["--shape", "N=1..2", "--shape", "H=1..9"], [(2, 9), (1, 1), (1, 4)], lambda n, h: [RNG.standard_normal((n, 2, h, 4)).astype("f")],
+                        lambda x: [x[:, :, np.ceil((np.arange(6) + 0.5) * x.shape[2] / 6 - 1).astype(int).clip(0, x.shape[2] - 1)]]),
 }
 # name: (case, feeds, part of the message)
 FAULTS = {

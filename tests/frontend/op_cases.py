@@ -81,6 +81,8 @@ def add(name, op, inputs, outputs, opset=25, tol=1e-5, **attrs):
 
 def build(op, inputs, outputs, opset, attrs):
     names, feeds, init, results = [], [], {}, []
+    told = "UNDECLARED" not in attrs
+    attrs = {k: v for k, v in attrs.items() if k != "UNDECLARED"}
     for i, v in enumerate(inputs):
         name = "" if v is None else f"x{i}"
         names.append(name)
@@ -92,6 +94,8 @@ def build(op, inputs, outputs, opset, attrs):
         if v is not None:
             results.append((f"y{i}", v))
     info = [[(k, onnx_type(v), list(v.shape)) for k, v in side] for side in (feeds, results)]
+    if not told:
+        info[1] = [(k, t, [f"{k}_{d}" for d in range(len(dims))]) for k, t, dims in info[1]]
     node = ow.node(op, names, ["" if v is None else f"y{i}" for i, v in enumerate(outputs)], **attrs)
     return ow.model([node], *info, init, opset=opset), [v for _, v in feeds], [v for _, v in results]
 
@@ -1615,6 +1619,21 @@ def form_cases():
 form_cases()
 
 
+def complex_cases():
+    """What moves elements takes complex numbers; ONNX has no arithmetic on them."""
+    for t in (np.complex64, np.complex128):
+        x = np.array([[1 + 2j, 3, -1j], [0, 0.5 - 1j, 2]], t)
+        name = t.__name__
+        add(f"Transpose {name}", "Transpose", [x], [x.T.copy()], 13)
+        add(f"Concat {name}", "Concat", [x, x], [np.concatenate([x, x], 1)], 13, axis=1)
+        add(f"Where {name}", "Where", [np.array([True, False, True]), x, -x], [np.where([True, False, True], x, -x)], 13)
+        add(f"Pad {name}", "Pad", [x, Const([0, 1, 1, 0])], [np.pad(x, ((0, 1), (1, 0)))], 13)
+        add(f"Gather {name}", "Gather", [x, Const([1, 1, 0])], [x[[1, 1, 0]]], 13)
+
+
+complex_cases()
+
+
 def as_inputs(*ops):
     """The cases of these operators once more, with the operands that the model held given at run time."""
     for name, (op, inputs, *rest) in list(CASES.items()):
@@ -1623,6 +1642,17 @@ def as_inputs(*ops):
 
 
 as_inputs("AffineGrid", "DFT")
+
+
+def undeclared(*ops):
+    """The same, and the extents of the results are not declared."""
+    for name, (op, inputs, outputs, opset, tol, attrs) in list(CASES.items()):
+        if op in ops and any(isinstance(v, Const) for v in inputs):
+            CASES[name + " undeclared"] = (op, [v.value if isinstance(v, Const) else v for v in inputs], outputs, opset, tol, {**attrs, "UNDECLARED": 1})
+
+
+undeclared("BlackmanWindow", "CenterCropPad", "HammingWindow", "HannWindow", "OneHot", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",
+           "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Reshape", "Resize", "Split", "Squeeze", "Tile", "Unsqueeze")
 
 
 def refuse(name, words, op, inputs, outputs, opset=25, **attrs):
@@ -1634,6 +1664,7 @@ def refusals():
     for name, indices in (("flat index", [1, 6]), ("negative index", [-1, 2]), ("index of a dimension", [[0, 1], [1, 3]])):
         refuse(f"sparse {name} outside", "lie outside", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(2, F), np.array(indices, I), (2, 3)))
     refuse("Range in f16", "stash_type is 10", "Range", [Const(0, H), Const(3, H), Const(1, H)], [np.arange(3).astype(H)], 27, stash_type=10)
+    refuse("Add of complex numbers", "add takes a number, operand 0 is c64", "Add", [np.ones(2, np.complex64)] * 2, [np.ones(2, np.complex64)], 14)
     refuse("sparse with few indices", "for each of them", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(2, F), np.array([1], I), (2, 3)))
     refuse("sparse and huge", "[limit]", "Constant", [], [x], sparse_value=ow.Sparse(np.ones(1, F), np.array([1], I), (2**20, 2**20)))
     refuse("DFT along its parts", "real and imaginary parts", "DFT", [np.zeros((2, 4, 1), F), None, Const(-1)], [np.zeros((2, 4, 2), F)], 20)

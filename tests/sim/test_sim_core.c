@@ -224,14 +224,6 @@ static void inputs_and_outputs(void)
     t->rank = 1;
     CHECK(!sim_set_input(c.sim, 0, t, c.diag) && strstr(c.messages, "f32[2,2]"));
     case_end(&c);
-    case_prepare(&c); // an input that nothing reads: of any shape, but of the type
-    CHECK(case_load(&c, ".heap 64\n .input \"x\" f32[2,2] @0\n .output \"y\" f32[2,2] "
-                        "@0x30000000000\n halt"));
-    t = tensor_create(c.arena, DT_F32, (int64_t[]){2}, 1);
-    CHECK(sim_set_input(c.sim, 0, t, c.diag) && sim_run(c.sim, c.diag));
-    t->dtype = DT_I32;
-    CHECK(!sim_set_input(c.sim, 0, t, c.diag));
-    case_end(&c);
     case_prepare(&c); // an image that never was a file
     CHECK(case_load(&c, ".heap 64\n .output \"y\" f32[16] @0x30000000000\n halt"));
     c.img.outputs[0].dim[0] = 17;

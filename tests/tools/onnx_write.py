@@ -6,10 +6,10 @@ message. Field numbers are those of the ONNX format.
 
 import struct
 
-FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, STRING, BOOL, FLOAT16, DOUBLE, UINT32, UINT64 = range(1, 14)
+FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, STRING, BOOL, FLOAT16, DOUBLE, UINT32, UINT64, COMPLEX64, COMPLEX128 = range(1, 16)
 BFLOAT16, FLOAT8E4M3FN, FLOAT8E4M3FNUZ, FLOAT8E5M2, FLOAT8E5M2FNUZ, UINT4, INT4, FLOAT4E2M1, FLOAT8E8M0, UINT2, INT2 = range(16, 27)
 _NUMPY = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "uint16": UINT16, "int16": INT16, "int32": INT32, "int64": INT64, "bool": BOOL,
-          "float16": FLOAT16, "float64": DOUBLE, "uint32": UINT32, "uint64": UINT64}
+          "float16": FLOAT16, "float64": DOUBLE, "complex64": COMPLEX64, "complex128": COMPLEX128, "uint32": UINT32, "uint64": UINT64}
 
 
 def varint(value):
