@@ -210,8 +210,10 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     double y = positions * (double)p->noc * (double)t->demand.y_bytes;
     double into_pes = (double)(t->demand.pes * t->demand.tile_bytes) * m->clock_ghz / m->buffer_gbs;
     double walk = positions / tiles * t->step_cycles;
+    // Extension P hides a step's first tiles behind the last group of the step before.
+    double hidden = !(m->ext & MACHINE_EXT_P) ? 0 : walk < into_pes ? walk : into_pes;
     u->array += count * (tiles * oc_tiles * groups * (walk > into_pes ? walk : into_pes) +
-                         steps * (into_pes + STEP_START));
+                         steps * (into_pes - hidden + STEP_START));
     u->weights += count * times * (lanes / weight + latency);
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);

@@ -139,8 +139,8 @@ bool exec_step(struct sim *s)
             fprintf(s->opt.commit_log, " fault %s\n", sim_fault_name[s->fault.kind]);
         return false;
     }
-    count(s, in, d_before);
     struct timeline_span span = timeline_place(s, unit, units_waited_for(in));
+    count(s, in, d_before);
     if (s->opt.commit_log)
         log_after(s, unit, span);
     if (s->opt.progress && unit != ISA_UNIT_CTRL)

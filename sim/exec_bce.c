@@ -226,8 +226,9 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     op.first_use = first_use_take;
     op.first_use_user = s->first_use;
     void *mem = sim_scratch(s, bce_array_bytes(&op, thread_pool_size(s->pool)));
+    struct bce_time time;
     const char *what;
-    switch (bce_array_run(&op, s->pool, mem, s->layer, &s->cost.cycles, &what)) {
+    switch (bce_array_run(&op, s->pool, mem, s->layer, &time, &what)) {
     case BCE_FAULT_RANGE:
         return sim_fault_at(s, SIM_FAULT_RANGE, o.view->base,
                             "an activation does not fit 25 bits two's complement");
@@ -235,6 +236,9 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
         return sim_fault_at(s, SIM_FAULT_EXTENSION, o.weights, "a lane map %s", what);
     case BCE_FAULT_NONE: break;
     }
+    s->cost.cycles = time.cycles;
+    s->cost.load = time.load;
+    s->cost.tail = time.tail;
     sim_count_view(s, o.view, false);
     s->cost.buffer_read += (int64_t)o.weight_bytes;
     return true;

@@ -38,7 +38,8 @@ enum sim_region_id {
 // Time of an instruction as its unit sees it, filled by the body; the run loop places it on the
 // timeline.
 struct sim_cost {
-    int64_t cycles;                                           // unit busy
+    int64_t cycles;     // unit busy
+    int64_t load, tail; // array: of them the first and the last, see struct bce_time
     int64_t dram_read, dram_write, buffer_read, buffer_write; // bytes
 };
 #define SIM_MAX_TOUCH 40 // hcall: 31 tensors
