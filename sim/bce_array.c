@@ -583,14 +583,11 @@ static void time_batch(const struct array *m, struct sim_layer_stats *stats, str
         count_tile(m, i, stats);
     }
     for (int g = 0; g < m->batch; g++) {
-        int64_t next = m->first_group + g + 1 < m->groups ? t->weight_load : 0;
-        t->least = t->beat ? (group_rows(m, m->first_group + g) + t->beat - 1) / t->beat : 0;
+        t->least = bce_least_cycles(t, group_rows(m, m->first_group + g));
         int64_t busy = bce_group_time(t, m->d + g * npe * pe_stride, npe, m->positions, pe_stride,
                                       pos_stride, m->time_work, &stats->step_cycles);
-        int64_t stall = next > busy ? next - busy : 0;
-        time->cycles += busy + stall;
-        time->tail = t->once + busy;
-        stats->weight_load_cycles += (uint64_t)stall;
+        bool last = m->first_group + g + 1 == m->groups;
+        stats->weight_load_cycles += (uint64_t)bce_time_add(t, busy, last, time);
     }
     uint64_t steps = (uint64_t)(m->batch * m->positions);
     stats->steps += steps;
@@ -677,8 +674,7 @@ enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, 
     bool range = false;
     *what = NULL;
     set_up(&m, op, pool, mem);
-    *time = (struct bce_time){.load = op->timing.weight_load};
-    time->cycles = time->load + op->timing.once;
+    bce_time_begin(&op->timing, time);
     stats->weight_load_cycles += (uint64_t)op->timing.weight_load;
     stats->overhead_cycles += (uint64_t)op->timing.once;
     while (m.first_group < m.groups && !range && !*what) {

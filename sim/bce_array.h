@@ -29,6 +29,13 @@ struct bce_time {
 int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe, int64_t positions,
                        int64_t pe_stride, int64_t pos_stride, int64_t *work, uint64_t *step_sum);
 
+// Cycles that the activations of a group of so many rows take to enter.
+int bce_least_cycles(const struct bce_timing *t, int rows);
+void bce_time_begin(const struct bce_timing *t, struct bce_time *time);
+// One group more, whose steps take `busy`, while the tiles of the next one come if there is one.
+// Gives the cycles that the array waits for those.
+int64_t bce_time_add(const struct bce_timing *t, int64_t busy, bool last, struct bce_time *time);
+
 // Activations of a whole instruction as the kernels read them. They stay for the next instruction:
 // the caller clears `filled` when what they were read from may have changed. Memory is the
 // caller's, 64-byte aligned; an instruction that needs more builds its rows piece by piece.

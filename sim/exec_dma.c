@@ -245,7 +245,9 @@ static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_regi
         return true;
     struct copy c = {.to = to, .from = from, .bytes = dtype_bytes(td->dtype)};
     merge_dims(&c, td, ta);
-    copy_views(&c);
+    // A prediction needs the bits of stationary weights alone.
+    if (!s->predict || buffer == SIM_REGION_WBUF)
+        copy_views(&c);
     if (buffer == SIM_REGION_WBUF)
         note_weights(s, &c, ta);
     return true;

@@ -58,6 +58,7 @@ struct sim_decoded; // exec.c
 struct sim_timeline;
 struct first_use;
 struct sim_refs;
+struct predict;
 
 struct sim {
     const struct image *img;
@@ -84,6 +85,7 @@ struct sim {
     uint64_t kept_lo, kept_hi;     // bytes it keeps a copy of; a write to them sets kept_hi to 0
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics
+    struct predict *predict;     // NULL: the run makes values
     struct sim_refs *refs;       // values behind the handles of strings and lists
     struct sim_decoded *decoded; // cache of decoded instructions, by pc
     uint8_t *scratch;            // see sim_scratch
