@@ -4,7 +4,7 @@
 
 #include "first_use.h"
 
-#define MAX_STEPS (1ll << 26)
+#define MAX_STEPS (1ll << 24)
 #define MAX_FOLLOWED 4096 // elements of an instruction whose values are made
 
 enum certainty { CERTAIN, GUESS, UNKNOWN };
