@@ -393,7 +393,7 @@ int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
 {
     struct bce_plan p = {0};
     struct bce_selected sel;
-    struct columns_walk walk;
+    struct bce_walked walk;
     struct bce_tile aligned = *t;
     uint64_t bits[BCE_MAX_WORDS];
     int d = 0;
@@ -405,7 +405,7 @@ int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
     }
     if (bce_is_float(c))
         align_weights(c, &aligned);
-    walk_columns(c, tables, &aligned, &walk);
+    bce_walk_tiles(c, tables, &aligned, 1, &walk);
     for (uint32_t left = c->prune; left; left &= left - 1) {
         int cycles = select_bits(c, &walk, &aligned, __builtin_ctz(left), bits);
         d = cycles > d ? cycles : d;
