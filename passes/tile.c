@@ -242,7 +242,7 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     u->array += count * (tiles * oc_tiles * groups * per_group + steps * start);
     if (f->pairs)
         u->pairs += count * tiles * paired(t, p, g, start, per_group);
-    double loads = f->resident ? 1 : oc_tiles * chunks;
+    double loads = raw > 0 ? 0 : f->resident ? 1 : oc_tiles * chunks;
     u->weights += count * times * (lanes / weight + loads * latency);
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
