@@ -104,6 +104,12 @@ bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
                                j->plan.stationary->name, ir_type_bytes(&j->plan.stationary->type),
                                (long long)all);
     }
+    int64_t weights = is_packed && j->tiling.resident ? j->space.w_all : j->space.w;
+    if (weights > m->weight_buffer / 2)
+        return diag_report(e->diag, op->loc, DIAG_TILE_FIT,
+                           "the weights that the tiling of %%%s keeps take %lld bytes, twice; the "
+                           "machine's weight buffer has %lld",
+                           op->out[0]->name, (long long)weights, (long long)m->weight_buffer);
     if (!mac_group_of(op, &j->group))
         return diag_report(e->diag, op->loc, DIAG_IR_LEVEL,
                            "an op that is fused into %%%s cannot run on its tiles",

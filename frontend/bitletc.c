@@ -36,6 +36,8 @@ static const char help[] =
     "  -O0, -O1, -O2             how much to optimise (default -O2)\n"
     "      --dump-ir[=A,B|all]   write IR text after these passes (default all)\n"
     "      --dump-dir DIR        where dumps go (default .)\n"
+    "      --predict             print the cycles of every layer, and keep them in the binary for\n"
+    "                            bitlet-isa-sim to compare with\n"
     "      --time-passes         print the time every pass took\n"
     "      --check-roundtrip     after every pass, check that the IR's text reads back as the same "
     "module\n"
@@ -71,6 +73,7 @@ enum {
     OPT_DUMP,
     OPT_DUMP_DIR,
     OPT_TIME,
+    OPT_PREDICT,
     OPT_THREADS,
     OPT_PLUGIN,
     OPT_ROUNDTRIP,
@@ -96,6 +99,7 @@ static const struct option long_options[] = {
     {"dump-ir", optional_argument, NULL, OPT_DUMP},
     {"dump-dir", required_argument, NULL, OPT_DUMP_DIR},
     {"time-passes", no_argument, NULL, OPT_TIME},
+    {"predict", no_argument, NULL, OPT_PREDICT},
     {"plugin", required_argument, NULL, OPT_PLUGIN},
     {"check-roundtrip", no_argument, NULL, OPT_ROUNDTRIP},
     {"threads", required_argument, NULL, OPT_THREADS},
@@ -209,6 +213,7 @@ static int apply_plain(struct cli *c, int opt)
 {
     switch (opt) {
     case OPT_TIME: c->opt.run.time_passes = true; return CLI_OK;
+    case OPT_PREDICT: c->opt.predict = true; return CLI_OK;
     case OPT_ROUNDTRIP: c->opt.run.verify_roundtrip = true; return CLI_OK;
     case OPT_LIST_OPS: return print_and_stop(c, driver_list_ops);
     case OPT_LIST_PASSES: return print_and_stop(c, driver_list_passes);
@@ -272,6 +277,8 @@ static int parse(struct cli *c, int argc, char **argv)
     c->opt.input = argv[optind];
     if (c->opt.run.stop_after && !c->emit_given)
         c->opt.emit = EMIT_IR;
+    if (c->opt.predict && c->opt.emit == EMIT_IR)
+        return cli_usage(TOOL, "--predict is for a binary or assembly; IR has no instructions");
     return CLI_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "backend.h"
 #include "cli.h"
+#include "sim.h"
 #include "threads.h"
 
 struct compilation {
@@ -131,6 +132,17 @@ static bool print_asm(const struct image *image, const char *path, struct compil
     return false;
 }
 
+// By the rules of the machine's timeline, which are the simulator's.
+static bool predict(struct compilation *c, struct image *image)
+{
+    show_phase(c, "predicting");
+    if (!sim_predict(image, SIM_TIMING_MICRO21, c->arena, &image->time, c->diag))
+        return false;
+    bool taken = strcmp(c->output, "/dev/stdout") == 0;
+    driver_print_prediction(image, taken ? stderr : stdout);
+    return true;
+}
+
 static bool write_output(struct compilation *c)
 {
     enum driver_emit emit = c->o->emit;
@@ -152,8 +164,10 @@ static bool write_output(struct compilation *c)
         fprintf(stderr, "instructions %zu, .rodata %zu bytes, .lanes %zu bytes, heap %llu bytes\n",
                 image.text_bytes / 16, image.rodata_bytes, image.lanes_bytes,
                 (unsigned long long)image.heap_bytes);
-    if (emit == EMIT_ASM)
+    if (emit == EMIT_ASM || c->o->predict)
         image_join_lanes(&image, c->arena);
+    if (c->o->predict && !predict(c, &image))
+        return false;
     return emit == EMIT_ASM ? print_asm(&image, c->output, c)
                             : image_write(c->output, &image, c->arena, c->diag);
 }

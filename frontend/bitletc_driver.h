@@ -5,6 +5,7 @@
 #ifndef BITLET_BITLETC_DRIVER_H
 #define BITLET_BITLETC_DRIVER_H
 
+#include "image.h"
 #include "import.h"
 #include "pass.h"
 
@@ -17,7 +18,8 @@ struct driver_options {
     const char *machine; // preset or file
     bool machine_given;  // false: a module in IR text keeps the machine it was tiled for
     bool verbose;
-    int threads; // 0: one per processor
+    bool predict; // the time of every layer: printed, and kept in the binary
+    int threads;  // 0: one per processor
     struct onnx_import_options import;
     struct pass_options pass;
     struct pass_run_options run;
@@ -29,5 +31,8 @@ int driver_compile(const struct driver_options *o);
 // Listings on standard output.
 void driver_list_ops(void);
 void driver_list_passes(void);
+
+// The table of predicted cycles.
+void driver_print_prediction(const struct image *img, FILE *f);
 
 #endif

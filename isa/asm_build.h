@@ -82,8 +82,9 @@ struct asm_ctx {
     struct asm_fixup *fixups;
     size_t num_fixups, cap_fixups;
     struct asm_pos *input_pos, *output_pos;
-    size_t cap_input_pos, cap_output_pos, cap_inputs, cap_outputs, cap_layers, cap_locs, cap_host;
-    struct asm_pos machine_pos, heap_pos, loc_pos; // line 0: not seen
+    size_t cap_input_pos, cap_output_pos, cap_inputs, cap_outputs, cap_layers, cap_locs, cap_host,
+        cap_times;
+    struct asm_pos machine_pos, heap_pos, predict_pos, loc_pos; // line 0: not seen
     uint32_t loc_layer; // waits for its instruction while loc_pos.line != 0
 };
 
@@ -122,6 +123,10 @@ void asm_add_layer(struct asm_ctx *c, struct asm_text op, struct asm_text value,
 // The node of the layer added last.
 void asm_set_node(struct asm_ctx *c, struct asm_text word, struct asm_number index,
                   struct asm_text name, struct asm_text op_type, struct asm_pos pos);
+void asm_set_prediction(struct asm_ctx *c, struct asm_text timing, struct asm_number cycles,
+                        struct asm_pos pos);
+// First and last cycle, cycles of the array, effects of the next layer.
+void asm_add_time(struct asm_ctx *c, const struct asm_number field[4], struct asm_pos pos);
 void asm_set_loc(struct asm_ctx *c, struct asm_number layer, struct asm_pos pos);
 
 // An unsigned number up to max, or false and a message that says what it is for.

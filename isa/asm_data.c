@@ -337,6 +337,37 @@ void asm_set_node(struct asm_ctx *c, struct asm_text word, struct asm_number ind
     l->op_type = unquote(c, op_type, pos);
 }
 
+void asm_set_prediction(struct asm_ctx *c, struct asm_text timing, struct asm_number cycles,
+                        struct asm_pos pos)
+{
+    uint64_t v = 0;
+    if (!first_time(c, &c->predict_pos, ".predict", pos) ||
+        !asm_unsigned(c, cycles, INT64_MAX, "a number of cycles", pos, &v))
+        return;
+    c->image->time.timing = unquote(c, timing, pos);
+    c->image->time.cycles = (int64_t)v;
+}
+
+void asm_add_time(struct asm_ctx *c, const struct asm_number field[4], struct asm_pos pos)
+{
+    struct image_prediction *p = &c->image->time;
+    uint64_t v[4];
+    if (c->predict_pos.line == 0) {
+        asm_error(c, pos, DIAG_ASM_SYNTAX, "no .predict stands before this .time");
+        return;
+    }
+    for (int i = 0; i < 4; i++)
+        if (!asm_unsigned(c, field[i], i < 3 ? INT64_MAX : UINT32_MAX,
+                          i < 3 ? "a number of cycles" : "a mask of effects", pos, &v[i]))
+            return;
+    p->layers = arena_grow(c->arena, p->layers, p->num_layers, p->num_layers + 1, sizeof *p->layers,
+                           &c->cap_times);
+    p->layers[p->num_layers++] = (struct image_time){.first = (int64_t)v[0],
+                                                     .last = (int64_t)v[1],
+                                                     .array = (int64_t)v[2],
+                                                     .effects = (uint32_t)v[3]};
+}
+
 void asm_set_loc(struct asm_ctx *c, struct asm_number layer, struct asm_pos pos)
 {
     uint64_t v;

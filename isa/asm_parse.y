@@ -41,6 +41,7 @@ static struct asm_pos at(ASM_YYLTYPE loc)
 %token <number> DISTANCE "branch distance"
 %token <type> DATA "data directive"
 %token MACHINE ".machine" HEAP ".heap" INPUT ".input" OUTPUT ".output" HOST ".host" LAYER ".layer" LOC ".loc"
+%token PREDICT ".predict" TIME ".time"
 %token TEXT ".text" RODATA ".rodata" LANES ".lanes" ZERO ".zero"
 %type <text> type
 
@@ -87,6 +88,9 @@ directive: MACHINE JSON { asm_set_machine(ctx, $2, at(@2)); }
     | LAYER STRING STRING NAME NUMBER STRING STRING
       { asm_add_layer(ctx, $2, $3, at(@1)); asm_set_node(ctx, $4, $5, $6, $7, at(@4)); }
     | LOC NUMBER { asm_set_loc(ctx, $2, at(@1)); }
+    | PREDICT STRING NUMBER { asm_set_prediction(ctx, $2, $3, at(@1)); }
+    | TIME NUMBER NUMBER NUMBER NUMBER
+      { asm_add_time(ctx, (struct asm_number[]){$2, $3, $4, $5}, at(@1)); }
     | TEXT { asm_set_section(ctx, ASM_TEXT); }
     | RODATA { asm_set_section(ctx, ASM_RODATA); }
     | LANES { asm_set_section(ctx, ASM_LANES); }

@@ -9,6 +9,7 @@
 //   .bitlet.loc     pc -> layer; layer = IR op, result name, ONNX node        -
 //   .bitlet.machine the machine description (JSON), heap size, format version -
 //   .bitlet.host    names of the host kernels that hcall refers to            -
+//   .bitlet.time    cycles that the compiler predicts, per layer; or nothing  -
 //   .bitlet.sum     CRC-32 of the file, its own four bytes taken as zero      -
 // In the ELF header: e_machine IMAGE_ELF_MACHINE; e_flags = extensions (enum machine_ext, bits 0..7) and IMAGE_VERSION (bits
 // 8..15). All sections are present, in this order; .shstrtab and the section headers end the file. Equal images give equal bytes.
@@ -41,7 +42,7 @@
 #include "machine.h"
 #include "tensor.h"
 
-#define IMAGE_VERSION 2
+#define IMAGE_VERSION 3
 #define IMAGE_TEXT_BASE 0x0ull
 #define IMAGE_RODATA_BASE (1ull << 40)
 #define IMAGE_LANES_BASE (2ull << 40)
@@ -72,6 +73,26 @@ struct image_loc {
     uint32_t layer; // index
 };
 
+enum image_effect {
+#define IMAGE_EFFECT(NAME, text, doc) IMAGE_EFFECT_##NAME,
+#include "effect.def"
+    IMAGE_EFFECT_NUM
+};
+extern const char *const image_effect_text[IMAGE_EFFECT_NUM];
+struct image_time {      // of a layer
+    int64_t first, last; // cycle on the timeline; last = 0: no unit but the scalar core works
+    int64_t array;       // cycles the array is busy
+    uint32_t effects;    // bit e: enum image_effect e; 0: the prediction is exact, as far as
+                         // other layers' effects do not move it
+};
+// What a run takes without --no-distill and --compat.
+struct image_prediction {
+    const char *timing;        // "micro21": the rules it holds for
+    int64_t cycles;            // of the whole run
+    struct image_time *layers; // those of the image, and at last what belongs to no layer
+    size_t num_layers;         // 0: nothing is predicted
+};
+
 struct image_piece { // of a section's content
     uint64_t offset;
     const uint8_t *data;
@@ -96,6 +117,7 @@ struct image {
     size_t num_locs;
     const char **host; // kernel names
     size_t num_host;
+    struct image_prediction time;
     struct machine machine;
     struct io_map map; // where a read image lives; zero for one being built
 };
@@ -112,6 +134,9 @@ void image_join_lanes(struct image *img, struct arena *a);
 int image_layer_at(const struct image *img, uint64_t pc);
 // "layer 3: conv %y  node 12 'conv1' (Conv)"
 const char *image_layer_text(const struct image *img, uint32_t layer, struct arena *a);
+
+// "float alignment, run-time branch"; "" for none.
+const char *image_effects_text(uint32_t effects, struct arena *a);
 
 // "f32[8@0x30000000000,3]": the type of an input or output; behind @ lies an extent at run time.
 const char *image_io_text(const struct image_io *io, struct arena *a);

@@ -20,6 +20,7 @@ enum section {
     SEC_LOC,
     SEC_MACHINE,
     SEC_HOST,
+    SEC_TIME,
     SEC_SUM,
     SEC_SHSTRTAB,
     SEC_NUM
@@ -40,6 +41,7 @@ static const struct section_spec SPECS[SEC_NUM] = {
     [SEC_LOC] = {".bitlet.loc", SHT_PROGBITS, 0, 0, 1},
     [SEC_MACHINE] = {".bitlet.machine", SHT_PROGBITS, 0, 0, 1},
     [SEC_HOST] = {".bitlet.host", SHT_PROGBITS, 0, 0, 1},
+    [SEC_TIME] = {".bitlet.time", SHT_PROGBITS, 0, 0, 1},
     [SEC_SUM] = {".bitlet.sum", SHT_PROGBITS, 0, 0, 4},
     [SEC_SHSTRTAB] = {".shstrtab", SHT_STRTAB, 0, 0, 1},
 };
@@ -49,10 +51,8 @@ static const struct {
     enum section section;
     enum image_meta meta;
 } METAS[IMAGE_META_NUM] = {
-    {SEC_MACHINE, IMAGE_META_MACHINE},
-    {SEC_IO, IMAGE_META_IO},
-    {SEC_LOC, IMAGE_META_LOC},
-    {SEC_HOST, IMAGE_META_HOST},
+    {SEC_MACHINE, IMAGE_META_MACHINE}, {SEC_IO, IMAGE_META_IO},     {SEC_LOC, IMAGE_META_LOC},
+    {SEC_HOST, IMAGE_META_HOST},       {SEC_TIME, IMAGE_META_TIME},
 };
 
 static uint32_t elf_flags(uint32_t ext)

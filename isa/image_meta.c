@@ -104,14 +104,29 @@ static void encode_host(struct writer *w, const struct image *img)
         put_string(w, img->host[i]);
 }
 
+static void encode_time(struct writer *w, const struct image *img)
+{
+    const struct image_prediction *p = &img->time;
+    put_u32(w, (uint32_t)p->num_layers);
+    if (p->num_layers == 0)
+        return;
+    put_string(w, p->timing);
+    put_u64(w, (uint64_t)p->cycles);
+    for (size_t i = 0; i < p->num_layers; i++) {
+        put_u64(w, (uint64_t)p->layers[i].first);
+        put_u64(w, (uint64_t)p->layers[i].last);
+        put_u64(w, (uint64_t)p->layers[i].array);
+        put_u32(w, p->layers[i].effects);
+    }
+}
+
 struct image_bytes image_meta_encode(enum image_meta which, const struct image *img,
                                      struct arena *a)
 {
     static void (*const ENCODE[IMAGE_META_NUM])(struct writer *, const struct image *) = {
-        [IMAGE_META_IO] = encode_io,
-        [IMAGE_META_LOC] = encode_loc,
-        [IMAGE_META_MACHINE] = encode_machine,
-        [IMAGE_META_HOST] = encode_host,
+        [IMAGE_META_IO] = encode_io,           [IMAGE_META_LOC] = encode_loc,
+        [IMAGE_META_MACHINE] = encode_machine, [IMAGE_META_HOST] = encode_host,
+        [IMAGE_META_TIME] = encode_time,
     };
     struct writer w = {.arena = a};
     ENCODE[which](&w, img);
@@ -268,6 +283,24 @@ static void decode_host(struct reader *r, struct image *img)
         img->host[i] = take_string(r);
 }
 
+static void decode_time(struct reader *r, struct image *img)
+{
+    struct image_prediction *p = &img->time;
+    p->num_layers = take_count(r, 3 * 8 + 4);
+    if (p->num_layers == 0)
+        return;
+    p->timing = take_string(r);
+    p->cycles = (int64_t)take_u64(r);
+    p->layers = ARENA_ARRAY(r->arena, p->num_layers, struct image_time);
+    for (size_t i = 0; i < p->num_layers && r->ok; i++) {
+        struct image_time *t = &p->layers[i];
+        t->first = (int64_t)take_u64(r);
+        t->last = (int64_t)take_u64(r);
+        t->array = (int64_t)take_u64(r);
+        t->effects = take_u32(r);
+    }
+}
+
 bool image_meta_decode(enum image_meta which, struct image_bytes b, const char *path,
                        struct image *img, struct arena *a, struct diag *d)
 {
@@ -279,6 +312,7 @@ bool image_meta_decode(enum image_meta which, struct image_bytes b, const char *
         [IMAGE_META_LOC] = {".bitlet.loc", decode_loc},
         [IMAGE_META_MACHINE] = {".bitlet.machine", decode_machine},
         [IMAGE_META_HOST] = {".bitlet.host", decode_host},
+        [IMAGE_META_TIME] = {".bitlet.time", decode_time},
     };
     struct reader r = {
         .at = b.data,
@@ -353,6 +387,25 @@ static bool check_locs(const struct image *img, enum diag_id id, loc_id loc, str
     return true;
 }
 
+static bool check_time(const struct image *img, enum diag_id id, loc_id loc, struct diag *d)
+{
+    const struct image_prediction *p = &img->time;
+    if (p->num_layers == 0)
+        return true;
+    if (p->num_layers != img->num_layers + 1)
+        return diag_report(d, loc, id,
+                           "%zu layers have a predicted time; it takes %zu, the last for what "
+                           "belongs to none",
+                           p->num_layers, img->num_layers + 1);
+    for (size_t i = 0; i < p->num_layers; i++) {
+        const struct image_time *t = &p->layers[i];
+        if (t->first < 0 || t->first > t->last || t->last > p->cycles || t->array < 0 ||
+            t->array > p->cycles || t->effects >> IMAGE_EFFECT_NUM != 0)
+            return diag_report(d, loc, id, "the predicted time of layer %zu is not possible", i);
+    }
+    return true;
+}
+
 bool image_check_layout(const struct image *img, enum diag_id id, loc_id loc, struct diag *d)
 {
     if (img->text_bytes % ISA_WORD_BYTES != 0)
@@ -367,7 +420,21 @@ bool image_check_layout(const struct image *img, enum diag_id id, loc_id loc, st
                            "the heap takes %" PRIu64 " bytes; machine %s has %" PRId64
                            " bytes of DRAM",
                            img->heap_bytes, img->machine.name, img->machine.dram_bytes);
-    return check_locs(img, id, loc, d);
+    return check_locs(img, id, loc, d) && check_time(img, id, loc, d);
+}
+
+const char *const image_effect_text[IMAGE_EFFECT_NUM] = {
+#define IMAGE_EFFECT(NAME, text, doc) [IMAGE_EFFECT_##NAME] = text,
+#include "effect.def"
+};
+
+const char *image_effects_text(uint32_t effects, struct arena *a)
+{
+    const char *text = "";
+    for (int e = 0; e < IMAGE_EFFECT_NUM; e++)
+        if (effects >> e & 1)
+            text = arena_printf(a, "%s%s%s", text, text[0] ? ", " : "", image_effect_text[e]);
+    return text;
 }
 
 int image_layer_at(const struct image *img, uint64_t pc)

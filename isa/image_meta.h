@@ -16,6 +16,7 @@ enum image_meta {
     IMAGE_META_LOC,
     IMAGE_META_MACHINE,
     IMAGE_META_HOST,
+    IMAGE_META_TIME,
     IMAGE_META_NUM
 };
 

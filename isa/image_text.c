@@ -59,6 +59,20 @@ static void print_layer(FILE *f, const struct image_layer *l)
     fputc('\n', f);
 }
 
+static void print_time(const struct image_prediction *p, FILE *f)
+{
+    if (p->num_layers == 0)
+        return;
+    fputs(".predict ", f);
+    print_string(f, p->timing);
+    fprintf(f, " %" PRId64 "\n", p->cycles);
+    for (size_t i = 0; i < p->num_layers; i++) {
+        const struct image_time *t = &p->layers[i];
+        fprintf(f, ".time %" PRId64 " %" PRId64 " %" PRId64 " %" PRIu32 "\n", t->first, t->last,
+                t->array, t->effects);
+    }
+}
+
 static void print_head(const struct image *img, FILE *f, struct arena *scratch)
 {
     fprintf(f, ".machine %s\n.heap %" PRIu64 "\n", machine_json(&img->machine, scratch),
@@ -74,6 +88,7 @@ static void print_head(const struct image *img, FILE *f, struct arena *scratch)
     }
     for (size_t i = 0; i < img->num_layers; i++)
         print_layer(f, &img->layers[i]);
+    print_time(&img->time, f);
 }
 
 // ---- Instructions

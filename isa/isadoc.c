@@ -249,6 +249,17 @@ static void print_enum(const char *title, enum isa_kind kind, FILE *f)
     fputc('\n', f);
 }
 
+static void print_effects(FILE *f)
+{
+    fputs("### Effects\n\nWhat a predicted time does not know, as bits of `.time`.\n\n"
+          "| bit | name | meaning |\n|---|---|---|\n",
+          f);
+#define IMAGE_EFFECT(NAME, text, doc)                                                              \
+    fprintf(f, "| %d | %s | %s |\n", IMAGE_EFFECT_##NAME, text, doc);
+#include "effect.def"
+    fputc('\n', f);
+}
+
 static void print_named_values(FILE *f)
 {
     fputs("## 5. Named values\n\nCycles are those that one lane of the vector unit takes for one "
@@ -260,6 +271,7 @@ static void print_named_values(FILE *f)
     print_functions("Reductions", reduce_fn_info, RFN_NUM, f);
     print_enum("Modes of the array", ISA_KIND_MODE, f);
     print_enum("Roundings to integers", ISA_KIND_ROUND, f);
+    print_effects(f);
 }
 
 // ---- Machine

@@ -35,6 +35,7 @@ struct tiler {
     int np;
     int64_t extent[MAC_MAX_DIMS]; // largest over the problems
     int64_t k0;                   // largest extent of k[0]
+    bool fixed;                   // point
     int64_t k_step;               // chunks that are multiples of it end with a group
     double step_cycles;           // of the array for one position of one group
     bool found;
@@ -43,6 +44,7 @@ struct tiler {
 };
 struct fit {
     bool ok, keeps_x, resident;
+    bool pairs; // of weights that are not resident only two loads have room
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -132,6 +134,7 @@ static struct fit fit_of(const struct tiler *t, const struct mac_tiling *g)
     struct mac_space s = space_of(t, g);
     struct fit f = {0};
     f.resident = t->demand.raw_bytes == 0 && s.w_all <= m->weight_buffer / 2;
+    f.pairs = t->demand.raw_bytes == 0 && !f.resident && 3 * s.w > m->weight_buffer;
     f.keeps_x = mac_keeps_x(&s, m->act_buffer);
     bool weights = f.resident || s.w <= m->weight_buffer / 2;
     bool activations = f.keeps_x || s.x + s.y + s.raw <= m->act_buffer / 2;
@@ -179,9 +182,10 @@ static double loaded_elems(const struct mac_problem *p, const int64_t *tile)
 }
 
 // Busy cycles of the units that a MAC op needs, and what no overlap hides: the first load and the
-// last result's way out.
+// last result's way out. With room for two loads of weights only, a load overlaps with one step and
+// no other: `pairs`.
 struct unit_cycles {
-    double array, weights, activations, ends;
+    double array, weights, activations, pairs, ends;
 };
 
 // Groups of K of one output channel; chunks that are no multiples of N make more.
@@ -189,6 +193,28 @@ static int64_t groups_of(const struct tiler *t, const struct mac_problem *p, int
 {
     int64_t last = mac_chunks(p, kchunk) - 1, n = t->demand.group;
     return last * mac_chunk_groups(p, kchunk, 0, n) + mac_chunk_groups(p, kchunk, last, n);
+}
+
+// Steps of one position tile, each as long as its array or its load of weights takes; `into` and
+// `walk`: of the array for a step and for a group.
+static double paired(const struct tiler *t, const struct mac_problem *p, const struct mac_tiling *g,
+                     double into, double walk)
+{
+    const struct machine *m = t->ctx->machine;
+    int64_t chunks = mac_chunks(p, g->kchunk), pes = t->demand.pes, part = p->noc % pes;
+    double sum = 0, weight = m->dma_weight_gbs / m->clock_ghz;
+    for (int last = 0; last < 2; last++) {
+        int64_t num = last ? 1 : chunks - 1;
+        int64_t groups = mac_chunk_groups(p, g->kchunk, last ? chunks - 1 : 0, t->demand.group);
+        double array = into + (double)groups * walk;
+        double load = (double)(groups * t->demand.tile_bytes) / weight;
+        double whole = load * (double)pes + (double)m->dma_latency,
+               rest = load * (double)part + (double)m->dma_latency;
+        sum += (double)(num * (p->noc / pes)) * (whole > array ? whole : array);
+        if (part > 0)
+            sum += (double)num * (rest > array ? rest : array);
+    }
+    return sum;
 }
 
 static void add_cycles(const struct tiler *t, const struct problem_class *class,
@@ -210,9 +236,14 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     double y = positions * (double)p->noc * (double)t->demand.y_bytes;
     double into_pes = (double)(t->demand.pes * t->demand.tile_bytes) * m->clock_ghz / m->buffer_gbs;
     double walk = positions / tiles * t->step_cycles;
-    u->array += count * (tiles * oc_tiles * groups * (walk > into_pes ? walk : into_pes) +
-                         steps * (into_pes + STEP_START));
-    u->weights += count * times * (lanes / weight + latency);
+    // Extension P hides a step's first tiles behind the last group of the step before.
+    double hidden = !(m->ext & MACHINE_EXT_P) ? 0 : walk < into_pes ? walk : into_pes;
+    double per_group = walk > into_pes ? walk : into_pes, start = into_pes - hidden + STEP_START;
+    u->array += count * (tiles * oc_tiles * groups * per_group + steps * start);
+    if (f->pairs)
+        u->pairs += count * tiles * paired(t, p, g, start, per_group);
+    double loads = raw > 0 ? 0 : f->resident ? 1 : oc_tiles * chunks;
+    u->weights += count * times * (lanes / weight + loads * latency);
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
 }
@@ -229,6 +260,7 @@ static double cost_of(const struct tiler *t, const struct mac_tiling *g, const s
              2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
     double most = u.array > u.weights ? u.array : u.weights;
     most = most > u.activations ? most : u.activations;
+    most = most > u.pairs ? most : u.pairs;
     // Of equals, what moves less.
     return most + u.ends + 1e-3 * (u.weights + u.activations);
 }
@@ -273,12 +305,25 @@ static int64_t largest_chunk(const struct tiler *t, struct mac_tiling *g, int64_
     return ceil_div(ceil_div(t->k0, chunks), step) * step;
 }
 
+// A chunk, and half of it where only two loads of weights have room: four halves keep the channel
+// and the array apart. Fixed-point sums do not depend on where groups end.
+static void consider_with_half(struct tiler *t, struct mac_tiling *g, int64_t kchunk)
+{
+    int64_t step = t->fixed ? 1 : t->k_step, half = ceil_div(ceil_div(kchunk, 2), step) * step;
+    g->kchunk = kchunk;
+    consider(t, g);
+    if (half == kchunk || !fit_of(t, g).pairs)
+        return;
+    g->kchunk = half;
+    consider(t, g);
+}
+
 static void consider_chunks(struct tiler *t, struct mac_tiling *g)
 {
     g->kchunk = t->k0;
     struct fit whole = fit_of(t, g);
     if (whole.ok) {
-        consider(t, g);
+        consider_with_half(t, g, t->k0);
         if (whole.keeps_x)
             return;
     }
@@ -286,9 +331,8 @@ static void consider_chunks(struct tiler *t, struct mac_tiling *g)
         int64_t kchunk = largest_chunk(t, g, t->k_step, keep != 0);
         if (kchunk == 0 && !t->found)
             kchunk = largest_chunk(t, g, 1, keep != 0);
-        g->kchunk = kchunk;
         if (kchunk > 0)
-            consider(t, g);
+            consider_with_half(t, g, kchunk);
     }
 }
 
@@ -449,6 +493,7 @@ static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
     int64_t tile_bytes = (int64_t)machine_lane_tile_bytes(m, lanes, mode != IR_MODE_FIXED);
     mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t.demand);
     t.demand.y_bytes += mac_group_guess(op);
+    t.fixed = mode == IR_MODE_FIXED;
     classify(&t, &plan);
     measure(&t);
     bool map = wants_map(&t, mode, lanes, tile_bytes);

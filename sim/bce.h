@@ -219,6 +219,10 @@ struct bce_selected {
 // What a mapped tile's RR-regs select; the lanes' counts and D go into the plan.
 void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
                     struct bce_selected *out);
+// D of a tile, which in floats depends on the activations: there, what it is when their exponents
+// are all the same.
+int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t);
 int32_t bce_activation_bound(enum dtype t);
 // amax up to 2^15 stands for what 16 bits with sign hold.
 static inline enum bce_row bce_fixed_row(int32_t amax)

@@ -597,7 +597,7 @@ static void count_tile(const struct array *m, int index, struct sim_layer_stats 
     stats->d_sum += m->d[at] * positions;
 }
 
-static void time_batch(const struct array *m, struct sim_layer_stats *stats, int64_t *cycles)
+static void time_batch(const struct array *m, struct sim_layer_stats *stats, struct bce_time *time)
 {
     struct bce_timing timing = m->op->timing, *t = &timing;
     int npe = m->op->npe, pos_stride = fixed_vector(m->op) ? 0 : 1;
@@ -608,13 +608,11 @@ static void time_batch(const struct array *m, struct sim_layer_stats *stats, int
         count_tile(m, i, stats);
     }
     for (int g = 0; g < m->batch; g++) {
-        int64_t next = m->first_group + g + 1 < m->groups ? t->weight_load : 0;
-        t->least = t->beat ? (group_rows(m, m->first_group + g) + t->beat - 1) / t->beat : 0;
+        t->least = bce_least_cycles(t, group_rows(m, m->first_group + g));
         int64_t busy = bce_group_time(t, m->d + g * npe * pe_stride, npe, m->positions, pe_stride,
                                       pos_stride, m->time_work, &stats->step_cycles);
-        int64_t stall = next > busy ? next - busy : 0;
-        *cycles += busy + stall;
-        stats->weight_load_cycles += (uint64_t)stall;
+        bool last = m->first_group + g + 1 == m->groups;
+        stats->weight_load_cycles += (uint64_t)bce_time_add(t, busy, last, time);
     }
     uint64_t steps = (uint64_t)(m->batch * m->positions);
     stats->steps += steps;
@@ -694,20 +692,21 @@ static void set_up(struct array *m, const struct bce_op *op, struct thread_pool 
 }
 
 enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, void *mem,
-                             struct sim_layer_stats *stats, int64_t *cycles, const char **what)
+                             struct sim_layer_stats *stats, struct bce_time *time,
+                             const char **what)
 {
     struct array m = {0};
     bool range = false;
     *what = NULL;
     set_up(&m, op, pool, mem);
-    *cycles = op->timing.weight_load + op->timing.once;
+    bce_time_begin(&op->timing, time);
     stats->weight_load_cycles += (uint64_t)op->timing.weight_load;
     stats->overhead_cycles += (uint64_t)op->timing.once;
     while (m.first_group < m.groups && !range && !*what) {
         int64_t left = m.groups - m.first_group;
         m.batch = left < m.batch_max ? (int)left : m.batch_max;
         run_batch(&m);
-        time_batch(&m, stats, cycles);
+        time_batch(&m, stats, time);
         for (int i = 0; i < m.num_workers; i++) {
             range |= m.worker[i].range;
             *what = m.worker[i].bad_map ? m.worker[i].bad_map : *what;

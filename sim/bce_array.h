@@ -19,10 +19,22 @@ struct bce_timing {
     int least;           // cycles that a group's activations take to enter
     int64_t weight_load; // cycles to bring one group's tiles to the PEs
 };
+// Cycles of an instruction: of them the first `load` bring tiles into the PEs, and during the last
+// `tail` the second set of their registers is free.
+struct bce_time {
+    int64_t cycles, load, tail;
+};
 // D of (pe, p) at d[pe * pe_stride + p * pos_stride]. Gives the cycles of one group's steps;
 // *step_sum: sum over steps of the largest D. work: num_pe + fifo entries, unused without a FIFO.
 int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe, int64_t positions,
                        int64_t pe_stride, int64_t pos_stride, int64_t *work, uint64_t *step_sum);
+
+// Cycles that the activations of a group of so many rows take to enter.
+int bce_least_cycles(const struct bce_timing *t, int rows);
+void bce_time_begin(const struct bce_timing *t, struct bce_time *time);
+// One group more, whose steps take `busy`, while the tiles of the next one come if there is one.
+// Gives the cycles that the array waits for those.
+int64_t bce_time_add(const struct bce_timing *t, int64_t busy, bool last, struct bce_time *time);
 
 // Activations of a whole instruction as the kernels read them. They stay for the next instruction:
 // the caller clears `filled` when what they were read from may have changed. Memory is the
@@ -63,6 +75,7 @@ enum bce_fault {
     BCE_FAULT_MAP    // *what says why
 };
 enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, void *mem,
-                             struct sim_layer_stats *stats, int64_t *cycles, const char **what);
+                             struct sim_layer_stats *stats, struct bce_time *time,
+                             const char **what);
 
 #endif

@@ -74,3 +74,21 @@ int64_t bce_group_time(const struct bce_timing *t, const uint16_t *d, int num_pe
         return in_step_constant(t, d, num_pe, positions, pe_stride, step_sum);
     return in_step(t, d, num_pe, positions, pe_stride, pos_stride, step_sum);
 }
+
+int bce_least_cycles(const struct bce_timing *t, int rows)
+{
+    return t->beat ? (rows + t->beat - 1) / t->beat : 0;
+}
+
+void bce_time_begin(const struct bce_timing *t, struct bce_time *time)
+{
+    *time = (struct bce_time){.cycles = t->weight_load + t->once, .load = t->weight_load};
+}
+
+int64_t bce_time_add(const struct bce_timing *t, int64_t busy, bool last, struct bce_time *time)
+{
+    int64_t wait = last || t->weight_load < busy ? 0 : t->weight_load - busy;
+    time->cycles += busy + wait;
+    time->tail = t->once + busy;
+    return wait;
+}

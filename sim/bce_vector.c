@@ -424,6 +424,47 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
     }
 }
 
+// The columns of a float tile's magnitudes, shifted as exponents of the weights alone ask for.
+static void align_weights(const struct bce_config *c, struct bce_tile *t)
+{
+    struct bce_tile to = *t;
+    int top = 0;
+    for (int i = 0; i <= t->n_calc; i++)
+        top = t->exp[i] > top ? t->exp[i] : top;
+    memset(to.col, 0, sizeof to.col);
+    for (int i = 0; i <= t->n_calc; i++) {
+        int shift = top - t->exp[i];
+        for (int b = shift; t->exp[i] > 0 && b < BCE_LANES && (c->prune >> b & 1); b++)
+            to.col[b - shift][i >> 6] |= (t->col[b][i >> 6] >> (i & 63) & 1) << (i & 63);
+    }
+    *t = to;
+}
+
+int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t)
+{
+    struct bce_plan p = {0};
+    struct bce_selected sel;
+    struct bce_walked walk;
+    struct bce_tile aligned = *t;
+    uint64_t bits[BCE_MAX_WORDS];
+    int d = 0;
+    if (t->n_calc < 0)
+        return 0;
+    if (c->regs > 0) {
+        bce_map_select(c, t, &p, &sel);
+        return p.d;
+    }
+    if (bce_is_float(c))
+        align_weights(c, &aligned);
+    bce_walk_tiles(c, tables, &aligned, 1, &walk);
+    for (uint32_t left = c->prune; left; left &= left - 1) {
+        int cycles = select_bits(c, &walk, &aligned, __builtin_ctz(left), bits);
+        d = cycles > d ? cycles : d;
+    }
+    return d;
+}
+
 // ---- Fixed point --------------------------------------------------------------------------------
 
 #define ACT_MIN (-(1 << 24))

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "predict.h"
 #include "timeline.h"
 
 #define CACHE_ENTRIES 4096
@@ -17,8 +18,6 @@ struct sim_decoded {
     struct sim_layer_stats *layer; // NULL: empty entry
     struct isa_insn insn;
 };
-
-typedef bool exec_body(struct sim *s, const struct isa_insn *in);
 
 #define ISA_INSN(name, text, opcode, fmt, unit, doc)                                               \
     static bool run_##name(struct sim *s, const struct isa_insn *in)                               \
@@ -134,13 +133,13 @@ bool exec_step(struct sim *s)
     uint64_t d_before = s->layer->d_sum;
     if (s->opt.commit_log)
         log_before(s, in);
-    if (!bodies[in->op](s, in)) {
+    if (!(s->predict ? predict_step(s, in, bodies[in->op]) : bodies[in->op](s, in))) {
         if (s->opt.commit_log)
             fprintf(s->opt.commit_log, " fault %s\n", sim_fault_name[s->fault.kind]);
         return false;
     }
-    count(s, in, d_before);
     struct timeline_span span = timeline_place(s, unit, units_waited_for(in));
+    count(s, in, d_before);
     if (s->opt.commit_log)
         log_after(s, unit, span);
     if (s->opt.progress && unit != ISA_UNIT_CTRL)

@@ -4,6 +4,7 @@
 #include "bce_array.h"
 #include "first_use.h"
 #include "image.h"
+#include "predict.h"
 
 // Tensors, weights and partial sums an instruction names.
 struct operands {
@@ -200,6 +201,23 @@ static struct bce_rows *rows_of(struct sim *s, struct datapath *d)
     return &d->rows;
 }
 
+static bool run_array(struct sim *s, struct datapath *d, const struct operands *o,
+                      struct bce_op *op, struct bce_time *time)
+{
+    op->rows = rows_of(s, d);
+    void *mem = sim_scratch(s, bce_array_bytes(op, thread_pool_size(s->pool)));
+    const char *what;
+    switch (bce_array_run(op, s->pool, mem, s->layer, time, &what)) {
+    case BCE_FAULT_RANGE:
+        return sim_fault_at(s, SIM_FAULT_RANGE, o->view->base,
+                            "an activation does not fit 25 bits two's complement");
+    case BCE_FAULT_MAP:
+        return sim_fault_at(s, SIM_FAULT_EXTENSION, o->weights, "a lane map %s", what);
+    case BCE_FAULT_NONE: break;
+    }
+    return true;
+}
+
 bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
 {
     struct operands o;
@@ -214,7 +232,6 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
         start_sums(in, &op, in->npe * o.agu.p_total);
         return true;
     }
-    op.rows = rows_of(s, d);
     op.lanes = (int)in->lanes;
     op.npe = (int)in->npe;
     op.pes = (int)s->machine.pes;
@@ -225,16 +242,14 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     op.timing = timing_of(s, is_float, (uint64_t)op.npe * op.tile_bytes);
     op.first_use = first_use_take;
     op.first_use_user = s->first_use;
-    void *mem = sim_scratch(s, bce_array_bytes(&op, thread_pool_size(s->pool)));
-    const char *what;
-    switch (bce_array_run(&op, s->pool, mem, s->layer, &s->cost.cycles, &what)) {
-    case BCE_FAULT_RANGE:
-        return sim_fault_at(s, SIM_FAULT_RANGE, o.view->base,
-                            "an activation does not fit 25 bits two's complement");
-    case BCE_FAULT_MAP:
-        return sim_fault_at(s, SIM_FAULT_EXTENSION, o.weights, "a lane map %s", what);
-    case BCE_FAULT_NONE: break;
-    }
+    struct bce_time time;
+    if (s->predict)
+        predict_bce(s, &op, &time);
+    else if (!run_array(s, d, &o, &op, &time))
+        return false;
+    s->cost.cycles = time.cycles;
+    s->cost.load = time.load;
+    s->cost.tail = time.tail;
     sim_count_view(s, o.view, false);
     s->cost.buffer_read += (int64_t)o.weight_bytes;
     return true;

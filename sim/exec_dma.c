@@ -229,6 +229,15 @@ static void note_weights(struct sim *s, const struct copy *c, const struct sim_v
                          s->region[SIM_REGION_WBUF].bytes);
 }
 
+static void copy_all(struct sim *s, const struct copy *c)
+{
+    struct transpose t;
+    if (transpose_fits(&c->dst, c->to, &c->src, c->from, &t))
+        thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
+    else
+        copy_views(c);
+}
+
 static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_region_id buffer,
                      bool load, double gbs)
 {
@@ -246,11 +255,9 @@ static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_regi
         return true;
     struct copy c = {.to = to, .from = from, .bytes = dtype_bytes(td->dtype)};
     merge_dims(&c, td, ta);
-    struct transpose t;
-    if (transpose_fits(&c.dst, to, &c.src, from, &t))
-        thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
-    else
-        copy_views(&c);
+    // A prediction needs the bits of stationary weights alone.
+    if (!s->predict || buffer == SIM_REGION_WBUF)
+        copy_all(s, &c);
     if (buffer == SIM_REGION_WBUF)
         note_weights(s, &c, ta);
     return true;

@@ -290,6 +290,8 @@ bool sim_exec_PACK(struct sim *s, const struct isa_args_PACK *in)
     int64_t elems = p.npe * p.positions, pieces = p.npe * p.blocks;
     if (elems == 0)
         return true;
+    if (s->predict)
+        p.host = NULL; // nothing is made
     if (p.host && elems >= PARALLEL_ELEMS && sim_view_disjoint(v))
         thread_pool_run(s->pool, (int)pieces, pack_piece, &p);
     else if (p.host)

@@ -2,6 +2,7 @@
 //
 // A key is an unsigned number with the order of the elements: NaN is the largest of all and -0
 // equals 0. Descending order complements the keys, so equal elements keep their order there too.
+#include "predict.h"
 #include "vec_cost.h"
 #include "vec_fn.h"
 #include "vec_loop.h"
@@ -154,7 +155,8 @@ static void run_sorting(struct sim *s, struct sorting *so)
     }
     pieces = least(least(pieces, so->rows), 65536);
     so->rows_per_piece = (so->rows - 1) / pieces + 1;
-    thread_pool_run(s->pool, (int)((so->rows - 1) / so->rows_per_piece + 1), sort_piece, so);
+    if (predict_values(s, so->rows * so->length))
+        thread_pool_run(s->pool, (int)((so->rows - 1) / so->rows_per_piece + 1), sort_piece, so);
 }
 
 static enum vec_form key_form(enum dtype t)

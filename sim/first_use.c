@@ -40,11 +40,16 @@ void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uin
         f->from[first + i] = lanes ? offset / 8 + i + 1 : 0;
 }
 
+uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile)
+{
+    uint64_t word = (uint64_t)(tile - f->wbuf) / 8;
+    return word < f->words ? f->from[word] : 0;
+}
+
 bool first_use_take(void *user, const uint8_t *tile)
 {
     struct first_use *f = user;
-    uint64_t word = (uint64_t)(tile - f->wbuf) / 8;
-    uint64_t at = word < f->words ? f->from[word] : 0;
+    uint64_t at = first_use_origin(f, tile);
     if (at == 0 || at > f->lanes_words)
         return true;
     uint64_t bit = UINT64_C(1) << (at - 1) % 64, *cell = &f->taken[(at - 1) / 64];

@@ -12,6 +12,8 @@ struct first_use *first_use_create(const struct sim *s);
 void first_use_destroy(struct first_use *f); // NULL is fine
 // Bytes of the weight buffer at host address `to` were copied from machine address `from`.
 void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uint64_t bytes);
+// Word of .lanes plus 1 that these bytes of the weight buffer came from; 0: elsewhere.
+uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile);
 // Whether the tile at this host address of the weight buffer has not been asked for before. One
 // that did not come from .lanes is new every time.
 bool first_use_take(void *f, const uint8_t *tile);

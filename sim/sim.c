@@ -6,6 +6,7 @@
 
 #include "exec.h"
 #include "first_use.h"
+#include "predict.h"
 #include "refs.h"
 #include "tensor_list.h"
 #include "timeline.h"
@@ -79,7 +80,10 @@ static bool reserve_memory(struct sim *s)
     s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers);
     s->timeline = timeline_create(s);
     s->first_use = ok ? first_use_create(s) : NULL;
-    return ok && s->psum && s->stats.layers && s->timeline && s->first_use;
+    if (s->opt.predict)
+        s->predict = predict_create(s);
+    return ok && (s->predict || !s->opt.predict) && s->psum && s->stats.layers && s->timeline &&
+           s->first_use;
 }
 
 struct sim *sim_create(const struct image *img, const struct sim_options *o, struct arena *a,
@@ -115,6 +119,7 @@ void sim_destroy(struct sim *s)
     thread_pool_destroy(s->pool);
     timeline_destroy(s->timeline);
     first_use_destroy(s->first_use);
+    predict_destroy(s->predict);
     for (int i = SIM_REGION_HEAP; i < SIM_REGION_NUM; i++)
         sim_release(s->region[i].host, (size_t)s->region[i].bytes + GUARD_BYTES);
     sim_release(s->psum, (size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES);
@@ -290,6 +295,40 @@ const struct sim_stats *sim_stats(const struct sim *s)
 const struct sim_fault *sim_last_fault(const struct sim *s)
 {
     return &s->fault;
+}
+
+// ---- Predicting
+// ----------------------------------------------------------------------------------------
+
+static void copy_prediction(const struct sim *s, struct arena *a, struct image_prediction *out)
+{
+    *out = (struct image_prediction){.timing = sim_timing_name[s->opt.timing],
+                                     .cycles = s->stats.cycles,
+                                     .num_layers = s->stats.num_layers};
+    out->layers = ARENA_ARRAY(a, out->num_layers, struct image_time);
+    for (size_t i = 0; i < out->num_layers; i++) {
+        const struct sim_layer_stats *l = &s->stats.layers[i];
+        out->layers[i] = (struct image_time){l->first_cycle, l->last_cycle, l->busy[ISA_UNIT_ARRAY],
+                                             predict_effects(s->predict, i)};
+    }
+}
+
+bool sim_predict(const struct image *img, enum sim_timing timing, struct arena *a,
+                 struct image_prediction *out, struct diag *d)
+{
+    struct arena *scratch = arena_create();
+    struct sim_options o;
+    sim_options_default(&o);
+    o.timing = timing;
+    o.predict = true;
+    o.threads = 1;
+    struct sim *s = sim_create(img, &o, scratch, d);
+    bool ok = s && sim_run(s, d);
+    if (ok)
+        copy_prediction(s, a, out);
+    sim_destroy(s);
+    arena_destroy(scratch);
+    return ok;
 }
 
 // ---- Running

@@ -13,6 +13,7 @@ struct sim_options {
     enum sim_timing timing;
     bool no_distill;    // every lane walks all N positions
     bool compat_rtl;    // the RTL's own quirks
+    bool predict;       // no values are made, see predict.h
     int threads;        // 0: as many as there are processors
     int64_t max_cycles; // 0: no bound
     FILE *commit_log;   // NULL: none
@@ -49,6 +50,10 @@ BITLET_MUST_USE bool sim_set_input(struct sim *s, size_t index, const struct ten
 BITLET_MUST_USE bool sim_run(struct sim *s, struct diag *d);
 // A copy of the output as the machine holds it now. NULL: it lies outside the machine's memory.
 struct tensor *sim_get_output(struct sim *s, size_t index, struct arena *a);
+// What a run of the image takes on its machine, without the values of its inputs; lanes must lie in
+// one array. False: the program is at fault, reported.
+BITLET_MUST_USE bool sim_predict(const struct image *img, enum sim_timing timing, struct arena *a,
+                                 struct image_prediction *out, struct diag *d);
 const struct sim_stats *sim_stats(const struct sim *s);
 const struct sim_fault *sim_last_fault(const struct sim *s);
 

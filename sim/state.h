@@ -38,7 +38,8 @@ enum sim_region_id {
 // Time of an instruction as its unit sees it, filled by the body; the run loop places it on the
 // timeline.
 struct sim_cost {
-    int64_t cycles;                                           // unit busy
+    int64_t cycles;     // unit busy
+    int64_t load, tail; // array: of them the first and the last, see struct bce_time
     int64_t dram_read, dram_write, buffer_read, buffer_write; // bytes
 };
 #define SIM_MAX_TOUCH 40 // hcall: 31 tensors
@@ -57,6 +58,7 @@ struct sim_decoded; // exec.c
 struct sim_timeline;
 struct first_use;
 struct sim_refs;
+struct predict;
 
 struct sim {
     const struct image *img;
@@ -83,6 +85,7 @@ struct sim {
     uint64_t kept_lo, kept_hi;     // bytes it keeps a copy of; a write to them sets kept_hi to 0
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics
+    struct predict *predict;     // NULL: the run makes values
     struct sim_refs *refs;       // values behind the handles of strings and lists
     struct sim_decoded *decoded; // cache of decoded instructions, by pc
     uint8_t *scratch;            // see sim_scratch

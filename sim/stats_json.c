@@ -130,6 +130,41 @@ static json_t *roofline_json(const struct sim_layer_stats *l)
     return o;
 }
 
+static void put_effects(json_t *o, uint32_t effects)
+{
+    json_t *a = json_array();
+    for (int e = 0; e < IMAGE_EFFECT_NUM; e++)
+        if (effects >> e & 1)
+            json_array_append_new(a, json_string(image_effect_text[e]));
+    json_object_set_new(o, "effects", a);
+}
+
+static json_t *predicted_json(const struct sim *s, size_t i)
+{
+    json_t *o = json_object();
+    struct stats_predicted p;
+    stats_compare_layer(s, i, &p);
+    put_int(o, "first_cycle", (uint64_t)s->img->time.layers[i].first);
+    put_int(o, "last_cycle", (uint64_t)s->img->time.layers[i].last);
+    put_int(o, "array", (uint64_t)p.array);
+    put_int(o, "difference", (uint64_t)p.difference);
+    put_int(o, "array_difference", (uint64_t)p.array_difference);
+    put_effects(o, p.effects);
+    return o;
+}
+
+static json_t *predicted_total_json(const struct sim *s)
+{
+    json_t *o = json_object();
+    size_t differ;
+    uint32_t effects = stats_compare(s, &differ);
+    put_int(o, "cycles", (uint64_t)s->img->time.cycles);
+    put_int(o, "difference", (uint64_t)(s->stats.cycles - s->img->time.cycles));
+    put_int(o, "layers_that_differ", differ);
+    put_effects(o, effects);
+    return o;
+}
+
 static json_t *layer_json(const struct sim *s, size_t i)
 {
     const struct sim_layer_stats *l = &s->stats.layers[i];
@@ -147,6 +182,8 @@ static json_t *layer_json(const struct sim *s, size_t i)
     put_int(o, "first_cycle", (uint64_t)l->first_cycle);
     put_int(o, "last_cycle", (uint64_t)l->last_cycle);
     json_object_set_new(o, "roofline", roofline_json(l));
+    if (stats_has_prediction(s))
+        json_object_set_new(o, "predicted", predicted_json(s, i));
     put_counts(s, o, l);
     return o;
 }
@@ -168,6 +205,8 @@ static json_t *total_json(const struct sim *s)
     put_int(o, "cycles", (uint64_t)st->cycles);
     put_real(o, "seconds", (double)st->cycles / (s->machine.clock_ghz * 1e9));
     put_real(o, "cycles_per_64_macs", stats_cycles_per_64(&s->machine, st->cycles, st->total.macs));
+    if (stats_has_prediction(s))
+        json_object_set_new(o, "predicted", predicted_total_json(s));
     put_counts(s, o, &st->total);
     return o;
 }

@@ -23,6 +23,19 @@ stats_span(const struct sim_layer_stats *l); // from the first to the last cycle
 enum isa_unit stats_bound(const struct sim_layer_stats *l);
 int64_t stats_stalled(const struct sim_layer_stats *l, enum isa_unit u);
 
+// Of a layer, predicted; differences are simulated - predicted.
+struct stats_predicted {
+    int64_t cycles, array, difference, array_difference;
+    uint32_t effects;
+};
+// Whether the binary says what this run should take, by the same rules.
+bool stats_has_prediction(const struct sim *s);
+void stats_compare_layer(const struct sim *s, size_t i, struct stats_predicted *out);
+// Effects of all layers; *differ: how many are not as predicted.
+uint32_t stats_compare(const struct sim *s, size_t *differ);
+void stats_print_prediction(const struct sim *s, FILE *f);       // a line
+void stats_print_predicted_layers(const struct sim *s, FILE *f); // a row a layer
+
 // Cycles, time, MACs, units with their stalls, bytes, energy of the whole run.
 void stats_print_totals(const struct sim *s, FILE *f);
 // One row a layer that ran, and a legend.

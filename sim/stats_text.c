@@ -167,6 +167,8 @@ void stats_print_totals(const struct sim *s, FILE *f)
             s->opt.compat_rtl ? ", compatible with the RTL" : "");
     fprintf(f, "cycles         %" PRId64 " (%s)\n", s->stats.cycles,
             small((double)s->stats.cycles / (s->machine.clock_ghz * 1e9), "s", a));
+    if (stats_has_prediction(s))
+        stats_print_prediction(s, f);
     print_macs(s, f);
     fprintf(f, "bytes          DRAM %s read, %s written; buffers %s read, %s written\n",
             bytes_text(t->dram_read, a), bytes_text(t->dram_write, b),
@@ -242,4 +244,6 @@ void stats_print_layers(const struct sim *s, FILE *f)
                "of the lanes in use.\n"
                "read, writ.: bytes of DRAM. waits: cycles the array (else the vector unit) waited, "
                "and for what.\n");
+    if (stats_has_prediction(s))
+        stats_print_predicted_layers(s, f);
 }

@@ -23,6 +23,7 @@ enum board_id { BOARD_HEAP, BOARD_ABUF, BOARD_WBUF, BOARD_PSUM, BOARD_NUM };
 struct sim_timeline {
     int64_t core;               // next issue
     int64_t free[ISA_UNIT_NUM]; // when the unit's last instruction ends
+    int64_t second;             // when the second set of the PEs' weight registers is free
     int64_t end;
     struct board board[BOARD_NUM];
 };
@@ -101,14 +102,16 @@ static uint64_t latest(const uint64_t *times, uint64_t first, uint64_t last, uin
     return best;
 }
 
-// The latest access that this instruction must wait for, packed.
-static uint64_t hazard(struct sim *s)
+#define ALL_BOARDS ((1u << BOARD_NUM) - 1)
+
+// The latest access in these boards that this instruction must wait for, packed.
+static uint64_t hazard(struct sim *s, unsigned boards)
 {
     uint64_t best = 0;
     for (int i = 0; i < s->num_touch; i++) {
         const struct sim_touch *x = &s->touch[i];
         const struct board *b = touch_board(s->timeline, x);
-        if (!b)
+        if (!b || !(boards >> (b - s->timeline->board) & 1))
             continue;
         uint64_t first = (x->lo - b->base) >> b->shift, last = (x->hi - 1 - b->base) >> b->shift;
         best = latest(b->write, first, last, best);
@@ -147,9 +150,9 @@ static void not_before(struct earliest *e, int64_t time, enum sim_stall reason)
         *e = (struct earliest){time, reason};
 }
 
-static void wait_hazards(struct sim *s, struct earliest *e)
+static void wait_hazards(struct sim *s, struct earliest *e, unsigned boards)
 {
-    uint64_t word = hazard(s);
+    uint64_t word = hazard(s, boards);
     not_before(e, (int64_t)(word >> UNIT_BITS), unit_stall[word & ((1u << UNIT_BITS) - 1)]);
 }
 
@@ -173,7 +176,7 @@ static struct timeline_span place_on_core(struct sim *s, enum isa_unit unit, uns
     for (int u = 0; u < ISA_UNIT_NUM; u++)
         if (u != ISA_UNIT_CTRL && (wait >> u & 1))
             not_before(&e, t->free[u], unit_stall[u]);
-    wait_hazards(s, &e);
+    wait_hazards(s, &e, ALL_BOARDS);
     s->layer->stall[ISA_UNIT_CTRL][e.reason] += e.time - t->core;
     s->layer->busy[ISA_UNIT_CTRL]++;
     t->core = e.time + 1;
@@ -206,6 +209,23 @@ static void occupy_channel(struct sim *s, enum isa_unit unit, struct earliest e,
     s->timeline->free[ISA_UNIT_DMAA] = e.time + cycles;
 }
 
+// Extension P: the tiles of the first group come into the second set of weight registers as soon as
+// the weight buffer has them, while the array still takes the last group of the instruction before;
+// only what is left of that is time of the array.
+static void load_ahead(struct sim *s, struct earliest *e)
+{
+    const struct sim_timeline *t = s->timeline;
+    struct earliest load = {t->second, SIM_STALL_NONE};
+    not_before(&load, t->core + 1, SIM_STALL_ISSUE);
+    wait_hazards(s, &load, 1u << BOARD_WBUF);
+    wait_hazards(s, e, ALL_BOARDS & ~(1u << BOARD_WBUF));
+    not_before(e, load.time, load.reason);
+    int64_t ahead = e->time - load.time;
+    ahead = ahead < s->cost.load ? ahead : s->cost.load;
+    s->cost.cycles -= ahead;
+    s->layer->weight_load_cycles -= (uint64_t)ahead;
+}
+
 static struct timeline_span place_on_unit(struct sim *s, enum isa_unit unit)
 {
     struct sim_timeline *t = s->timeline;
@@ -214,7 +234,10 @@ static struct timeline_span place_on_unit(struct sim *s, enum isa_unit unit)
     not_before(&e, t->core + 1, SIM_STALL_ISSUE);
     if (channel > 0)
         not_before(&e, t->free[ISA_UNIT_DMAA], SIM_STALL_ACTIVATIONS);
-    wait_hazards(s, &e);
+    if (unit == ISA_UNIT_ARRAY && (s->machine.ext & MACHINE_EXT_P))
+        load_ahead(s, &e);
+    else
+        wait_hazards(s, &e, ALL_BOARDS);
     count_gap(s, unit, e.time, e.reason);
     if (channel > 0)
         occupy_channel(s, unit, e, channel);
@@ -222,6 +245,8 @@ static struct timeline_span place_on_unit(struct sim *s, enum isa_unit unit)
     s->layer->busy[unit] += cycles;
     s->layer->busy[ISA_UNIT_CTRL]++;
     t->free[unit] = e.time + cycles;
+    if (unit == ISA_UNIT_ARRAY)
+        t->second = t->free[unit] - s->cost.tail;
     t->free[ISA_UNIT_CTRL] = ++t->core;
     return (struct timeline_span){e.time, t->free[unit]};
 }

@@ -5,7 +5,8 @@
 // the earlier accesses to what it touches are over (read after write, write after read, write after
 // write). What is touched is known by hulls, in granules: 64 bytes in the buffers, 64 partial sums,
 // 4 KiB in DRAM. The vector unit and the preprocessing module reach DRAM through the activation
-// channel and keep it busy for bytes / bandwidth.
+// channel and keep it busy for bytes / bandwidth. With extension P the tiles that a bce begins with
+// come into the PEs before the one ahead of it is over.
 //
 // Invariant, for each unit: busy + stalls + the time after its last instruction = cycles of the
 // run.

@@ -1,4 +1,5 @@
 #include "vec_loop.h"
+#include "predict.h"
 
 // ---- Setting up
 // --------------------------------------------------------------------------------------
@@ -481,7 +482,7 @@ static void run_share(void *user, int piece, int worker)
 void vec_parallel(struct sim *s, int64_t total, int64_t grain, bool serial,
                   void (*body)(void *user, int64_t lo, int64_t hi), void *user)
 {
-    if (total == 0)
+    if (total == 0 || !predict_values(s, total))
         return;
     if (serial || total <= grain) {
         body(user, 0, total);

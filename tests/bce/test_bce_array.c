@@ -237,7 +237,7 @@ static bool make_scene(uint64_t *state, struct scene *s)
 struct result {
     uint64_t *psum;
     struct sim_layer_stats stats;
-    int64_t cycles;
+    struct bce_time time;
 };
 
 static void run(const struct scene *s, bool literal, struct thread_pool *p, struct bce_rows *rows,
@@ -255,13 +255,14 @@ static void run(const struct scene *s, bool literal, struct thread_pool *p, stru
     op.literal = literal;
     void *mem = arena_alloc_aligned(arena, bce_array_bytes(&op, thread_pool_size(p)), 64);
     const char *what;
-    CHECK_INT(bce_array_run(&op, p, mem, &r->stats, &r->cycles, &what), BCE_FAULT_NONE);
+    CHECK_INT(bce_array_run(&op, p, mem, &r->stats, &r->time, &what), BCE_FAULT_NONE);
 }
 
 static bool equal(const struct scene *s, const struct result *a, const struct result *b)
 {
     return memcmp(a->psum, b->psum, 8 * (size_t)(s->op.npe * s->agu.p_total)) == 0 &&
-           memcmp(&a->stats, &b->stats, sizeof a->stats) == 0 && a->cycles == b->cycles;
+           memcmp(&a->stats, &b->stats, sizeof a->stats) == 0 &&
+           memcmp(&a->time, &b->time, sizeof a->time) == 0;
 }
 
 // ---- The sums, element by element

@@ -21,7 +21,7 @@ MAY_INCLUDE = {
 }
 SINGLE_HEADERS = {"passes": ("machine.h", "machine.def", "image.h")}  # of isa, the numbers and not the instructions
 MAINS = {
-    "frontend": (r"^bitletc\w*\.[ch]$", ("passes", "backend", "isa")),
+    "frontend": (r"^bitletc\w*\.[ch]$", ("passes", "backend", "isa", "sim")),
     "passes": (r"^bitlet_opt\w*\.[ch]$", ()),
 }
 

@@ -75,6 +75,16 @@ static inline struct image random_image(struct arena *a, uint64_t seed)
         if (next_random(&state) % 3 == 0)
             img.locs[img.num_locs++] = (struct image_loc){
                 i * ISA_WORD_BYTES, (uint32_t)(next_random(&state) % img.num_layers)};
+    img.time.num_layers = next_random(&state) % 2 ? img.num_layers + 1 : 0;
+    img.time.layers = ARENA_ARRAY(a, img.time.num_layers, struct image_time);
+    img.time.timing = img.time.num_layers ? random_name(a, &state) : NULL;
+    for (size_t i = 0; i < img.time.num_layers; i++) {
+        int64_t first = (int64_t)(next_random(&state) % 1000), span = (int64_t)(i * 77);
+        img.time.layers[i] =
+            (struct image_time){first, first + span, span / 2,
+                                (uint32_t)(next_random(&state) % (1u << IMAGE_EFFECT_NUM))};
+        img.time.cycles += 1000 + span;
+    }
     return img;
 }
 

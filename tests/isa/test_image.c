@@ -46,6 +46,14 @@ static void compare_images(const struct image *a, const struct image *b)
         CHECK(same_io(&a->outputs[i], &b->outputs[i]));
     for (size_t i = 0; i < a->num_host; i++)
         CHECK_STR(b->host[i], a->host[i]);
+    CHECK_INT((int64_t)b->time.num_layers, (int64_t)a->time.num_layers);
+    CHECK_INT(b->time.cycles, a->time.cycles);
+    for (size_t i = 0; i < a->time.num_layers; i++) {
+        CHECK_INT(b->time.layers[i].first, a->time.layers[i].first);
+        CHECK_INT(b->time.layers[i].last, a->time.layers[i].last);
+        CHECK_INT(b->time.layers[i].array, a->time.layers[i].array);
+        CHECK_INT(b->time.layers[i].effects, a->time.layers[i].effects);
+    }
     for (size_t i = 0; i < a->num_layers; i++)
         CHECK(strcmp(a->layers[i].ir_value, b->layers[i].ir_value) == 0 &&
               a->layers[i].node_index == b->layers[i].node_index);

@@ -53,6 +53,49 @@ static void double_buffering(void)
     case_end(&tc);
 }
 
+// One bce: 40 cycles to bring its first tiles, 160 in all; the second set of registers is free in
+// the last 60 of them. Its weights lie at `offset`.
+static struct timeline_span bce(uint64_t offset)
+{
+    clear();
+    touch(IMAGE_WBUF_BASE + offset, 64, false, false);
+    touch(0, 64, true, true);
+    tc.sim->cost.load = 40;
+    tc.sim->cost.tail = 60;
+    return place(ISA_UNIT_ARRAY, 160);
+}
+
+static void tiles_ahead(void)
+{
+    open_case();
+    CHECK_INT(bce(0).start, 1);
+    CHECK_INT(bce(0).end, 321); // without extension P the tiles wait
+    case_end(&tc);
+    open_case();
+    tc.sim->machine.ext = MACHINE_EXT_P;
+    tc.sim->layer->weight_load_cycles = 200; // as the datapath counts them
+    CHECK_INT(bce(0).end, 161);
+    struct timeline_span s = bce(0); // its tiles came from 101 to 141
+    CHECK_INT(s.start, 161);
+    CHECK_INT(s.end, 281);
+    clear();
+    touch(IMAGE_WBUF_BASE + 4096, 64, true, false);
+    CHECK_INT(place(ISA_UNIT_DMAW, 250).end, 253);
+    s = bce(4096); // from 253 on, so that 12 cycles remain
+    CHECK_INT(s.start, 281);
+    CHECK_INT(s.end, 281 + 12 + 120);
+    clear();
+    touch(IMAGE_WBUF_BASE + 8192, 64, true, false);
+    CHECK_INT(place(ISA_UNIT_DMAW, 300).end, 553);
+    s = bce(8192); // nothing is left to hide behind
+    CHECK_INT(s.start, 553);
+    CHECK_INT(s.end, 713);
+    CHECK_INT(tc.sim->layer->stall[ISA_UNIT_ARRAY][SIM_STALL_WEIGHTS], 553 - 413);
+    CHECK_INT((int64_t)tc.sim->layer->weight_load_cycles, 200 - 40 - 28);
+    CHECK_INT(tc.sim->layer->busy[ISA_UNIT_ARRAY], 160 + 120 + 132 + 160);
+    case_end(&tc);
+}
+
 static void psum_hazard(void)
 {
     open_case();
@@ -155,6 +198,7 @@ static void random_streams(void)
 int main(void)
 {
     RUN(double_buffering);
+    RUN(tiles_ahead);
     RUN(psum_hazard);
     RUN(vector_occupies_channel);
     RUN(core_waits);

@@ -10,6 +10,10 @@
 .host "image.decode"
 .layer "conv" "y" node 0 "conv1" "Conv"
 .layer "vmov" "z"
+.predict "micro21" 1200
+.time 3 0x300 700 5
+.time 0 0 0 0
+.time 768 1200 0 2
 .text
     li x1, imm=3        # a counter
 .loc 0

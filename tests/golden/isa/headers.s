@@ -10,8 +10,9 @@
 // CHECK-NEXT: .rodata 0 128 64 0x10000000000
 // CHECK-NEXT: .lanes 0 4096 4096 0x20000000000
 // CHECK: .bitlet.machine
+// CHECK: .bitlet.time 4
 // CHECK: .bitlet.sum 4
-// CHECK: machine micro21, extensions none, format version 2
+// CHECK: machine micro21, extensions none, format version 3
 // CHECK: heap 64 bytes at 0x30000000000, 1 instructions
 // CHECK-NEXT: output 0 y bool[]
 // CHECK-NEXT: symbols:

@@ -1,0 +1,7 @@
+// RUN: bitlet-as %s -o %t.blt
+// EXIT: 1
+.layer "conv" "y"
+.predict "micro21" 100
+.time 0 50 10 0
+.time 60 50 0 0
+    halt
