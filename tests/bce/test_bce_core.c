@@ -34,8 +34,7 @@ struct block {
 static void put_row(struct block *b, int k, int p, uint32_t v)
 {
     uint8_t *row = b->rows + (size_t)k * BCE_ROW_BYTES;
-    bool raised = b->kind == BCE_ROW_SPLIT && p % 2 == 0;
-    int16_t narrow = (int16_t)(v ^ (raised ? 0x8000 : 0));
+    int16_t narrow = (int16_t)v;
     b->a[p][k] = v;
     if (b->kind == BCE_ROW_I16 || b->kind == BCE_ROW_SPLIT)
         memcpy(row + 2 * p, &narrow, 2);
@@ -52,6 +51,15 @@ static uint32_t random_fixed(uint64_t *state, int32_t amax)
     return (uint32_t)(r & 32 ? -v : v == 1 << 15 || v == 1 << 24 ? v - 1 : v);
 }
 
+// Half of the values that there are: what rows of activations behind a rectifier hold.
+static uint32_t random_positive(uint64_t *state, int32_t amax)
+{
+    uint32_t v = random_fixed(state, amax) & 0x1ffffff;
+    uint32_t most =
+        amax == 128 || amax == 1 << 15 || amax == 1 << 24 ? (uint32_t)amax - 1 : (uint32_t)amax;
+    return v % (most + 1);
+}
+
 static struct block random_block(uint64_t *state, const struct bce_config *c)
 {
     static const int32_t AMAX[] = {1, 15, 128, 255, 256, 32768, 65535, 1 << 24};
@@ -63,10 +71,13 @@ static struct block random_block(uint64_t *state, const struct bce_config *c)
     b.rows = arena_alloc_aligned(arena, (BCE_MAX_N + 1) * BCE_ROW_BYTES, 64);
     b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I16);
     int style = bce_below(state, 6);
+    bool positive = bce_below(state, 2);
+    int32_t most = positive && b.amax == 255 ? 127 : b.amax;
     for (int k = 0; k < c->n; k++)
         for (int p = 0; p < b.len; p++)
             put_row(&b, k, p,
                     bce_is_float(c) ? bce_random_float(state, style, c->mode == ISA_MODE_fp16)
+                    : positive      ? random_positive(state, most)
                                     : random_fixed(state, b.amax));
     return b;
 }
@@ -105,11 +116,20 @@ static struct bce_plan *make_plan(const struct bce_config *c, const struct bce_t
     return p;
 }
 
+static int settled[BCE_ROW_F16 + 1]; // runs on rows of each kind
+
 static void vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
                          const struct bce_tile *t, const struct block *b, struct outcome *o)
 {
     struct bce_plan *p = make_plan(c, t, b);
-    bce_vector_fixed(kn, c, p, b->kind, b->rows, b->len, o->acc, false);
+    size_t bytes = (size_t)(c->n + 1) * BCE_ROW_BYTES;
+    uint8_t *rows = arena_alloc_aligned(arena, bytes, 64);
+    enum bce_row kind = b->kind;
+    memcpy(rows, b->rows, bytes);
+    if (kind != BCE_ROW_I32)
+        kind = kn->settle(kind, (int16_t *)(void *)rows, c->n);
+    settled[kind]++;
+    bce_vector_fixed(kn, c, p, kind, rows, b->len, o->acc, false);
     for (int i = 0; i < b->len; i++)
         o->d[i] = c->walk == BCE_WALK_ALL && t->n_calc >= 0 ? c->n : p->d;
     for (int l = 0; l < BCE_LANES; l++) {
@@ -185,6 +205,8 @@ static void levels_equal_literal(void)
         }
         arena_reset(arena);
     }
+    for (int kind = 0; kind <= BCE_ROW_I32; kind++)
+        CHECK(settled[kind] > 20);
 }
 
 // Digits of which position i's sum is w[i], on 16 lanes.
