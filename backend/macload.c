@@ -109,7 +109,10 @@ void job_pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int
         view_add(&from, extent[i], stride[i]);
         view_add(&to, extent[i], dense[i]);
     }
-    job_dma(j->e, ISA_LDA, to, from);
+    if (p->held)
+        job_load_rows(j, s, extent[0], raw);
+    else
+        job_dma(j->e, ISA_LDA, to, from);
     struct emit_view packed = view_at(raw, w->type.dtype);
     if (p->noc_sym) { // a channel that is not there has no weights
         view_add_axis(&packed, extent[0], dense[0], 0, 1);

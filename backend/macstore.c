@@ -23,12 +23,15 @@ void job_configure_pack(struct emit *e, const struct ir_op *op)
     emit_insn(e, (struct isa_insn){.op = ISA_PCFG, .PCFG = c});
 }
 
+// The step's output channels, which are its positions where PEs hold activations.
 static void emit_channel_view(struct mac_job *j, const struct mac_step *s, int treg,
                               const struct ir_value *v)
 {
-    struct emit_view view = view_at(
-        job_element_addr(v, job_problem(j, s)->channel0 + s->oc * j->demand.pes), v->type.dtype);
-    view_add(&view, job_step_pes(j, s), 1);
+    const struct mac_problem *p = job_problem(j, s);
+    struct mac_tile t = job_step_tile(j, s, false);
+    int64_t first = p->held ? t.start[0] : s->oc * j->demand.pes;
+    struct emit_view view = view_at(job_element_addr(v, p->channel0 + first), v->type.dtype);
+    view_add(&view, p->held ? t.extent[0] : job_step_pes(j, s), 1);
     emit_view(j->e, treg, &view);
 }
 
@@ -148,7 +151,8 @@ void job_pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psu
         emit_channel_view(j, s, T_SCALE, scale);
     emit_view(j->e, T_Y, &y);
     EMIT(j->e, PACK, PACK, .td = T_Y, .ts = T_SCALE, .tb = T_BIAS, .mode = (int64_t)j->mode,
-         .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .psum = psum);
+         .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .along = p->held && (scale || (bias && !raw)),
+         .psum = psum);
     run_group(j, s, pes * positions);
     for (int i = 0; i < j->group.num_slots; i++)
         if (j->group.slot[i].stored)

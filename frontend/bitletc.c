@@ -22,6 +22,13 @@ static const char help[] =
     "                            without it ranges come from seeded random inputs\n"
     "      --weight-scales HOW   channel (default): a scale for each output channel; tensor: one "
     "for each layer\n"
+    "      --distill HOW         integer precisions, constant weights: which operand the PEs hold, "
+    "so that its bits are distilled:\n"
+    "                            auto (default): in each layer the one that takes fewer cycles by "
+    "the bits measured in\n"
+    "                            calibration; weights; activations, where a layer can. Values do "
+    "not depend on it.\n"
+    "                            Floats always distil weights: truncation would differ\n"
     "      --seed N              seed of everything random (default 0)\n"
     "      --machine NAME|FILE   target: micro21 (default), another preset, or a JSON file\n"
     "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension; may be "
@@ -60,6 +67,7 @@ static const char help[] =
 enum {
     OPT_CALIBRATE = 256,
     OPT_SCALES,
+    OPT_DISTILL,
     OPT_SEED,
     OPT_MACHINE,
     OPT_SHAPE,
@@ -85,6 +93,7 @@ static const struct option long_options[] = {
     {"precision", required_argument, NULL, 'p'},
     {"calibrate", required_argument, NULL, OPT_CALIBRATE},
     {"weight-scales", required_argument, NULL, OPT_SCALES},
+    {"distill", required_argument, NULL, OPT_DISTILL},
     {"seed", required_argument, NULL, OPT_SEED},
     {"machine", required_argument, NULL, OPT_MACHINE},
     {"shape", required_argument, NULL, OPT_SHAPE},
@@ -238,6 +247,10 @@ static int apply_option(struct cli *c, int opt, const char *arg)
     case 'O': return set_level(c, arg);
     case OPT_CALIBRATE: c->opt.pass.calibrate = arg; return CLI_OK;
     case OPT_SCALES: return set_scales(c, arg);
+    case OPT_DISTILL:
+        return pass_parse_distill(arg, &c->opt.pass.distill)
+                   ? CLI_OK
+                   : cli_usage(TOOL, "--distill %s: auto, weights or activations is expected", arg);
     case OPT_SEED: return set_seed(c, arg);
     case OPT_THREADS: return set_threads(c, arg);
     case OPT_MACHINE:

@@ -139,7 +139,7 @@ static int64_t groups_per_problem(const struct mac_plan *plan, const struct conv
                                   int64_t group, int64_t pes)
 {
     const struct ir_op *w = plan->stationary->def;
-    if (!w || w->op != IR_OP_CONST)
+    if (!w || w->op != IR_OP_CONST || ir_int(plan->op, IR_A_distill, 0) != 0)
         return 1;
     int64_t k = s->in_per_group * s->taps, by_k = k > 0 ? group / k : 0;
     int64_t by_oc = s->out_per_group > 0 ? pes / s->out_per_group : 0;
@@ -474,6 +474,116 @@ static bool plan_matmul(struct mac_plan *plan, struct arena *a, struct diag *d)
     return true;
 }
 
+// ---- Exchanged operands ------------------------------------------------------------------------
+
+// The first of the last position dimensions that lie one after the other in the result.
+static int first_row_dim(const struct mac_problem *p)
+{
+    int first = p->np - 1;
+    while (first > 0 && p->p[first - 1].ostride == p->p[first].ostride * p->p[first].extent)
+        first--;
+    while (first > 0 && p->p[first - 1].extent == 1)
+        first--;
+    return first;
+}
+
+static int64_t outer_positions(const struct mac_problem *p, int first)
+{
+    int64_t n = 1;
+    for (int i = 0; i < first; i++)
+        n *= p->p[i].extent;
+    return n;
+}
+
+// The problem at one index of the position dimensions before `first`, row-major.
+static void restrict_positions(struct mac_problem *p, int first, int64_t index)
+{
+    for (int i = first - 1; i >= 0; i--) {
+        struct mac_dim *d = &p->p[i];
+        int64_t at = index % d->extent;
+        index /= d->extent;
+        p->xbase += at * d->xstride;
+        p->obase += at * d->ostride;
+        if (d->axis >= 0)
+            p->origin[d->axis] += at * d->step;
+        d->extent = 1;
+    }
+}
+
+static void exchange_problem(struct mac_problem *p, const struct mac_problem *held)
+{
+    *p = (struct mac_problem){.noc = mac_extent_p(held),
+                              .nk = held->nk,
+                              .np = 1,
+                              .batch = held->batch,
+                              .xbase = held->wbase,
+                              .wbase = held->xbase,
+                              .obase = held->obase,
+                              .o_oc = held->p[held->np - 1].ostride,
+                              .channel0 = held->channel0,
+                              .diag = 1,
+                              .held = held};
+    for (int i = 0; i < held->nk; i++)
+        p->k[i] = (struct mac_dim){
+            .extent = held->k[i].extent, .xstride = held->k[i].wstride, .axis = -1};
+    p->p[0] = (struct mac_dim){
+        .extent = held->noc, .xstride = held->w_oc, .ostride = held->o_oc, .axis = -1};
+}
+
+static bool exchange(struct mac_plan *plan, struct arena *a, struct diag *d)
+{
+    struct mac_problem *from = plan->problem;
+    struct ir_value *x = plan->moving;
+    int num = plan->num_problems;
+    int64_t count = 0;
+    if (!mac_can_hold_activations(plan->op))
+        return diag_report(d, plan->op->loc, DIAG_IR_ATTR,
+                           "%s %%%s cannot have distill = 1: mode fixed and extents known when "
+                           "compiled are needed",
+                           ir_op_info[plan->op->op].text, plan->op->out[0]->name);
+    for (int i = 0; i < num; i++) {
+        if (from[i].empty)
+            return diag_report(d, plan->op->loc, DIAG_IR_ATTR,
+                               "%s %%%s cannot have distill = 1: problem %d has no weights",
+                               ir_op_info[plan->op->op].text, plan->op->out[0]->name, i);
+        count += outer_positions(&from[i], first_row_dim(&from[i]));
+    }
+    struct mac_problem *p = add_problems(plan, count, a, d);
+    struct mac_problem *held = ARENA_ARRAY(a, (size_t)count + 1, struct mac_problem);
+    if (!p)
+        return false;
+    plan->moving = plan->stationary;
+    plan->stationary = x;
+    for (int i = 0; i < num; i++) {
+        int first = first_row_dim(&from[i]);
+        int64_t outer = outer_positions(&from[i], first);
+        for (int64_t n = 0; n < outer; n++, p++, held++) {
+            *held = from[i];
+            restrict_positions(held, first, n);
+            exchange_problem(p, held);
+        }
+    }
+    return true;
+}
+
+bool mac_can_hold_activations(const struct ir_op *op)
+{
+    if (ir_int(op, IR_A_mode, IR_MODE_FP32) != IR_MODE_FIXED || ir_op_is_dynamic(op))
+        return false;
+    if (ir_type_elems(&op->in[0]->type) == 0 || ir_type_elems(&op->in[1]->type) == 0)
+        return false;
+    if (op->op != IR_OP_CONV_TRANSPOSE)
+        return true;
+    // Phases without taps have nothing to multiply.
+    int rank;
+    const int64_t *w = weight_dims(op, op->in[1], &rank), *strides = ir_ints(op, IR_A_strides, NULL),
+                  *dilations = ir_ints(op, IR_A_dilations, NULL);
+    for (int i = 0; i + 2 < rank; i++)
+        if (w[2 + i] < strides[i] || (dilations[i] != 1 && strides[i] != 1))
+            return false;
+    return true;
+}
+
 // ---- Any MAC op --------------------------------------------------------------------------------
 
 bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes, struct arena *a,
@@ -481,7 +591,7 @@ bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes, struct ar
 {
     if (!ir_is_mac(op))
         bitlet_bug("%s is no MAC op", ir_op_info[op->op].text);
-    int w = op->op == IR_OP_MATMUL ? (int)ir_int(op, IR_A_stationary, 1) : 1;
+    int w = mac_weights_index(op);
     *out = (struct mac_plan){.op = op, .stationary = op->in[w], .moving = op->in[1 - w]};
     bool ok;
     switch (op->op) {
@@ -491,7 +601,7 @@ bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes, struct ar
     }
     if (ok && ir_type_elems(&op->out[0]->type) == 0)
         out->num_problems = 0;
-    return ok;
+    return ok && (ir_int(op, IR_A_distill, 0) == 0 || exchange(out, a, d));
 }
 
 static int64_t product(const struct mac_dim *dims, int n)
@@ -519,4 +629,17 @@ int mac_lanes(enum ir_mode mode, int wbits)
     case IR_MODE_FP16: return 11;
     default: return wbits == 1 ? 1 : wbits - 1;
     }
+}
+
+int mac_weights_index(const struct ir_op *op)
+{
+    return op->op == IR_OP_MATMUL ? (int)ir_int(op, IR_A_stationary, 1) : 1;
+}
+
+int mac_op_lanes(const struct ir_op *op)
+{
+    enum ir_mode mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
+    if (ir_int(op, IR_A_distill, 0) != 0)
+        return (int)ir_int(op, IR_A_abits, 8);
+    return mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 8));
 }

@@ -15,6 +15,11 @@
 //     every one.
 // Extents known only at run time are there with their bounds, and with their symbols.
 //
+// An op with the attribute `distill` has operands exchanged: x is stationary, w moves. A problem is
+// then out[position][oc]: its `noc` rows are the positions, its positions the output channels, and
+// `held` is the problem that it was, whose x coordinates say where the rows lie. Leading position
+// dimensions that the result does not lay out one after the other make problems of their own.
+//
 // All problems of an op have the same dimensions in the same order, nothing dropped: positions are
 // n and the spatial ones (conv), rows (matmul; with a shared stationary operand 0: batch, columns);
 // K is channels and taps, with the diagonal of groups before them if there is one.
@@ -56,10 +61,14 @@ struct mac_problem {
     // 1, or: k[0] has extent diag, and channel oc uses only k[0] index oc / (noc / diag); then
     // w offset = wbase + oc * w_oc + sum over the other K dims (k[0].wstride is 0).
     int64_t diag;
+    // NULL, or the problem before operands were exchanged, restricted to the rows of this one: row i
+    // is position i of it. w_oc and the wstride of K are not used then.
+    const struct mac_problem *held;
 };
 struct mac_plan {
     const struct ir_op *op;
-    struct ir_value *moving, *stationary; // x and w, or exchanged for matmul with stationary = 0
+    struct ir_value *moving, *stationary; // x and w; exchanged for matmul with stationary = 0, or by
+                                          // `distill`
     struct mac_problem *problem;
     int num_problems;
     int64_t channels; // length of bias and scale
@@ -75,5 +84,12 @@ int64_t mac_extent_k(const struct mac_problem *p); // product of the K extents
 int64_t mac_extent_p(const struct mac_problem *p);
 // Lanes that a mode and weight width take: fixed bits - 1 (1 for int1), fp32 24, fp16 11.
 int mac_lanes(enum ir_mode mode, int wbits);
+// Index of the operand that is stationary without `distill`.
+int mac_weights_index(const struct ir_op *op);
+// Lanes of the operand that the op holds: activations, which have a lowest number, take one more.
+int mac_op_lanes(const struct ir_op *op);
+// Whether the op can take the attribute `distill`: fixed point, extents known, every problem has
+// weights.
+bool mac_can_hold_activations(const struct ir_op *op);
 
 #endif

@@ -76,7 +76,7 @@ const char *const ISADOC_HEAD[] = {
     "**Extension P**: a step's fixed cycles run beside the distillation of the steps before it. A step takes its D, at least the cycles in which its activations enter",
     "(`beat` a cycle); the fixed cycles are paid once an instruction. It applies to every mode and changes no instruction.",
     "",
-    "**pack**: `fixed`: v = the sum as fp32; float modes: v = the sum. Then `scale`: v = v * ts[pe]; `bias`: v = v + tb[pe]; `clamp`: v = max(v, min), then min(v, max).",
+    "**pack**: `fixed`: v = the sum as fp32; float modes: v = the sum. Then `scale`: v = v * ts[pe]; `bias`: v = v + tb[pe] (with `along` ts[p] and tb[p], p the position); `clamp`: v = max(v, min), then min(v, max).",
     "An integer destination with `quant`: v = v * q, rounded half to even, saturated to `bits` (1: -1 below zero, else +1; NaN gives 0). Every step rounds to nearest even.",
     "",
     "## 2. Words",

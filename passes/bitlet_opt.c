@@ -59,6 +59,7 @@ enum {
     OPT_MACHINE,
     OPT_CALIBRATE,
     OPT_PER_TENSOR,
+    OPT_DISTILL,
     OPT_SEED,
     OPT_ROUNDTRIP,
     OPT_DUMP_IR,
@@ -78,6 +79,7 @@ static const struct option long_options[] = {
     {"precision", required_argument, NULL, 'p'},
     {"calibrate", required_argument, NULL, OPT_CALIBRATE},
     {"per-tensor", no_argument, NULL, OPT_PER_TENSOR},
+    {"distill", required_argument, NULL, OPT_DISTILL},
     {"seed", required_argument, NULL, OPT_SEED},
     {"verify-roundtrip", no_argument, NULL, OPT_ROUNDTRIP},
     {"dump-ir", optional_argument, NULL, OPT_DUMP_IR},
@@ -132,6 +134,10 @@ static int take_option(struct options *o, int c, const char *arg)
     case OPT_STOP_AFTER: o->run.stop_after = arg; return -1;
     case OPT_MACHINE: o->machine = arg; return -1;
     case OPT_CALIBRATE: o->pass.calibrate = arg; return -1;
+    case OPT_DISTILL:
+        if (!pass_parse_distill(arg, &o->pass.distill))
+            return cli_usage(TOOL, "--distill %s: auto, weights or activations is expected", arg);
+        return -1;
     case OPT_PER_TENSOR: o->pass.per_tensor_scales = true; return -1;
     case OPT_SEED:
         if (!parse_seed(arg, &o->pass.seed))

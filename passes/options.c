@@ -47,3 +47,15 @@ bool pass_parse_precision(const char *text, struct pass_precision *out, struct d
     *out = (struct pass_precision){IR_MODE_FIXED, wbits, abits};
     return true;
 }
+
+const char *const pass_distill_text[PASS_DISTILLS] = {"auto", "weights", "activations"};
+
+bool pass_parse_distill(const char *text, enum pass_distill *out)
+{
+    for (int i = 0; i < PASS_DISTILLS; i++)
+        if (strcmp(text, pass_distill_text[i]) == 0) {
+            *out = (enum pass_distill)i;
+            return true;
+        }
+    return false;
+}

@@ -15,8 +15,18 @@ struct pass_precision {
     int wbits, abits;
 };
 
+// Which operand of a fixed-point MAC op with constant weights the PEs hold and distil.
+enum pass_distill {
+    PASS_DISTILL_AUTO,        // that of the fewer predicted cycles, from measured content
+    PASS_DISTILL_WEIGHTS,     // the weights
+    PASS_DISTILL_ACTIVATIONS, // the activations, where the op can
+    PASS_DISTILLS
+};
+extern const char *const pass_distill_text[PASS_DISTILLS];
+
 struct pass_options {
     struct pass_precision precision; // uniform
+    enum pass_distill distill;
     bool per_tensor_scales;          // one weight scale a tensor instead of one an output channel
     const char *calibrate;           // directory or file, NULL: seeded inputs
     uint64_t seed;
@@ -50,6 +60,9 @@ extern const int pass_count;
 // "fp32", "fp16", "int1".."int24", "w4a8"; reports precision.
 BITLET_MUST_USE bool pass_parse_precision(const char *text, struct pass_precision *out,
                                           struct diag *d);
+
+// "auto", "weights" or "activations"; false: another word.
+BITLET_MUST_USE bool pass_parse_distill(const char *text, enum pass_distill *out);
 
 // Tells how far a pass is.
 static inline void pass_step(const struct pass_ctx *ctx, int done, int count)

@@ -10,6 +10,9 @@
 // load and the last result's way out. x is brought again through halos and, where it is not kept,
 // once per tile of channels; weights once, or once per position tile where they are not resident.
 // Weights that are packed at run time are never resident.
+//
+// A fixed-point op may hold its activations instead (attribute `distill`): both ways are tiled, with
+// the cycles of a step that were measured (attribute `walks`), and the faster one stays.
 #include <string.h>
 
 #include "macgroup.h"
@@ -20,6 +23,8 @@ enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8, STEP_START = 1
 // Larger tiles, which are fewer instructions, are considered first; a smaller one must save half a
 // hundredth of the cycles.
 static const double WORTH_A_CUT = 0.995;
+// What was measured is a sample, and transfers of rows of activations are short.
+static const double WORTH_AN_EXCHANGE = 0.95;
 
 // Problems that differ in nothing that tiling sees.
 struct problem_class {
@@ -36,6 +41,7 @@ struct tiler {
     int64_t extent[MAC_MAX_DIMS]; // largest over the problems
     int64_t k0;                   // largest extent of k[0]
     int64_t k_step;               // chunks that are multiples of it end with a group
+    bool map;                     // lane maps follow the weights
     double step_cycles;           // of the array for one position of one group
     bool found;
     double best_cost;
@@ -181,7 +187,7 @@ static double loaded_elems(const struct mac_problem *p, const int64_t *tile)
 // Busy cycles of the units that a MAC op needs, and what no overlap hides: the first load and the
 // last result's way out.
 struct unit_cycles {
-    double array, weights, activations, ends;
+    double array, weights, activations, packing, ends;
 };
 
 // Groups of K of one output channel; chunks that are no multiples of N make more.
@@ -213,6 +219,7 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     u->array += count * (tiles * oc_tiles * groups * (walk > into_pes ? walk : into_pes) +
                          steps * (into_pes + STEP_START));
     u->weights += count * times * (lanes / weight + latency);
+    u->packing += count * times * (double)p->noc * k * (raw > 0) / (double)m->pre_weights;
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
 }
@@ -229,6 +236,7 @@ static double cost_of(const struct tiler *t, const struct mac_tiling *g, const s
              2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
     double most = u.array > u.weights ? u.array : u.weights;
     most = most > u.activations ? most : u.activations;
+    most = most > u.packing ? most : u.packing;
     // Of equals, what moves less.
     return most + u.ends + 1e-3 * (u.weights + u.activations);
 }
@@ -387,14 +395,17 @@ static bool report_no_fit(const struct tiler *t)
 
 // ---- Lane maps
 
-// Cycles of the array for one position of one group. Weights of trained layers fill six tenths of a
-// walked lane at most, and a third of all bits.
+// Cycles of the array for one position of one group. Where content was not measured: weights of
+// trained layers fill six tenths of a walked lane at most, and a third of all bits.
 static double step_cycles(const struct tiler *t, int lanes, bool map)
 {
     const struct machine *m = t->ctx->machine;
+    const struct ir_attr *walks = ir_attr_find(t->op, IR_A_walks);
     double n = (double)m->group;
     bool cut = map && (m->ext & MACHINE_EXT_G);
     double walk = cut ? n * lanes / 3 / (double)m->lanes : map ? 0.5 * n : 0.6 * n;
+    if (walks)
+        walk = walks->fs[2 * ir_int(t->op, IR_A_distill, 0) + map];
     return walk + (m->ext & MACHINE_EXT_P ? 0 : 10);
 }
 
@@ -428,11 +439,12 @@ static bool wants_map(const struct tiler *t, enum ir_mode mode, int lanes, int64
     return with < without;
 }
 
-static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
+// The best tiling of the op as its attributes stand; t->found: whether there is one.
+static bool find_tiling(struct pass_ctx *ctx, const struct ir_op *op, struct tiler *t)
 {
     const struct machine *m = ctx->machine;
     struct mac_plan plan;
-    struct tiler t = {.ctx = ctx, .op = op};
+    *t = (struct tiler){.ctx = ctx, .op = op};
     if (!mac_plan_make(op, m->group, m->pes, ctx->scratch, ctx->diag, &plan))
         return false;
     if (plan.stationary->type.dtype == DT_LANES)
@@ -441,28 +453,65 @@ static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
             "the weights of %%%s are packed already; a new tiling needs the unpacked ones",
             op->out[0]->name);
     enum ir_mode mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
-    int lanes = mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 0));
+    int lanes = mac_op_lanes(op);
     if (lanes > m->lanes)
         return diag_report(ctx->diag, op->loc, DIAG_MACHINE_LACKS,
                            "%%%s needs %d bit lanes, machine %s has %lld", op->out[0]->name, lanes,
                            m->name, (long long)m->lanes);
     int64_t tile_bytes = (int64_t)machine_lane_tile_bytes(m, lanes, mode != IR_MODE_FIXED);
-    mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t.demand);
-    t.demand.y_bytes += mac_group_guess(op);
-    classify(&t, &plan);
-    measure(&t);
-    bool map = wants_map(&t, mode, lanes, tile_bytes);
-    if (map)
-        t.demand.tile_bytes += (int64_t)machine_lane_map_bytes(m);
-    t.step_cycles = step_cycles(&t, lanes, map);
-    search(&t);
+    mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t->demand);
+    t->demand.y_bytes += mac_group_guess(op);
+    classify(t, &plan);
+    measure(t);
+    t->map = wants_map(t, mode, lanes, tile_bytes);
+    if (t->map)
+        t->demand.tile_bytes += (int64_t)machine_lane_map_bytes(m);
+    t->step_cycles = step_cycles(t, lanes, t->map);
+    search(t);
+    return true;
+}
+
+// ---- The operand that the PEs hold
+
+static bool may_hold_activations(const struct pass_ctx *ctx, const struct ir_op *op)
+{
+    int held = mac_weights_index(op);
+    const struct tensor *w = ir_const_data(op->in[held]);
+    return w && w->dtype != DT_LANES && !ir_const_data(op->in[1 - held]) &&
+           !ir_has_attr(op, IR_A_distill) && mac_can_hold_activations(op) &&
+           ir_int(op, IR_A_abits, 0) <= ctx->machine->lanes;
+}
+
+static bool choose_held(struct pass_ctx *ctx, struct ir_op *op)
+{
+    enum pass_distill how = ctx->opt ? ctx->opt->distill : PASS_DISTILL_AUTO;
+    struct tiler weights, activations;
+    if (how == PASS_DISTILL_WEIGHTS || !may_hold_activations(ctx, op) ||
+        (how == PASS_DISTILL_AUTO && !ir_has_attr(op, IR_A_walks)))
+        return true;
+    if (!find_tiling(ctx, op, &weights))
+        return false;
+    ir_set_int(op, IR_A_distill, 1);
+    if (!find_tiling(ctx, op, &activations))
+        return false;
+    bool pays = !weights.found || activations.best_cost < WORTH_AN_EXCHANGE * weights.best_cost;
+    if (!activations.found || (how == PASS_DISTILL_AUTO && !pays))
+        ir_attr_remove(op, IR_A_distill);
+    return true;
+}
+
+static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
+{
+    struct tiler t;
+    if (!choose_held(ctx, op) || !find_tiling(ctx, op, &t))
+        return false;
     if (!t.found)
         return report_no_fit(&t);
     ir_set_ints(op, IR_A_tile, t.best.tile, t.np);
     ir_set_int(op, IR_A_kchunk, t.best.kchunk);
     ir_set_int(op, IR_A_resident, t.best.resident);
-    if (map || ir_has_attr(op, IR_A_map))
-        ir_set_int(op, IR_A_map, map);
+    if (t.map || ir_has_attr(op, IR_A_map))
+        ir_set_int(op, IR_A_map, t.map);
     return true;
 }
 

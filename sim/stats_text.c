@@ -203,11 +203,11 @@ static void print_layer(const struct sim *s, const char *name, const char *node,
     fprintf(f, "%-24.24s %-13.13s %-20.20s %8s %10" PRId64 " %10" PRId64, name, op, node,
             scaled((double)l->macs, macs), stats_span(l), l->busy[ISA_UNIT_ARRAY]);
     if (l->macs)
-        fprintf(f, " %6.2f %7.2f %6.1f", stats_d_mean(l),
+        fprintf(f, " %.1s %6.2f %7.2f %6.1f", stats_distilled(l), stats_d_mean(l),
                 stats_cycles_per_64(&s->machine, l->busy[ISA_UNIT_ARRAY], l->macs),
                 100 * stats_lane_occupancy(l));
     else
-        fprintf(f, " %6s %7s %6s", "-", "-", "-");
+        fprintf(f, " - %6s %7s %6s", "-", "-", "-");
     enum isa_unit bound = stats_bound(l);
     fprintf(f, " %10" PRId64 " %10" PRId64 " %10" PRId64 " %-5s %8s %8s  ", l->busy[ISA_UNIT_VEC],
             l->busy[ISA_UNIT_DMAW], l->busy[ISA_UNIT_DMAA],
@@ -219,7 +219,7 @@ static void print_layer(const struct sim *s, const char *name, const char *node,
 
 void stats_print_layers(const struct sim *s, FILE *f)
 {
-    fprintf(f, "%-24s %-13s %-20s %8s %10s %10s %6s %7s %6s %10s %10s %10s %-5s %8s %8s  %s\n",
+    fprintf(f, "%-24s %-13s %-20s %8s %10s %10s d %6s %7s %6s %10s %10s %10s %-5s %8s %8s  %s\n",
             "layer", "ONNX op", "ONNX node", "MACs", "cycles", "array", "D mean", "per 64",
             "lanes%", "vector", "weight DMA", "act. DMA", "bound", "read B", "writ. B", "waits");
     for (size_t i = 0; i < s->stats.num_layers; i++) {
@@ -238,7 +238,8 @@ void stats_print_layers(const struct sim *s, FILE *f)
                "DMA, act. DMA: cycles\n"
                "busy; bound: the unit that is busy longest, below which no overlap brings the "
                "layer. per 64: cycles a PE\n"
-               "takes for 64 MACs, array time only. lanes%%: essential bits selected in the cycles "
+               "takes for 64 MACs, array time only. d: whose bits are distilled, w weights, a activations, b "
+               "both. lanes%%: essential bits selected in the cycles "
                "of the lanes in use.\n"
                "read, writ.: bytes of DRAM. waits: cycles the array (else the vector unit) waited, "
                "and for what.\n");
