@@ -14,6 +14,7 @@
 #include "limbs.h"
 #include "macops.h"
 #include "pass.h"
+#include "walks.h"
 #include "weights.h"
 
 // Forms of an operand: integers; integers without the lowest; another float type; integers of
@@ -39,6 +40,7 @@ struct quantize {
     struct node *nodes;
     struct ir_op **macs; // those that have no mode yet
     int num_values, num_macs;
+    struct walks *walks; // NULL: nobody wants to know
     size_t read; // bytes of weights, since memory was released
 };
 
@@ -141,6 +143,23 @@ static void merge_range(struct calib_range *to, const struct calib_range *from)
     to->count += from->count;
 }
 
+static void watch_walks(void *user, const struct ir_value *v, const struct tensor *t)
+{
+    walks_watch(user, v, t);
+}
+
+static bool start_walks(struct quantize *q)
+{
+    int n = 0;
+    struct ir_op **ops = ARENA_ARRAY(q->ctx->scratch, (size_t)q->num_macs + 1, struct ir_op *);
+    for (int i = 0; i < q->num_macs; i++)
+        if (precision_of(q, q->macs[i]).mode == IR_MODE_FIXED &&
+            dtype_is_float(q->macs[i]->in[0]->type.dtype))
+            ops[n++] = q->macs[i];
+    return n == 0 || q->ctx->opt->distill != PASS_DISTILL_AUTO ||
+           walks_create(q->ctx, ops, n, &q->walks);
+}
+
 static bool measure(struct quantize *q)
 {
     int n = 0;
@@ -154,7 +173,8 @@ static bool measure(struct quantize *q)
         want(q, q->macs[i]->in[1], list, &n);
     }
     struct calib_range *ranges = ARENA_ARRAY(q->ctx->scratch, (size_t)n + 1, struct calib_range);
-    if (!calibrate_ranges(q->ctx, list, n, ranges))
+    if (!start_walks(q) || !calibrate_ranges(q->ctx, list, n, ranges,
+                                             q->walks ? watch_walks : NULL, q->walks))
         return false;
     join_classes(q);
     for (int i = 0; i < n; i++)
@@ -421,6 +441,10 @@ static bool make_fixed(struct quantize *q, struct ir_op *op, struct pass_precisi
     ir_op_set_operand(op, moving, xq);
     ir_set_int(op, IR_A_wbits, p.wbits);
     ir_set_int(op, IR_A_abits, p.abits);
+    if (q->walks) {
+        struct calib_range r = range_of(q, x);
+        walks_finish(q->walks, op, (double)steps_per_unit(&r, p.abits));
+    }
     return finish(q, op, IR_MODE_FIXED, DT_F32, result);
 }
 
