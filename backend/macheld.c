@@ -33,22 +33,23 @@ static void add_dim(struct emit_view *v, const struct mac_dim *d, int64_t extent
         view_add_axis(v, extent, d->xstride, d->axis, d->step);
 }
 
-// x at the positions of a box, and for each of them the part of K.
+// x for the part of K, and each index of it at the positions of a box.
 static struct emit_view rows_view(const struct mac_job *j, const struct mac_problem *h,
-                                  const struct mac_tile *t, const struct box *b)
+                                  const struct mac_tile *t, const struct box *b, int *num_k)
 {
     int64_t first = h->xbase + t->k0 * h->k[0].xstride, origin[MAC_MAX_AXES];
     struct emit_view v = view_at(0, j->plan.stationary->type.dtype);
     for (int a = 0; a < h->num_axes; a++)
         origin[a] = h->origin[a] + (h->k[0].axis == a ? t->k0 * h->k[0].step : 0);
+    for (int i = 0; i < h->nk; i++)
+        add_dim(&v, &h->k[i], i == 0 ? t->kn : h->k[i].extent);
+    *num_k = v.rank;
     for (int i = 0; i < h->np; i++) {
         first += b->start[i] * h->p[i].xstride;
         if (h->p[i].axis >= 0)
             origin[h->p[i].axis] += b->start[i] * h->p[i].step;
         add_dim(&v, &h->p[i], b->extent[i]);
     }
-    for (int i = 0; i < h->nk; i++)
-        add_dim(&v, &h->k[i], i == 0 ? t->kn : h->k[i].extent);
     for (int a = 0; a < h->num_axes; a++)
         view_set_axis(&v, a, origin[a], h->limit[a]);
     v.base = job_element_addr(j->plan.stationary, first);
@@ -78,16 +79,22 @@ static bool drop_inside_axes(struct emit_view *v)
     return bounded;
 }
 
-static void load_box(struct mac_job *j, struct emit_view from, int64_t elems, uint64_t raw)
+// The box in the columns of `pes` rows that lie side by side from `raw` on.
+static void load_box(struct mac_job *j, struct emit_view from, int num_k, int64_t pes, uint64_t raw)
 {
+    int64_t stride[ISA_MAX_RANK], run = 1;
     struct emit_view to = view_at(raw, from.dtype);
     bool bounded = drop_inside_axes(&from);
     if (from.rank == 0)
         view_add(&from, 1, 1);
-    for (int i = 0; i < from.rank; i++) {
-        elems /= from.extent[i];
-        view_add(&to, from.extent[i], elems);
+    for (int i = from.rank - 1; i >= 0; i--) {
+        if (i == num_k - 1)
+            run = pes;
+        stride[i] = run;
+        run *= from.extent[i];
     }
+    for (int i = 0; i < from.rank; i++)
+        view_add(&to, from.extent[i], stride[i]);
     if (!bounded) {
         job_dma(j->e, ISA_LDA, to, from);
         return;
@@ -101,13 +108,13 @@ void job_load_rows(struct mac_job *j, const struct mac_step *s, int64_t pes, uin
 {
     const struct mac_problem *h = job_problem(j, s)->held;
     struct mac_tile t = job_step_tile(j, s, false);
-    int64_t row = t.kn, first = s->oc * j->demand.pes;
+    int64_t first = s->oc * j->demand.pes;
     size_t bytes = dtype_bytes(j->plan.stationary->type.dtype);
     struct box b;
-    for (int i = 1; i < h->nk; i++)
-        row *= h->k[i].extent;
     for (int64_t done = 0; done < pes; done += b.count) {
+        int num_k;
         take_box(h, first + done, pes - done, &b);
-        load_box(j, rows_view(j, h, &t, &b), b.count * row, raw + (uint64_t)(done * row) * bytes);
+        struct emit_view from = rows_view(j, h, &t, &b, &num_k);
+        load_box(j, from, num_k, pes, raw + (uint64_t)done * bytes);
     }
 }

@@ -121,9 +121,9 @@ void job_pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int
         packed.coord[0] = s->oc * j->demand.pes;
         packed.grain[0] = 1;
     } else {
-        view_add(&packed, extent[0], dense[0]);
+        view_add(&packed, extent[0], p->held ? 1 : dense[0]);
     }
-    view_add(&packed, dense[0], 1);
+    view_add(&packed, dense[0], p->held ? extent[0] : 1);
     view_part_of(&packed, p->k[0].sym, t.k0);
     emit_view(j->e, T_RAW, &packed);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,

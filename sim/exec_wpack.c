@@ -94,6 +94,34 @@ static bool pack_group(const struct weights *w, int64_t group, uint8_t *rows)
     return fits;
 }
 
+struct piece {
+    const struct weights *w;
+    uint8_t *rows; // of every worker
+    bool *fits;    // of every group
+};
+
+static void pack_piece(void *user, int group, int worker)
+{
+    const struct piece *p = user;
+    size_t bytes = (size_t)p->w->cfg.n * BCE_ROW_BYTES;
+    p->fits[group] = pack_group(p->w, group, p->rows + (size_t)worker * bytes);
+}
+
+// Groups are packed by themselves.
+static bool pack_groups(struct sim *s, const struct weights *w)
+{
+    enum { PARALLEL_ELEMS = 16384 };
+    int64_t groups = (w->agu.k_total + w->cfg.n - 1) / w->cfg.n;
+    bool alone = w->npe * w->agu.k_total < PARALLEL_ELEMS, fits = true;
+    size_t rows = (size_t)w->cfg.n * BCE_ROW_BYTES, workers = (size_t)thread_pool_size(s->pool);
+    uint8_t *mem = sim_scratch(s, rows * workers + (size_t)groups);
+    struct piece p = {w, mem, (bool *)(mem + rows * workers)};
+    thread_pool_run(alone ? NULL : s->pool, (int)groups, pack_piece, &p);
+    for (int64_t g = 0; g < groups; g++)
+        fits &= p.fits[g];
+    return fits;
+}
+
 static bool map_weights(struct sim *s, const struct isa_args_WPACK *in, const struct sim_view *v,
                         struct weights *w)
 {
@@ -150,11 +178,7 @@ bool sim_exec_WPACK(struct sim *s, const struct isa_args_WPACK *in)
     w.kind = in->mode == ISA_MODE_fixed  ? BCE_ROW_I32
              : in->mode == ISA_MODE_fp32 ? BCE_ROW_F32
                                          : BCE_ROW_F16;
-    uint8_t *rows = sim_scratch(s, (size_t)w.cfg.n * BCE_ROW_BYTES);
-    bool fits = true;
-    for (int64_t g = 0; g * w.cfg.n < w.agu.k_total; g++)
-        fits &= pack_group(&w, g, rows);
-    if (!fits)
+    if (!pack_groups(s, &w))
         return sim_fault_at(s, SIM_FAULT_RANGE, v->base, "a weight does not fit %d lanes", w.lanes);
     sim_count_view(s, v, false);
     first_use_loaded(s->first_use, w.tiles, 0, w.bytes);
