@@ -76,7 +76,7 @@ static void pack_zeros(struct mac_job *j, const struct mac_step *s, int64_t wbuf
     view_set_axis(&zeros, 0, 0, 0);
     emit_view(j->e, T_RAW, &zeros);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .wbuf = wbuf);
+         .map = j->map, .wbuf = wbuf);
 }
 
 // Weights that another op computes: brought as they are and put into lanes by the preprocessing
@@ -127,7 +127,7 @@ void job_pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int
     view_part_of(&packed, p->k[0].sym, t.k0);
     emit_view(j->e, T_RAW, &packed);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .wbuf = wbuf);
+         .map = j->map, .wbuf = wbuf);
 }
 
 int64_t job_chunk_bytes(const struct mac_job *j, const struct mac_step *s)

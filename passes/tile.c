@@ -197,6 +197,15 @@ static int64_t groups_of(const struct tiler *t, const struct mac_problem *p, int
     return last * mac_chunk_groups(p, kchunk, 0, n) + mac_chunk_groups(p, kchunk, last, n);
 }
 
+// Of the preprocessing modules, for one group of the PEs.
+static double packing_cycles(const struct tiler *t, const struct mac_problem *p, bool map)
+{
+    const struct machine *m = t->ctx->machine;
+    int64_t npe = p->noc < m->pes ? p->noc : m->pes;
+    double cycles = (double)(npe * m->group) / (double)m->pre_weights;
+    return map ? cycles + (double)ceil_div(m->group, m->pre_walk) : cycles;
+}
+
 static void add_cycles(const struct tiler *t, const struct problem_class *class,
                        const struct mac_tiling *g, const struct fit *f, struct unit_cycles *u)
 {
@@ -219,7 +228,8 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     u->array += count * (tiles * oc_tiles * groups * (walk > into_pes ? walk : into_pes) +
                          steps * (into_pes + STEP_START));
     u->weights += count * times * (lanes / weight + latency);
-    u->packing += count * times * (double)p->noc * k * (raw > 0) / (double)m->pre_weights;
+    if (raw > 0)
+        u->packing += count * times * oc_tiles * groups * packing_cycles(t, p, t->map);
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
 }
@@ -409,7 +419,7 @@ static double step_cycles(const struct tiler *t, int lanes, bool map)
     return walk + (m->ext & MACHINE_EXT_P ? 0 : 10);
 }
 
-// Of the array and of the weight channel for one group of weights, all positions of a problem.
+// Of the array and of what brings or packs the weights for one group of weights, all positions of a problem.
 static double group_cycles(const struct tiler *t, const struct mac_problem *p, int lanes,
                            int64_t tile_bytes, bool map)
 {
@@ -419,6 +429,8 @@ static double group_cycles(const struct tiler *t, const struct mac_problem *p, i
         positions *= (double)p->p[i].extent;
     double array = positions * step_cycles(t, lanes, map);
     double channel = (double)(t->demand.pes * tile_bytes) * m->clock_ghz / m->dma_weight_gbs;
+    if (t->demand.raw_bytes > 0)
+        channel = packing_cycles(t, p, map);
     return array > channel ? array : channel;
 }
 
@@ -426,7 +438,7 @@ static double group_cycles(const struct tiler *t, const struct mac_problem *p, i
 static bool wants_map(const struct tiler *t, enum ir_mode mode, int lanes, int64_t plain)
 {
     const struct machine *m = t->ctx->machine;
-    if (mode != IR_MODE_FIXED || t->demand.raw_bytes > 0 || !(m->ext & MACHINE_MAP_EXT))
+    if (mode != IR_MODE_FIXED || !(m->ext & MACHINE_MAP_EXT))
         return false;
     double with = 0, without = 0;
     int64_t mapped = plain + (int64_t)machine_lane_map_bytes(m);
