@@ -45,7 +45,7 @@ void job_open_ring(struct mac_job *j)
     struct emit *e = j->e;
     int64_t room = e->machine->weight_buffer - e->pin_bytes, slots = 2;
     int64_t need = (j->space.w + 63) / 64 * 64;
-    if (j->lanes_offset && !j->tiling.resident && need > 0)
+    if (!(j->lanes_offset && j->tiling.resident) && need > 0)
         slots = room / need < RING_MAX ? room / need : RING_MAX;
     j->w_slots = slots < 2 ? 2 : slots;
     j->w_slot_bytes = room / j->w_slots / 64 * 64;
@@ -136,6 +136,8 @@ int64_t job_chunk_bytes(const struct mac_job *j, const struct mac_step *s)
            job_step_pes(j, s) * j->demand.tile_bytes;
 }
 
+enum { PACKED_AHEAD = 2 };
+
 static bool loads_weights(const struct mac_job *j, const struct mac_step *s)
 {
     bool resident = j->tiling.resident && j->lanes_offset;
@@ -175,11 +177,12 @@ void job_load_w(struct mac_job *j, struct mac_step *s)
 }
 
 // Brings the weights of the steps after `now` as far as slots are free: those that `now` and later
-// steps read are not. Weights that are packed at run time share the activation channel: one step
-// ahead.
+// steps read are not. What is packed at run time shares the activation channel with results, which
+// wait for the array: two steps ahead it is there in spite of that, and further ahead results would
+// wait for it.
 void job_load_ahead(struct mac_job *j, struct mac_ahead *a, int64_t now_load)
 {
-    int most = j->lanes_offset ? AHEAD_MAX : 1;
+    int most = j->lanes_offset ? AHEAD_MAX : PACKED_AHEAD;
     while (a->more && a->count < most) {
         if (loads_weights(j, &a->next) && j->w_loads >= now_load + j->w_slots)
             return;

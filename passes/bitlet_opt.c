@@ -28,6 +28,8 @@ static const char help_text[] =
     "      --calibrate PATH      inputs that give the ranges of activations\n"
     "      --per-tensor          one scale for all weights of an op instead of one an output "
     "channel\n"
+    "      --distill HOW         the operand that integer MAC ops hold: weights (default), "
+    "activations, auto\n"
     "      --seed N              of the random inputs that stand in for calibration (0)\n"
     "      --verify-roundtrip    check that the text of every stage reads back equal\n"
     "      --dump-ir[=P,..|all]  write the module after these passes (all) to NN-pass.bir\n"
@@ -136,7 +138,7 @@ static int take_option(struct options *o, int c, const char *arg)
     case OPT_CALIBRATE: o->pass.calibrate = arg; return -1;
     case OPT_DISTILL:
         if (!pass_parse_distill(arg, &o->pass.distill))
-            return cli_usage(TOOL, "--distill %s: auto, weights or activations is expected", arg);
+            return cli_usage(TOOL, "--distill %s: weights, activations or auto is expected", arg);
         return -1;
     case OPT_PER_TENSOR: o->pass.per_tensor_scales = true; return -1;
     case OPT_SEED:

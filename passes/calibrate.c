@@ -131,5 +131,5 @@ bool calibrate_ranges(struct pass_ctx *ctx, struct ir_value *const *values, int 
         out[i] = (struct calib_range){0};
         index_set(&run.index, values[i], i);
     }
-    return num == 0 || calib_for_each_sample(ctx, run_sample, &run);
+    return (num == 0 && !also) || calib_for_each_sample(ctx, run_sample, &run);
 }

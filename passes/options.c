@@ -48,7 +48,7 @@ bool pass_parse_precision(const char *text, struct pass_precision *out, struct d
     return true;
 }
 
-const char *const pass_distill_text[PASS_DISTILLS] = {"auto", "weights", "activations"};
+const char *const pass_distill_text[PASS_DISTILLS] = {"weights", "activations", "auto"};
 
 bool pass_parse_distill(const char *text, enum pass_distill *out)
 {

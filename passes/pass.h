@@ -17,9 +17,9 @@ struct pass_precision {
 
 // Which operand of a fixed-point MAC op with constant weights the PEs hold and distil.
 enum pass_distill {
-    PASS_DISTILL_AUTO,        // that of the fewer predicted cycles, from measured content
-    PASS_DISTILL_WEIGHTS,     // the weights
-    PASS_DISTILL_ACTIVATIONS, // the activations, where the op can
+    PASS_DISTILL_WEIGHTS,
+    PASS_DISTILL_ACTIVATIONS, // where the op can
+    PASS_DISTILL_AUTO,        // the one of fewer predicted cycles, from measured content
     PASS_DISTILLS
 };
 extern const char *const pass_distill_text[PASS_DISTILLS];
@@ -61,7 +61,7 @@ extern const int pass_count;
 BITLET_MUST_USE bool pass_parse_precision(const char *text, struct pass_precision *out,
                                           struct diag *d);
 
-// "auto", "weights" or "activations"; false: another word.
+// "weights", "activations" or "auto"; false: another word.
 BITLET_MUST_USE bool pass_parse_distill(const char *text, enum pass_distill *out);
 
 // Tells how far a pass is.

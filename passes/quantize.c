@@ -148,16 +148,29 @@ static void watch_walks(void *user, const struct ir_value *v, const struct tenso
     walks_watch(user, v, t);
 }
 
+// Of ops that are to be in fixed point, and of those that are, on integers of the model.
 static bool start_walks(struct quantize *q)
 {
-    int n = 0;
-    struct ir_op **ops = ARENA_ARRAY(q->ctx->scratch, (size_t)q->num_macs + 1, struct ir_op *);
-    for (int i = 0; i < q->num_macs; i++)
-        if (precision_of(q, q->macs[i]).mode == IR_MODE_FIXED &&
-            dtype_is_float(q->macs[i]->in[0]->type.dtype))
-            ops[n++] = q->macs[i];
-    return n == 0 || q->ctx->opt->distill != PASS_DISTILL_AUTO ||
-           walks_create(q->ctx, ops, n, &q->walks);
+    int n = 0, all = 0;
+    if (q->ctx->opt->distill != PASS_DISTILL_AUTO)
+        return true;
+    for (struct ir_op *op = q->graph->first; op; op = op->next)
+        all += ir_is_mac(op);
+    struct ir_op **ops = ARENA_ARRAY(q->ctx->scratch, (size_t)all + 1, struct ir_op *);
+    for (struct ir_op *op = q->graph->first; op; op = op->next)
+        if (ir_is_mac(op) && (dtype_is_int(op->in[0]->type.dtype) ||
+                              precision_of(q, op).mode == IR_MODE_FIXED))
+            ops[n++] = op;
+    return n == 0 || walks_create(q->ctx, ops, n, &q->walks);
+}
+
+// Of ops whose operands were integers all along.
+static void finish_walks(struct quantize *q)
+{
+    for (struct ir_op *op = q->graph->first; op && q->walks; op = op->next)
+        if (ir_is_mac(op) && ir_int(op, IR_A_mode, IR_MODE_FP32) == IR_MODE_FIXED &&
+            !ir_has_attr(op, IR_A_walks))
+            walks_finish(q->walks, op, 1);
 }
 
 static bool measure(struct quantize *q)
@@ -515,6 +528,7 @@ bool pass_quantize(struct pass_ctx *ctx)
         pass_step(ctx, i, q.num_macs);
         ok = make_op(&q, q.macs[i]) && ok;
     }
+    finish_walks(&q);
     erase_unused_consts(q.graph);
     return ok;
 }

@@ -496,7 +496,7 @@ static bool may_hold_activations(const struct pass_ctx *ctx, const struct ir_op 
 
 static bool choose_held(struct pass_ctx *ctx, struct ir_op *op)
 {
-    enum pass_distill how = ctx->opt ? ctx->opt->distill : PASS_DISTILL_AUTO;
+    enum pass_distill how = ctx->opt ? ctx->opt->distill : PASS_DISTILL_WEIGHTS;
     struct tiler weights, activations;
     if (how == PASS_DISTILL_WEIGHTS || !may_hold_activations(ctx, op) ||
         (how == PASS_DISTILL_AUTO && !ir_has_attr(op, IR_A_walks)))

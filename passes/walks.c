@@ -20,6 +20,7 @@ struct sampled { // an op
     struct mac_plan plan;
     struct site weights[SITES], activations[SITES];
     float *taken; // [site][pes][N]
+    bool whole; // x holds integers already
     int visits;
     struct sampled *next; // that reads the same value
 };
@@ -158,6 +159,7 @@ void walks_watch(struct walks *w, const struct ir_value *v, const struct tensor 
         for (int site = 0; site < SITES; site++)
             if (below(&state, s->visits + 1) == 0)
                 take(w, s, site, t);
+        s->whole = dtype_is_int(t->dtype);
         s->visits++;
     }
 }
@@ -249,7 +251,9 @@ void walks_finish(struct walks *w, struct ir_op *op, double q)
     struct tile t = {.words = machine_group_words(m)}, u = t;
     t.lanes = mac_lanes(IR_MODE_FIXED, wbits);
     u.lanes = abits;
-    if (!s || s->visits == 0 || t.lanes > m->lanes || u.lanes > m->lanes)
+    if (s && s->whole)
+        q = 1;
+    if (!s || s->visits == 0 || !data || t.lanes > m->lanes || u.lanes > m->lanes)
         return;
     int64_t num = m->pes * m->group, *v = ARENA_ARRAY(w->ctx->scratch, (size_t)num, int64_t);
     double sum[4] = {0};

@@ -12,14 +12,13 @@
 
 struct walks;
 
-// For the ops among `ops` that could hold either operand: fixed point is wanted for them, and
-// weights are constant.
+// For those among the ops, which are or come to be in fixed point, that could hold either operand.
 BITLET_MUST_USE bool walks_create(struct pass_ctx *ctx, struct ir_op *const *ops, int num,
                                   struct walks **out);
 // A value of a calibration run; takes the samples of every op that reads it.
 void walks_watch(struct walks *w, const struct ir_value *v, const struct tensor *t);
-// The op's operands are integers now, its activations those sampled times `q`, rounded; sets the
-// attribute unless nothing was sampled.
+// The op is in fixed point now, its activations are those sampled times `q`, rounded, or were
+// integers before; sets the attribute unless nothing was sampled.
 void walks_finish(struct walks *w, struct ir_op *op, double q);
 
 #endif
