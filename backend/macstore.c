@@ -151,8 +151,8 @@ void job_pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psu
         emit_channel_view(j, s, T_SCALE, scale);
     emit_view(j->e, T_Y, &y);
     EMIT(j->e, PACK, PACK, .td = T_Y, .ts = T_SCALE, .tb = T_BIAS, .mode = (int64_t)j->mode,
-         .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .along = p->held && (scale || (bias && !raw)),
-         .psum = psum);
+         .scale = scale != NULL, .bias = bias && !raw, .raw = raw,
+         .along = p->held && (scale || (bias && !raw)), .psum = psum);
     run_group(j, s, pes * positions);
     for (int i = 0; i < j->group.num_slots; i++)
         if (j->group.slot[i].stored)

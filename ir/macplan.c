@@ -576,7 +576,8 @@ bool mac_can_hold_activations(const struct ir_op *op)
         return true;
     // Phases without taps have nothing to multiply.
     int rank;
-    const int64_t *w = weight_dims(op, op->in[1], &rank), *strides = ir_ints(op, IR_A_strides, NULL),
+    const int64_t *w = weight_dims(op, op->in[1], &rank),
+                  *strides = ir_ints(op, IR_A_strides, NULL),
                   *dilations = ir_ints(op, IR_A_dilations, NULL);
     for (int i = 0; i + 2 < rank; i++)
         if (w[2 + i] < strides[i] || (dilations[i] != 1 && strides[i] != 1))

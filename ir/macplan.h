@@ -61,14 +61,14 @@ struct mac_problem {
     // 1, or: k[0] has extent diag, and channel oc uses only k[0] index oc / (noc / diag); then
     // w offset = wbase + oc * w_oc + sum over the other K dims (k[0].wstride is 0).
     int64_t diag;
-    // NULL, or the problem before operands were exchanged, restricted to the rows of this one: row i
-    // is position i of it. w_oc and the wstride of K are not used then.
+    // NULL, or the problem before operands were exchanged, restricted to the rows of this one: row
+    // i is position i of it. w_oc and the wstride of K are not used then.
     const struct mac_problem *held;
 };
 struct mac_plan {
     const struct ir_op *op;
-    struct ir_value *moving, *stationary; // x and w; exchanged for matmul with stationary = 0, or by
-                                          // `distill`
+    struct ir_value *moving, *stationary; // x and w; exchanged for matmul with stationary = 0, or
+                                          // by `distill`
     struct mac_problem *problem;
     int num_problems;
     int64_t channels; // length of bias and scale

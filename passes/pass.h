@@ -27,8 +27,8 @@ extern const char *const pass_distill_text[PASS_DISTILLS];
 struct pass_options {
     struct pass_precision precision; // uniform
     enum pass_distill distill;
-    bool per_tensor_scales;          // one weight scale a tensor instead of one an output channel
-    const char *calibrate;           // directory or file, NULL: seeded inputs
+    bool per_tensor_scales; // one weight scale a tensor instead of one an output channel
+    const char *calibrate;  // directory or file, NULL: seeded inputs
     uint64_t seed;
     int opt_level;            // 0..2
     struct thread_pool *pool; // shares work, never changes a result; NULL: none

@@ -41,7 +41,7 @@ struct quantize {
     struct ir_op **macs; // those that have no mode yet
     int num_values, num_macs;
     struct walks *walks; // NULL: nobody wants to know
-    size_t read; // bytes of weights, since memory was released
+    size_t read;         // bytes of weights, since memory was released
 };
 
 // The one place that decides a layer's precision.
@@ -158,8 +158,8 @@ static bool start_walks(struct quantize *q)
         all += ir_is_mac(op);
     struct ir_op **ops = ARENA_ARRAY(q->ctx->scratch, (size_t)all + 1, struct ir_op *);
     for (struct ir_op *op = q->graph->first; op; op = op->next)
-        if (ir_is_mac(op) && (dtype_is_int(op->in[0]->type.dtype) ||
-                              precision_of(q, op).mode == IR_MODE_FIXED))
+        if (ir_is_mac(op) &&
+            (dtype_is_int(op->in[0]->type.dtype) || precision_of(q, op).mode == IR_MODE_FIXED))
             ops[n++] = op;
     return n == 0 || walks_create(q->ctx, ops, n, &q->walks);
 }
@@ -186,8 +186,8 @@ static bool measure(struct quantize *q)
         want(q, q->macs[i]->in[1], list, &n);
     }
     struct calib_range *ranges = ARENA_ARRAY(q->ctx->scratch, (size_t)n + 1, struct calib_range);
-    if (!start_walks(q) || !calibrate_ranges(q->ctx, list, n, ranges,
-                                             q->walks ? watch_walks : NULL, q->walks))
+    if (!start_walks(q) ||
+        !calibrate_ranges(q->ctx, list, n, ranges, q->walks ? watch_walks : NULL, q->walks))
         return false;
     join_classes(q);
     for (int i = 0; i < n; i++)

@@ -11,8 +11,8 @@
 // once per tile of channels; weights once, or once per position tile where they are not resident.
 // Weights that are packed at run time are never resident.
 //
-// A fixed-point op may hold its activations instead (attribute `distill`): both ways are tiled, with
-// the cycles of a step that were measured (attribute `walks`), and the faster one stays.
+// A fixed-point op may hold its activations instead (attribute `distill`): both ways are tiled,
+// with the cycles of a step that were measured (attribute `walks`), and the faster one stays.
 #include <string.h>
 
 #include "macgroup.h"
@@ -419,7 +419,8 @@ static double step_cycles(const struct tiler *t, int lanes, bool map)
     return walk + (m->ext & MACHINE_EXT_P ? 0 : 10);
 }
 
-// Of the array and of what brings or packs the weights for one group of weights, all positions of a problem.
+// Of the array and of what brings or packs the weights for one group of weights, all positions of a
+// problem.
 static double group_cycles(const struct tiler *t, const struct mac_problem *p, int lanes,
                            int64_t tile_bytes, bool map)
 {

@@ -20,7 +20,7 @@ struct sampled { // an op
     struct mac_plan plan;
     struct site weights[SITES], activations[SITES];
     float *taken; // [site][pes][N]
-    bool whole; // x holds integers already
+    bool whole;   // x holds integers already
     int visits;
     struct sampled *next; // that reads the same value
 };
@@ -61,7 +61,8 @@ static struct site draw_site(const struct walks *w, const struct mac_plan *plan,
     return s;
 }
 
-// Depthwise and other small groups share the PEs by a diagonal of weights, which activations cannot.
+// Depthwise and other small groups share the PEs by a diagonal of weights, which activations
+// cannot.
 static bool is_candidate(struct walks *w, struct sampled *s, bool *failed)
 {
     const struct machine *m = w->ctx->machine;

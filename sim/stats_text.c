@@ -128,7 +128,7 @@ static void print_macs(const struct sim *s, FILE *f)
         return;
     fprintf(f, "distillation   D mean %.2f", stats_d_mean(t));
     if (t->tile_count)
-        fprintf(f, " (%.2f over the weights)", stats_tile_d_mean(t));
+        fprintf(f, " (%.2f over tiles)", stats_tile_d_mean(t));
     fprintf(f, "; lanes in use occupied %.1f %%, PEs %.1f %%\n", 100 * stats_lane_occupancy(t),
             100 * stats_pe_occupancy(t));
     fprintf(f, "per 64 MACs    %.2f PE cycles of the array, %.2f of the whole run\n",
@@ -238,9 +238,10 @@ void stats_print_layers(const struct sim *s, FILE *f)
                "DMA, act. DMA: cycles\n"
                "busy; bound: the unit that is busy longest, below which no overlap brings the "
                "layer. per 64: cycles a PE\n"
-               "takes for 64 MACs, array time only. d: whose bits are distilled, w weights, a activations, b "
-               "both. lanes%%: essential bits selected in the cycles "
+               "takes for 64 MACs, array time only. lanes%%: essential bits selected in the cycles "
                "of the lanes in use.\n"
+               "d: whose bits are distilled, w weights, a activations, which are packed at run "
+               "time, b both.\n"
                "read, writ.: bytes of DRAM. waits: cycles the array (else the vector unit) waited, "
                "and for what.\n");
 }

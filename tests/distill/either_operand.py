@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Layers in fixed point that hold their weights, and the same that hold their activations: equal to the bit.
+"""Layers that hold their weights in the PEs, and the same that hold their activations.
 
-    either_operand.py --bin BUILD/bin [--seed N] [--count N] [-k NAME]
+    either_operand.py --bin BUILD/bin [--only layers|choice|models|floats] [--seed N] [--count N] [-k NAME] [--demo DIR] [--models DIR]
 
-Random convolutions, transposed convolutions and matrix products are compiled with --distill weights and --distill activations, for
-several machines, and simulated on random inputs; outputs must be the same bytes, and the statistics must name the operand.
+layers: random convolutions, transposed convolutions and matrix products in fixed point, for several machines, with --distill weights
+and --distill activations: outputs are the same bytes, and the statistics name the operand.
+choice: --distill auto measures what the simulator counts, and takes the operand of fewer cycles.
+models: the demonstration's model and trained ones, all three ways: the same bytes, and auto is not slower.
+floats: fp32 and fp16 take no activations and no lane maps: the same bytes and the same D on a machine with signed digits.
 Ends with "N passed, N failed", and with the command that repeats a failure; status 77 without numpy.
 """
 import argparse
@@ -97,63 +100,148 @@ class Case:
         done = subprocess.run([os.path.join(self.binaries, name), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise RuntimeError(f"{name} {' '.join(args)}: status {done.returncode}\n{done.stdout}")
+        return done.stdout
 
-    def run(self, model, how, precision, calibrate, inputs):
-        """Output bytes and what the statistics say was distilled."""
-        self.tool("bitletc", model, "-p", precision, "--distill", how, "--machine", self.path("machine.json"), "--calibrate",
-                  calibrate, "-o", self.path("m.blt"))
-        self.tool("bitlet-isa-sim", self.path("m.blt"), "--quiet", "--inputs", inputs, "--outputs", self.path("out"), "--stats",
-                  self.path("stats.json"))
+    def write(self, model, machine, calibrate, inputs):
+        with open(self.path("m.onnx"), "wb") as f:
+            f.write(model)
+        with open(self.path("machine.json"), "w") as f:
+            json.dump(machine, f)
+        np.save(self.path("calibrate.npy"), calibrate)
+        np.save(self.path("input.npy"), inputs)
+
+    def run(self, how, precision, model=None, calibrate=None, inputs=None, machine=None):
+        """Output bytes and statistics."""
+        self.tool("bitletc", model or self.path("m.onnx"), "-p", precision, "--distill", how, "--machine",
+                  machine or self.path("machine.json"), "--calibrate", calibrate or self.path("calibrate.npy"), "-o", self.path("m.blt"))
+        self.tool("bitlet-isa-sim", self.path("m.blt"), "--quiet", "--inputs", inputs or self.path("input.npy"), "--outputs",
+                  self.path("out"), "--stats", self.path("stats.json"))
         with open(self.path("stats.json")) as f:
-            layers = json.load(f)["layers"]
+            stats = json.load(f)
         out = b""
         for name in sorted(os.listdir(self.path("out"))):
             with open(self.path(os.path.join("out", name)), "rb") as f:
                 out += f.read()
-        return out, sorted({layer["bce"]["distilled"] for layer in layers if "bce" in layer})
+        return out, stats
 
 
-def check(case, seed, name):
+def layers_of(stats):
+    return [layer["bce"] for layer in stats["layers"] if "bce" in layer]
+
+
+def distilled(stats):
+    return sorted({b["distilled"] for b in layers_of(stats)})
+
+
+def check_layers(case, seed, name, _):
     rng = np.random.default_rng(seed)
     model, x = make(rng, name)
-    with open(case.path("m.onnx"), "wb") as f:
-        f.write(model)
-    with open(case.path("machine.json"), "w") as f:
-        json.dump(pick(rng, *MACHINES), f)
-    np.save(case.path("calibrate.npy"), x * np.float32(0.7))  # what saturates reaches the lowest number
-    np.save(case.path("input.npy"), x)
     precision = pick(rng, *PRECISIONS)
-    runs = [case.run(case.path("m.onnx"), how, precision, case.path("calibrate.npy"), case.path("input.npy"))
-            for how in ("weights", "activations")]
+    case.write(model, pick(rng, *MACHINES), x * np.float32(0.7), x)  # what saturates reaches the lowest number
+    runs = [case.run(how, precision) for how in ("weights", "activations")]
     if runs[0][0] != runs[1][0]:
         return f"{precision}: outputs differ"
-    if [r[1] for r in runs] != [["weights"], ["activations"]]:
-        return f"{precision}: distilled {runs[0][1]} and {runs[1][1]}"
+    if [distilled(r[1]) for r in runs] != [["weights"], ["activations"]]:
+        return f"{precision}: distilled {distilled(runs[0][1])} and {distilled(runs[1][1])}"
+    return ""
+
+
+def full_or_sparse(rng, sparse):
+    """A product of one group, 16 columns and 16 rows; one operand has few essential bits."""
+    x, w = (rng.choice([-1.0, 1.0], s).astype(np.float32) * rng.uniform(0.3, 1, s).astype(np.float32) for s in ((16, 64), (64, 16)))
+    thin = x if sparse == "activations" else w
+    thin *= rng.uniform(0, 1, thin.shape) < 0.1
+    thin[0, 0] = 1
+    model = ow.model([ow.node("MatMul", ["x", "w"], ["y"], name="layer")], [("x", ow.FLOAT, [16, 64])], [("y", ow.FLOAT, None)],
+                     {"w": w}, opset=18)
+    return model, x
+
+
+def check_choice(case, seed, name, _):
+    """One tile of each operand, so that the sample is all there is: what is measured is what the simulator then counts."""
+    rng = np.random.default_rng(seed)
+    machine = {"base": pick(rng, "micro21", "bitlet-x"), "name": "wide", "dma_act_gbs": 1000, "dma_weight_gbs": 1000, "dma_latency": 0,
+               "pre_walk": 64}
+    model, x = full_or_sparse(rng, name)
+    case.write(model, machine, x, x)
+    text = case.tool("bitletc", case.path("m.onnx"), "-p", "int8", "--distill", "auto", "--machine", case.path("machine.json"),
+                     "--calibrate", case.path("calibrate.npy"), "--stop-after", "quantize", "-o", "/dev/stdout")
+    walks = [float(v) for v in text.split("walks = [")[1].split("]")[0].split(",")]
+    runs = {how: case.run(how, "int8")[1] for how in ("weights", "activations", "auto")}
+    for k, how in enumerate(("weights", "activations")):
+        bce = layers_of(runs[how])[0]
+        enter = 4 if machine["base"] == "bitlet-x" else 0  # 64 activations, 16 a cycle, bound a step with extension P
+        counted = max(bce["step_cycles"] / bce["steps"], enter)
+        if not any(abs(counted - walk) < 0.01 for walk in walks[2 * k:2 * k + 2]):
+            return f"{how}: {counted} cycles a step, measured {walks}"
+    if distilled(runs["auto"]) != [name]:
+        return f"auto distils {distilled(runs['auto'])}; measured {walks}"
+    return ""
+
+
+MODELS = {"resnet8_cifar": "int8", "mnist_cnn": "int8", "ultraface_slim320_qlinear": "fp32"}
+
+
+def check_models(case, _, name, args):
+    folder = os.path.join(args.models, name) if name in MODELS else os.path.join(args.demo, "digits")
+    model = os.path.join(folder, "model.onnx") if name in MODELS else os.path.join(args.demo, "digits.onnx")
+    for machine in ("micro21", "bitlet-x"):
+        runs = {how: case.run(how, MODELS.get(name, "int8"), model, folder, os.path.join(folder, "test_data_set_0"), machine)
+                for how in ("weights", "activations", "auto")}
+        if len({r[0] for r in runs.values()}) != 1:
+            return f"{machine}: outputs differ"
+        cycles = {how: r[1]["total"]["cycles"] for how, r in runs.items()}
+        if cycles["auto"] > 1.01 * min(cycles["weights"], cycles["activations"]):
+            return f"{machine}: auto is slower, {cycles}"
+        if "activations" not in distilled(runs["activations"][1]):
+            return f"{machine}: no layer distils activations"
+    return ""
+
+
+def check_floats(case, seed, name, _):
+    rng = np.random.default_rng(seed)
+    model, x = make(rng, name)
+    precision = pick(rng, "fp32", "fp16")
+    case.write(model, {"base": "micro21"}, x, x)
+    runs = [case.run(how, precision, machine=machine)
+            for machine in ("micro21", "bitlet-x") for how in ("weights", "activations", "auto")]
+    if len({r[0] for r in runs}) != 1:
+        return f"{precision}: outputs differ"
+    if {how for r in runs for how in distilled(r[1])} != {"weights"}:
+        return f"{precision}: activations are distilled"
+    if any([b["d_histogram"][:65] for b in layers_of(r[1])] != [b["d_histogram"][:65] for b in layers_of(runs[0][1])] for r in runs):
+        return f"{precision}: D differs"
     return ""
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--bin", required=True)
+    p.add_argument("--only", default="layers", choices=("layers", "choice", "models", "floats"))
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--count", type=int, default=40)
+    p.add_argument("--demo", default="")
+    p.add_argument("--models", default="")
     p.add_argument("-k", default="")
     args = p.parse_args()
+    names, check = {"layers": (list(LAYERS), check_layers), "choice": (["weights", "activations"], check_choice),
+                    "models": (["digits"] + [m for m in MODELS if os.path.isdir(os.path.join(args.models, m))], check_models),
+                    "floats": (list(LAYERS), check_floats)}[args.only]
     passed = failed = 0
-    for n in range(args.count):
-        name = list(LAYERS)[n % len(LAYERS)]
+    for n in range(len(names) if args.only == "models" else args.count):
+        name = names[n % len(names)]
         if args.k not in name:
             continue
         with tempfile.TemporaryDirectory() as folder:
             try:
-                why = check(Case(args.bin, folder), args.seed + n, name)
+                why = check(Case(args.bin, folder), args.seed + n, name, args)
             except RuntimeError as e:
                 why = str(e)
         passed, failed = passed + (not why), failed + bool(why)
         if why:
-            again = args.seed + n - n % len(LAYERS)
-            print(f"FAILED {name} seed {args.seed + n}: {why[:1500]}\n  repeat: {sys.argv[0]} --bin {args.bin} --seed {again} --count "
-                  f"{len(LAYERS)} -k {name}", flush=True)
+            again = args.seed + n - n % len(names)
+            print(f"FAILED {name} seed {args.seed + n}: {why[:1500]}\n  repeat: {sys.argv[0]} --bin {args.bin} --only {args.only} --seed "
+                  f"{again} --count {len(names)} -k {name}", flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
