@@ -84,7 +84,7 @@ bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
     bool is_packed = j->plan.stationary->type.dtype == DT_LANES;
     j->demand = (struct mac_demand){
         .group = m->group,
-        .pes = m->pes,
+        .pes = m->pes - m->pes % (j->plan.num_problems > 0 ? j->plan.problem[0].patch : 1),
         .tile_bytes = (int64_t)(tile_bytes + (j->map ? machine_lane_map_bytes(m) : 0)),
         .x_bytes = (int64_t)dtype_bytes(j->plan.moving->type.dtype),
         .y_bytes = (int64_t)dtype_bytes(op->out[0]->type.dtype),

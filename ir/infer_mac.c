@@ -118,6 +118,30 @@ static bool check_tail(const struct infer *in, enum dtype *t)
     return check_bits(in, IR_A_qbits);
 }
 
+// Outputs side by side; dilated taps would leave holes in a window.
+static bool check_patch(const struct infer *in, int spatial, const struct ir_type *y)
+{
+    int n;
+    const int64_t *patch = ir_ints(in->op, IR_A_patch, &n),
+                  *dilations = ir_ints(in->op, IR_A_dilations, NULL);
+    if (!patch)
+        return true;
+    if (n != spatial || ir_int(in->op, IR_A_distill, 0) != 0)
+        return infer_bad_attr(in,
+                              "patch has %d numbers, %d spatial dimensions and no distill = 1 are "
+                              "needed",
+                              n, spatial);
+    for (int i = 0; i < n; i++) {
+        bool whole = patch[i] >= 1 && y->dim[2 + i] % patch[i] == 0;
+        if (!whole || y->sym[2 + i] || (patch[i] > 1 && dilations[i] != 1))
+            return infer_bad_attr(in,
+                                  "patch is %lld in spatial dimension %d: a divisor of the known "
+                                  "extent %lld is needed, 1 where taps are dilated",
+                                  (long long)patch[i], i, (long long)y->dim[2 + i]);
+    }
+    return true;
+}
+
 static bool check_walks(const struct infer *in)
 {
     const struct ir_attr *walks = ir_attr_find(in->op, IR_A_walks);
@@ -208,7 +232,7 @@ bool ir_infer_CONV(struct infer *in)
     y.sym[0] = x->sym[0];
     y.dim[1] = w.dim[0];
     return infer_window_dims(in, spatial, &win, w.dim + 2, y.dim + 2) && infer_extents(in, 4, &y) &&
-           mac_result(in, &y, w.dim[0]);
+           check_patch(in, spatial, &y) && mac_result(in, &y, w.dim[0]);
 }
 
 bool ir_infer_CONV_TRANSPOSE(struct infer *in)

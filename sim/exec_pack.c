@@ -251,12 +251,14 @@ static bool read_vector(struct sim *s, const struct sim_view *v, const char *wha
     if (v->dtype != DT_F32)
         return sim_fault_at(s, SIM_FAULT_TYPE, v->base, "scales or biases of type %s",
                             dtype_text(v->dtype));
-    if (v->rank != 1 || v->extent[0] != count)
+    if (!sim_view_elems(s, v, &elems))
+        return false;
+    if (v->rank < 1 || elems != count)
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "scales or biases do not match %lld %s",
                             (long long)count, what);
-    if (!sim_view_elems(s, v, &elems) || !sim_view_map(s, v, false, &host))
+    if (!sim_view_map(s, v, false, &host))
         return false;
-    if (!bce_agu_init(&g, v, (struct bce_span){0, 0}, (struct bce_span){0, 1}, host))
+    if (!bce_agu_init(&g, v, (struct bce_span){0, 0}, (struct bce_span){0, v->rank}, host))
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "coordinates overflow");
     for (int64_t p = 0; p < count; p += BCE_BLOCK_I32) {
         uint32_t row[BCE_BLOCK_I32];
