@@ -543,6 +543,44 @@ static void restrict_positions(struct mac_problem *p, int first, int64_t index)
     }
 }
 
+// Axes that decide nothing go, and neighbouring positions that x and the result lay out alike
+// become one dimension: rows are then brought in longer runs.
+static void simplify_positions(struct mac_problem *p)
+{
+    for (int a = 0; a < p->num_axes; a++) {
+        int64_t lo = p->origin[a], hi = lo;
+        struct mac_dim *dim[2 * MAC_MAX_DIMS];
+        int n = 0;
+        for (int i = 0; i < p->nk + p->np; i++) {
+            struct mac_dim *d = i < p->nk ? &p->k[i] : &p->p[i - p->nk];
+            int64_t span = d->axis == a ? (d->extent - 1) * d->step : 0;
+            lo += span < 0 ? span : 0;
+            hi += span > 0 ? span : 0;
+            if (d->axis == a)
+                dim[n++] = d;
+        }
+        for (int i = 0; i < n && lo >= 0 && hi < p->limit[a]; i++) {
+            dim[i]->axis = -1;
+            dim[i]->step = 0;
+        }
+    }
+    int np = 0;
+    for (int i = 0; i < p->np; i++) {
+        struct mac_dim d = p->p[i], *last = np > 0 ? &p->p[np - 1] : NULL;
+        if (d.extent == 1 && d.axis < 0 && (np > 0 || i + 1 < p->np))
+            continue;
+        if (last && last->axis < 0 && d.axis < 0 && last->xstride == d.extent * d.xstride &&
+            last->ostride == d.extent * d.ostride) {
+            last->extent *= d.extent;
+            last->xstride = d.xstride;
+            last->ostride = d.ostride;
+            continue;
+        }
+        p->p[np++] = d;
+    }
+    p->np = np;
+}
+
 static void exchange_problem(struct mac_problem *p, const struct mac_problem *held)
 {
     *p = (struct mac_problem){.noc = mac_extent_p(held),
@@ -594,6 +632,7 @@ static bool exchange(struct mac_plan *plan, struct arena *a, struct diag *d)
         for (int64_t n = 0; n < outer; n++, p++, held++) {
             *held = from[i];
             restrict_positions(held, first, n);
+            simplify_positions(held);
             exchange_problem(p, held);
         }
     }

@@ -207,6 +207,15 @@ static double packing_cycles(const struct tiler *t, const struct mac_problem *p,
     return map ? cycles + (double)ceil_div(m->group, m->pre_walk) : cycles;
 }
 
+// Transfers that bring the rows of a tile of PEs: pieces of lines of positions.
+static double row_transfers(const struct tiler *t, const struct mac_problem *p)
+{
+    if (!p->held)
+        return 1;
+    int64_t line = p->held->p[p->held->np - 1].extent, pes = t->demand.pes;
+    return p->held->np == 1 ? 1 : line % pes == 0 || pes % line == 0 ? 1 : line > pes ? 2 : 3;
+}
+
 static void add_cycles(const struct tiler *t, const struct problem_class *class,
                        const struct mac_tiling *g, const struct fit *f, struct unit_cycles *u)
 {
@@ -229,8 +238,13 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
     u->array += count * (tiles * oc_tiles * groups * (walk > into_pes ? walk : into_pes) +
                          steps * (into_pes + STEP_START));
     u->weights += count * times * (lanes / weight + latency);
-    if (raw > 0)
-        u->packing += count * times * oc_tiles * groups * packing_cycles(t, p, t->map);
+    if (raw > 0) {
+        double packing = packing_cycles(t, p, t->map), first = groups / chunks;
+        u->packing += count * times * oc_tiles * groups * packing;
+        u->activations += count * steps * row_transfers(t, p) * latency;
+        u->ends += first * packing + latency +
+                   first * (double)(t->demand.pes * t->demand.group * t->demand.raw_bytes) / act;
+    }
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
 }
@@ -243,8 +257,9 @@ static double cost_of(const struct tiler *t, const struct mac_tiling *g, const s
     double act = m->dma_act_gbs / m->clock_ghz;
     for (int c = 0; c < t->num_classes; c++)
         add_cycles(t, &t->classes[c], g, f, &u);
-    u.ends = ((double)(f->keeps_x ? s.x_whole : s.x) + (double)s.y) / act +
-             2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
+    u.ends /= t->num_classes > 0 ? t->num_classes : 1;
+    u.ends += ((double)(f->keeps_x ? s.x_whole : s.x) + (double)s.y) / act +
+              2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
     double most = u.array > u.weights ? u.array : u.weights;
     most = most > u.activations ? most : u.activations;
     most = most > u.packing ? most : u.packing;
@@ -510,35 +525,6 @@ static bool find_tiling(struct pass_ctx *ctx, const struct ir_op *op, struct til
     return true;
 }
 
-// ---- The operand that the PEs hold
-
-static bool may_hold_activations(const struct pass_ctx *ctx, const struct ir_op *op)
-{
-    int held = mac_weights_index(op);
-    const struct tensor *w = ir_const_data(op->in[held]);
-    return w && w->dtype != DT_LANES && !ir_const_data(op->in[1 - held]) &&
-           !ir_has_attr(op, IR_A_distill) && mac_can_hold_activations(op) &&
-           ir_int(op, IR_A_abits, 0) <= ctx->machine->lanes;
-}
-
-static bool choose_held(struct pass_ctx *ctx, struct ir_op *op)
-{
-    enum pass_distill how = ctx->opt ? ctx->opt->distill : PASS_DISTILL_WEIGHTS;
-    struct tiler weights, activations;
-    if (how == PASS_DISTILL_WEIGHTS || !may_hold_activations(ctx, op) ||
-        (how == PASS_DISTILL_AUTO && !ir_has_attr(op, IR_A_walks)))
-        return true;
-    if (!find_tiling(ctx, op, &weights))
-        return false;
-    ir_set_int(op, IR_A_distill, 1);
-    if (!find_tiling(ctx, op, &activations))
-        return false;
-    bool pays = !weights.found || activations.best_cost < WORTH_AN_EXCHANGE * weights.best_cost;
-    if (!activations.found || (how == PASS_DISTILL_AUTO && !pays))
-        ir_attr_remove(op, IR_A_distill);
-    return true;
-}
-
 // ---- Outputs side by side
 
 enum { PATCHES_TILED = 3 };
@@ -668,10 +654,44 @@ static bool choose_patch(struct pass_ctx *ctx, struct ir_op *op)
     return true;
 }
 
+// ---- The operand that the PEs hold
+
+static bool may_hold_activations(const struct pass_ctx *ctx, const struct ir_op *op)
+{
+    int held = mac_weights_index(op);
+    const struct tensor *w = ir_const_data(op->in[held]);
+    return w && w->dtype != DT_LANES && !ir_const_data(op->in[1 - held]) &&
+           !ir_has_attr(op, IR_A_distill) && mac_can_hold_activations(op) &&
+           ir_int(op, IR_A_abits, 0) <= ctx->machine->lanes;
+}
+
+static bool choose_held(struct pass_ctx *ctx, struct ir_op *op)
+{
+    enum pass_distill how = ctx->opt ? ctx->opt->distill : PASS_DISTILL_WEIGHTS;
+    struct tiler weights, activations;
+    if (how == PASS_DISTILL_WEIGHTS || !may_hold_activations(ctx, op) ||
+        (how == PASS_DISTILL_AUTO && !ir_has_attr(op, IR_A_walks)))
+        return true;
+    int spatial;
+    const int64_t *patch = ir_ints(op, IR_A_patch, &spatial);
+    if (!find_tiling(ctx, op, &weights))
+        return false;
+    ir_attr_remove(op, IR_A_patch);
+    ir_set_int(op, IR_A_distill, 1);
+    if (!find_tiling(ctx, op, &activations))
+        return false;
+    bool pays = !weights.found || activations.best_cost < WORTH_AN_EXCHANGE * weights.best_cost;
+    if (!activations.found || (how == PASS_DISTILL_AUTO && !pays))
+        ir_attr_remove(op, IR_A_distill);
+    if (patch && !ir_has_attr(op, IR_A_distill))
+        ir_set_ints(op, IR_A_patch, patch, spatial);
+    return true;
+}
+
 static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
 {
     struct tiler t;
-    if (!choose_held(ctx, op) || !choose_patch(ctx, op) || !find_tiling(ctx, op, &t))
+    if (!choose_patch(ctx, op) || !choose_held(ctx, op) || !find_tiling(ctx, op, &t))
         return false;
     if (!t.found)
         return report_no_fit(&t);

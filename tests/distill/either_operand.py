@@ -161,7 +161,7 @@ def check_choice(case, seed, name, _):
     """One tile of each operand, so that the sample is all there is: what is measured is what the simulator then counts."""
     rng = np.random.default_rng(seed)
     machine = {"base": pick(rng, "micro21", "bitlet-x"), "name": "wide", "dma_act_gbs": 1000, "dma_weight_gbs": 1000, "dma_latency": 0,
-               "pre_walk": 64}
+               "buffer_gbs": 1000, "pre_walk": 64}
     model, x = full_or_sparse(rng, name)
     case.write(model, machine, x, x)
     text = case.tool("bitletc", case.path("m.onnx"), "-p", "int8", "--distill", "auto", "--machine", case.path("machine.json"),
