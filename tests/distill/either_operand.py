@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Layers that hold their weights in the PEs, and the same that hold their activations.
 
-    either_operand.py --bin BUILD/bin [--only layers|choice|models|floats] [--seed N] [--count N] [-k NAME] [--demo DIR] [--models DIR]
+    either_operand.py --bin BUILD/bin [--only layers|choice|models|floats|patches] [--seed N] [--count N] [-k NAME] [--demo DIR] [--models DIR]
 
 layers: random convolutions, transposed convolutions and matrix products in fixed point, for several machines, with --distill weights
 and --distill activations: outputs are the same bytes, and the statistics name the operand.
 choice: --distill auto measures what the simulator counts, and takes the operand of fewer cycles.
 models: the demonstration's model and trained ones, all three ways: the same bytes, and auto is not slower.
 floats: fp32 and fp16 take no activations and no lane maps: the same bytes and the same D on a machine with signed digits.
+patches: convolutions whose PEs compute several positions side by side, by the attribute `patch` of the IR, against the same without.
 Ends with "N passed, N failed", and with the command that repeats a failure; status 77 without numpy.
 """
 import argparse
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -58,6 +61,13 @@ def conv(rng, transposed):
     return x, [node], init
 
 
+def depthwise(rng):
+    channels, kernel, stride = int(rng.integers(2, 40)), int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    x, w = [1, channels, int(rng.integers(6, 20)), int(rng.integers(6, 20))], weights(rng, [channels, 1, kernel, kernel])
+    node = ow.node("Conv", ["x", "w", "b"], ["c"], name="layer", strides=[stride, stride], pads=[kernel // 2] * 4, group=channels)
+    return x, [node], {"w": w, "b": weights(rng, [channels])}
+
+
 def product(rng):
     rows, inner, cols = int(rng.integers(1, 60)), int(rng.integers(1, 150)), int(rng.integers(1, 60))
     batch = pick(rng, [], [2], [2, 3])
@@ -77,7 +87,7 @@ LAYERS = {"conv": lambda r: conv(r, False), "transposed": lambda r: conv(r, True
 
 def make(rng, name):
     """Model bytes and input."""
-    shape, nodes, init = LAYERS[name](rng)
+    shape, nodes, init = (depthwise(rng) if name == "depthwise" else LAYERS[name](rng))
     tail = pick(rng, "", "Relu", "Sigmoid")
     if tail:
         nodes.append(ow.node(tail, ["c"], ["y"]))
@@ -214,10 +224,56 @@ def check_floats(case, seed, name, _):
     return ""
 
 
+def divisors(n):
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def patched(rng, text, pes, most):
+    """The IR with a patch for its convolution that the machine can take; an empty text: there is none but 1."""
+    line = next(v for v in text.splitlines() if " = conv(" in v)
+    out = [int(v) for v in re.search(r"} : \w+\[([0-9,]+)\]", line).group(1).split(",")][2:]
+    name = re.escape(re.search(r"conv\(\S+, (%[^,)]+)", line).group(1))
+    kernel = [int(v) for v in re.search(name + r" = const : \w+\[([0-9,]+)\]", text).group(1).split(",")]
+    strides, dilations = ([int(v) for v in re.search(name + r" = \[([0-9, ]+)\]", line).group(1).split(",")]
+                          for name in ("strides", "dilations"))
+    patch = [int(rng.choice(divisors(o))) if d == 1 else 1 for o, d in zip(out, dilations)]
+    window = kernel[1] * math.prod(k + (q - 1) * s for k, q, s in zip(kernel[2:], patch, strides))
+    if math.prod(patch) > pes or math.prod(patch) == 1 or window > most:
+        return ""
+    return [text.replace(line, line.replace("{strides", "{patch = %s, strides" % p)) for p in (patch, [1] * len(patch))]
+
+
+def check_patches(case, seed, name, _):
+    rng = np.random.default_rng(seed)
+    for _ in range(50):
+        model, x = make(rng, name)
+        machine, precision = pick(rng, *MACHINES), pick(rng, "fp32", "fp16", *PRECISIONS)
+        case.write(model, machine, x * np.float32(0.7), x)
+        text = case.tool("bitletc", case.path("m.onnx"), "-p", precision, "--calibrate", case.path("calibrate.npy"), "--machine",
+                         case.path("machine.json"), "--stop-after", "fuse-requant", "-o", case.path("m.bir"))
+        with open(case.path("m.bir")) as f:
+            text = f.read()
+        texts = patched(rng, text, machine.get("pes", 32), machine.get("group", 64) if precision[0] == "f" else 4096)
+        if texts:
+            break
+    else:
+        return "no case of a patch was found"
+    runs = []
+    for text in texts:
+        with open(case.path("m.bir"), "w") as f:
+            f.write(text)
+        runs.append(case.run("weights", precision, case.path("m.bir")))
+    if runs[0][0] != runs[1][0]:
+        return f"{precision}: outputs differ"
+    if runs[0][1]["total"]["macs"] != runs[1][1]["total"]["macs"]:
+        return f"{precision}: MACs differ"
+    return ""
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--bin", required=True)
-    p.add_argument("--only", default="layers", choices=("layers", "choice", "models", "floats"))
+    p.add_argument("--only", default="layers", choices=("layers", "choice", "models", "floats", "patches"))
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--count", type=int, default=40)
     p.add_argument("--demo", default="")
@@ -226,7 +282,7 @@ def main():
     args = p.parse_args()
     names, check = {"layers": (list(LAYERS), check_layers), "choice": (["weights", "activations"], check_choice),
                     "models": (["digits"] + [m for m in MODELS if os.path.isdir(os.path.join(args.models, m))], check_models),
-                    "floats": (list(LAYERS), check_floats)}[args.only]
+                    "floats": (list(LAYERS), check_floats), "patches": (["conv", "depthwise"], check_patches)}[args.only]
     passed = failed = 0
     for n in range(len(names) if args.only == "models" else args.count):
         name = names[n % len(names)]
