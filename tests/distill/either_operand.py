@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Layers that hold their weights in the PEs, and the same that hold their activations.
 
-    either_operand.py --bin BUILD/bin [--only layers|choice|models|floats|patches] [--seed N] [--count N] [-k NAME] [--demo DIR] [--models DIR]
+    either_operand.py --bin BUILD/bin [--only layers|choice|models|floats|patches|maps] [--seed N] [--count N] [-k NAME] [--demo DIR] [--models DIR]
 
 layers: random convolutions, transposed convolutions and matrix products in fixed point, for several machines, with --distill weights
 and --distill activations: outputs are the same bytes, and the statistics name the operand.
@@ -9,6 +9,7 @@ choice: --distill auto measures what the simulator counts, and takes the operand
 models: the demonstration's model and trained ones, all three ways: the same bytes, and auto is not slower.
 floats: fp32 and fp16 take no activations and no lane maps: the same bytes and the same D on a machine with signed digits.
 patches: convolutions whose PEs compute several positions side by side, by the attribute `patch` of the IR, against the same without.
+maps: a layer has lane maps where it is the faster for them, loads included, and none where it is not.
 Ends with "N passed, N failed", and with the command that repeats a failure; status 77 without numpy.
 """
 import argparse
@@ -30,7 +31,7 @@ except ImportError:
 
 MACHINES = ({"base": "micro21"}, {"base": "bitlet-x"}, {"base": "micro21", "name": "small", "pes": 5, "group": 16},
             {"base": "bitlet-x", "name": "small-x", "pes": 7, "group": 32, "act_buffer": 16384, "weight_buffer": 16384},
-            {"base": "micro21", "name": "tight", "act_buffer": 12288, "weight_buffer": 16384, "psum_buffer": 8192})
+            {"base": "micro21", "name": "tight", "act_buffer": 12288, "weight_buffer": 32768, "psum_buffer": 8192})
 PRECISIONS = ("int8", "int8", "int4", "int12", "int16", "int2", "int1", "w4a8", "w8a4", "int24")
 
 
@@ -270,10 +271,33 @@ def check_patches(case, seed, name, _):
     return ""
 
 
+def check_maps(case, seed, name, _):
+    rng = np.random.default_rng(seed)
+    rows, inner = int(name), int(rng.integers(2, 30)) * 64
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((rows, inner), (inner, 64)))
+    model = ow.model([ow.node("MatMul", ["x", "w"], ["y"], name="layer")], [("x", ow.FLOAT, [rows, inner])], [("y", ow.FLOAT, None)],
+                     {"w": w}, opset=18)
+    case.write(model, {"base": "bitlet-x"}, x, x)
+    case.tool("bitletc", case.path("m.onnx"), "-p", "int8", "--calibrate", case.path("calibrate.npy"), "--machine",
+              case.path("machine.json"), "--stop-after", "tile", "-o", case.path("m.bir"))
+    with open(case.path("m.bir")) as f:
+        text = f.read()
+    chosen = ", map = 1" in text
+    texts = (text.replace(", map = 1", ""), text if chosen else re.sub(r"(resident = \d)", r"\1, map = 1", text))
+    cycles = []
+    for t in texts:
+        with open(case.path("m.bir"), "w") as f:
+            f.write(t)
+        cycles.append(case.run("weights", "int8", case.path("m.bir"))[1]["total"]["cycles"])
+    if cycles[chosen] > 1.03 * cycles[not chosen]:
+        return f"{rows} rows of {inner}: {cycles[0]} cycles without maps, {cycles[1]} with; maps are {'' if chosen else 'not '}chosen"
+    return ""
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--bin", required=True)
-    p.add_argument("--only", default="layers", choices=("layers", "choice", "models", "floats", "patches"))
+    p.add_argument("--only", default="layers", choices=("layers", "choice", "models", "floats", "patches", "maps"))
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--count", type=int, default=40)
     p.add_argument("--demo", default="")
@@ -282,7 +306,8 @@ def main():
     args = p.parse_args()
     names, check = {"layers": (list(LAYERS), check_layers), "choice": (["weights", "activations"], check_choice),
                     "models": (["digits"] + [m for m in MODELS if os.path.isdir(os.path.join(args.models, m))], check_models),
-                    "floats": (list(LAYERS), check_floats), "patches": (["conv", "depthwise"], check_patches)}[args.only]
+                    "floats": (list(LAYERS), check_floats), "patches": (["conv", "depthwise"], check_patches),
+                    "maps": (["1", "2", "4", "8", "16", "64", "300"], check_maps)}[args.only]
     passed = failed = 0
     for n in range(len(names) if args.only == "models" else args.count):
         name = names[n % len(names)]
