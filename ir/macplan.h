@@ -44,7 +44,8 @@ struct mac_dim {
     const struct ir_value *sym;
 };
 // Outputs side by side along one axis. Place i takes, at coordinate c of the window, tap c - shift
-// * i where there is one. Its results lie i * ostride further; positions are `extent` outputs apart.
+// * i where there is one. Its results lie i * ostride further; positions are `extent` outputs
+// apart.
 struct mac_places {
     int64_t extent, shift, taps, ostride;
 };
@@ -69,7 +70,8 @@ struct mac_problem {
     // w offset = wbase + oc * w_oc + sum over the other K dims (k[0].wstride is 0).
     int64_t diag;
     // Rows of an output channel, one after the other: 1, or the product of the places along the
-    // axes, row-major. w_oc and o_oc are those of a channel; channel of row = channel0 + row / patch.
+    // axes, row-major. w_oc and o_oc are those of a channel; channel of row = channel0 + row /
+    // patch.
     int64_t patch;
     struct mac_places place[MAC_MAX_AXES];
     // NULL, or the problem before operands were exchanged, restricted to the rows of this one: row
