@@ -137,7 +137,7 @@ static void read_conv(const struct ir_op *op, struct conv_shape *s)
         s->patch[i] = patch ? patch[i] : 1;
         s->window[i] = s->kernel[i] + (s->patch[i] - 1) * s->strides[i];
         s->patches *= s->patch[i];
-        s->windows *= s->window[i];
+        s->windows = saturating_mul(s->windows, s->window[i]);
     }
     s->in_plane = row_major(s->in, s->spatial, s->in_step);
     s->out_plane = row_major(s->out, s->spatial, s->out_step);
@@ -150,9 +150,9 @@ static int64_t groups_per_problem(const struct mac_plan *plan, const struct conv
                                   int64_t group, int64_t pes)
 {
     const struct ir_op *w = plan->stationary->def;
-    if (!w || w->op != IR_OP_CONST || (!s->plain && ir_int(plan->op, IR_A_distill, 0) != 0))
+    if (!w || w->op != IR_OP_CONST || ir_int(plan->op, IR_A_distill, 0) != 0)
         return 1;
-    int64_t k = s->in_per_group * s->windows, rows = s->out_per_group * s->patches;
+    int64_t k = saturating_mul(s->in_per_group, s->windows), rows = s->out_per_group * s->patches;
     int64_t by_k = k > 0 ? group / k : 0, by_oc = rows > 0 ? pes / rows : 0;
     int64_t b = by_k < by_oc ? by_k : by_oc;
     b = b < s->group ? b : s->group;
@@ -207,7 +207,7 @@ static bool check_patch(const struct mac_plan *plan, const struct conv_shape *s,
     if (s->patches == 1)
         return true;
     bool floats = ir_int(plan->op, IR_A_mode, IR_MODE_FP32) != IR_MODE_FIXED;
-    int64_t k = s->in_per_group * s->windows;
+    int64_t k = saturating_mul(s->in_per_group, s->windows);
     if (s->patches > pes || (floats && k > group) || !ir_const_data(plan->stationary))
         return diag_report(d, plan->op->loc, DIAG_IR_ATTR,
                            "the patch of %%%s is %lld outputs with a window of %lld activations; "
@@ -583,6 +583,8 @@ static void simplify_positions(struct mac_problem *p)
 
 static void exchange_problem(struct mac_problem *p, const struct mac_problem *held)
 {
+    if (held->diag > 1 || held->patch > 1)
+        bitlet_bug("activations of several channel groups are held together");
     *p = (struct mac_problem){.noc = mac_extent_p(held),
                               .nk = held->nk,
                               .np = 1,

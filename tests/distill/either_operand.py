@@ -45,12 +45,12 @@ def weights(rng, shape):
 
 def conv(rng, transposed):
     axes = int(rng.integers(1, 4)) if not transposed else int(rng.integers(1, 3))
-    group = pick(rng, 1, 1, 1, 2, 3)
-    ins, outs = int(rng.integers(1, 9)), int(rng.integers(1, 20))
+    group = pick(rng, 1, 1, 2, 3)
+    ins, outs = pick(rng, 1, int(rng.integers(1, 9))), int(rng.integers(1, 20))
     kernel = [int(rng.integers(1, 4)) for _ in range(axes)]
     strides = [int(rng.integers(1, k + 1)) if transposed else int(rng.integers(1, 3)) for k in kernel]
     dilations = [1 if transposed else int(rng.integers(1, 3)) for _ in range(axes)]
-    pads = [int(rng.integers(0, 2)) for _ in range(2 * axes)]
+    pads = [int(rng.integers(0, 3)) for _ in range(2 * axes)]
     spatial = [int(rng.integers(5, 12)) for _ in range(axes)]
     x = [pick(rng, 1, 1, 2), group * ins] + spatial
     w = [x[1], outs] + kernel if transposed else [group * outs, ins] + kernel
@@ -190,7 +190,7 @@ def check_choice(case, seed, name, _):
     return ""
 
 
-MODELS = {"resnet8_cifar": "int8", "mnist_cnn": "int8", "ultraface_slim320_qlinear": "fp32"}
+MODELS = {"resnet8_cifar": "int8", "gtcrn_simple": "int8", "mnist_cnn": "int8", "ultraface_slim320_qlinear": "fp32"}
 
 
 def check_models(case, _, name, args):
