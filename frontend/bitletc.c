@@ -33,6 +33,10 @@ static const char help[] =
     "simulations).\n"
     "                            Values do not depend on it. Floats distil weights, for "
     "truncation would differ\n"
+    "      --patches on|off|auto whether PEs that have no output channel compute neighbouring "
+    "positions of a convolution\n"
+    "                            (depthwise layers); auto (default): on machines with extensions, "
+    "others map as the paper\n"
     "      --seed N              seed of everything random (default 0)\n"
     "      --machine NAME|FILE   target: micro21 (default), another preset, or a JSON file\n"
     "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension; may be "
@@ -72,6 +76,7 @@ enum {
     OPT_CALIBRATE = 256,
     OPT_SCALES,
     OPT_DISTILL,
+    OPT_PATCHES,
     OPT_SEED,
     OPT_MACHINE,
     OPT_SHAPE,
@@ -98,6 +103,7 @@ static const struct option long_options[] = {
     {"calibrate", required_argument, NULL, OPT_CALIBRATE},
     {"weight-scales", required_argument, NULL, OPT_SCALES},
     {"distill", required_argument, NULL, OPT_DISTILL},
+    {"patches", required_argument, NULL, OPT_PATCHES},
     {"seed", required_argument, NULL, OPT_SEED},
     {"machine", required_argument, NULL, OPT_MACHINE},
     {"shape", required_argument, NULL, OPT_SHAPE},
@@ -255,6 +261,10 @@ static int apply_option(struct cli *c, int opt, const char *arg)
         return pass_parse_distill(arg, &c->opt.pass.distill)
                    ? CLI_OK
                    : cli_usage(TOOL, "--distill %s: weights, activations or auto is expected", arg);
+    case OPT_PATCHES:
+        return pass_parse_patches(arg, &c->opt.pass.patches)
+                   ? CLI_OK
+                   : cli_usage(TOOL, "--patches %s: on, off or auto is expected", arg);
     case OPT_SEED: return set_seed(c, arg);
     case OPT_THREADS: return set_threads(c, arg);
     case OPT_MACHINE:

@@ -30,6 +30,8 @@ static const char help_text[] =
     "channel\n"
     "      --distill HOW         the operand that integer MAC ops hold: weights (default), "
     "activations, auto\n"
+    "      --patches HOW         PEs without a channel compute neighbouring positions: on, off, "
+    "auto\n"
     "      --seed N              of the random inputs that stand in for calibration (0)\n"
     "      --verify-roundtrip    check that the text of every stage reads back equal\n"
     "      --dump-ir[=P,..|all]  write the module after these passes (all) to NN-pass.bir\n"
@@ -62,6 +64,7 @@ enum {
     OPT_CALIBRATE,
     OPT_PER_TENSOR,
     OPT_DISTILL,
+    OPT_PATCHES,
     OPT_SEED,
     OPT_ROUNDTRIP,
     OPT_DUMP_IR,
@@ -82,6 +85,7 @@ static const struct option long_options[] = {
     {"calibrate", required_argument, NULL, OPT_CALIBRATE},
     {"per-tensor", no_argument, NULL, OPT_PER_TENSOR},
     {"distill", required_argument, NULL, OPT_DISTILL},
+    {"patches", required_argument, NULL, OPT_PATCHES},
     {"seed", required_argument, NULL, OPT_SEED},
     {"verify-roundtrip", no_argument, NULL, OPT_ROUNDTRIP},
     {"dump-ir", optional_argument, NULL, OPT_DUMP_IR},
@@ -139,6 +143,10 @@ static int take_option(struct options *o, int c, const char *arg)
     case OPT_DISTILL:
         if (!pass_parse_distill(arg, &o->pass.distill))
             return cli_usage(TOOL, "--distill %s: weights, activations or auto is expected", arg);
+        return -1;
+    case OPT_PATCHES:
+        if (!pass_parse_patches(arg, &o->pass.patches))
+            return cli_usage(TOOL, "--patches %s: on, off or auto is expected", arg);
         return -1;
     case OPT_PER_TENSOR: o->pass.per_tensor_scales = true; return -1;
     case OPT_SEED:

@@ -24,9 +24,18 @@ enum pass_distill {
 };
 extern const char *const pass_distill_text[PASS_DISTILLS];
 
+// Whether PEs without a channel compute neighbouring positions of a convolution.
+enum pass_patches {
+    PASS_PATCHES_AUTO, // on machines with extensions; without them the mapping is the paper's
+    PASS_PATCHES_ON,
+    PASS_PATCHES_OFF,
+    PASS_PATCHES
+};
+
 struct pass_options {
     struct pass_precision precision; // uniform
     enum pass_distill distill;
+    enum pass_patches patches;
     bool per_tensor_scales; // one weight scale a tensor instead of one an output channel
     const char *calibrate;  // directory or file, NULL: seeded inputs
     uint64_t seed;
@@ -61,6 +70,8 @@ extern const int pass_count;
 BITLET_MUST_USE bool pass_parse_precision(const char *text, struct pass_precision *out,
                                           struct diag *d);
 
+// "auto", "on" or "off"; false: another word.
+BITLET_MUST_USE bool pass_parse_patches(const char *text, enum pass_patches *out);
 // "weights", "activations" or "auto"; false: another word.
 BITLET_MUST_USE bool pass_parse_distill(const char *text, enum pass_distill *out);
 

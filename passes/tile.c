@@ -631,7 +631,9 @@ static bool choose_patch(struct pass_ctx *ctx, struct ir_op *op)
     struct patch candidate[PATCHES_TILED];
     struct tiler t;
     int best = -1;
-    if (!patch_shape_of(ctx, op, &s))
+    enum pass_patches how = ctx->opt ? ctx->opt->patches : PASS_PATCHES_AUTO;
+    bool wanted = how == PASS_PATCHES_ON || (how == PASS_PATCHES_AUTO && ctx->machine->ext != 0);
+    if (!wanted || !patch_shape_of(ctx, op, &s))
         return true;
     promising_patches(ctx->machine, &s, ir_ints(op, IR_A_dilations, NULL), candidate);
     if (candidate[0].cost < 0)
