@@ -78,13 +78,13 @@ bool job_begin(struct mac_job *j, struct emit *e, const struct ir_op *op)
                            op->out[0]->name);
     j->mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
     j->dynamic = ir_op_is_dynamic(op);
-    j->lanes = mac_lanes(j->mode, (int)ir_int(op, IR_A_wbits, 8));
+    j->lanes = mac_op_lanes(op);
     j->map = ir_int(op, IR_A_map, 0) != 0;
     size_t tile_bytes = machine_lane_tile_bytes(m, j->lanes, j->mode != IR_MODE_FIXED);
     bool is_packed = j->plan.stationary->type.dtype == DT_LANES;
     j->demand = (struct mac_demand){
         .group = m->group,
-        .pes = m->pes,
+        .pes = m->pes - m->pes % (j->plan.num_problems > 0 ? j->plan.problem[0].patch : 1),
         .tile_bytes = (int64_t)(tile_bytes + (j->map ? machine_lane_map_bytes(m) : 0)),
         .x_bytes = (int64_t)dtype_bytes(j->plan.moving->type.dtype),
         .y_bytes = (int64_t)dtype_bytes(op->out[0]->type.dtype),

@@ -76,6 +76,9 @@ void job_load_w(struct mac_job *j, struct mac_step *s);
 void job_open_ring(struct mac_job *j);
 void job_load_lanes(struct mac_job *j, int64_t wbuf, int64_t offset, int64_t bytes);
 void job_pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int64_t wbuf);
+// Brings the rows of x that the step's PEs hold, where operands are exchanged (macheld.c), to
+// `raw`: index k of row i is element k * pes + i.
+void job_load_rows(struct mac_job *j, const struct mac_step *s, int64_t pes, uint64_t raw);
 int64_t job_chunk_bytes(const struct mac_job *j, const struct mac_step *s);
 // Weights of the steps behind the one whose load is `now_load`, as far as slots are free; then
 // those of the first of them.

@@ -45,7 +45,7 @@ void job_open_ring(struct mac_job *j)
     struct emit *e = j->e;
     int64_t room = e->machine->weight_buffer - e->pin_bytes, slots = 2;
     int64_t need = (j->space.w + 63) / 64 * 64;
-    if (j->lanes_offset && !j->tiling.resident && need > 0)
+    if (!(j->lanes_offset && j->tiling.resident) && need > 0)
         slots = room / need < RING_MAX ? room / need : RING_MAX;
     j->w_slots = slots < 2 ? 2 : slots;
     j->w_slot_bytes = room / j->w_slots / 64 * 64;
@@ -76,7 +76,7 @@ static void pack_zeros(struct mac_job *j, const struct mac_step *s, int64_t wbuf
     view_set_axis(&zeros, 0, 0, 0);
     emit_view(j->e, T_RAW, &zeros);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .wbuf = wbuf);
+         .map = j->map, .wbuf = wbuf);
 }
 
 // Weights that another op computes: brought as they are and put into lanes by the preprocessing
@@ -109,7 +109,10 @@ void job_pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int
         view_add(&from, extent[i], stride[i]);
         view_add(&to, extent[i], dense[i]);
     }
-    job_dma(j->e, ISA_LDA, to, from);
+    if (p->held)
+        job_load_rows(j, s, extent[0], raw);
+    else
+        job_dma(j->e, ISA_LDA, to, from);
     struct emit_view packed = view_at(raw, w->type.dtype);
     if (p->noc_sym) { // a channel that is not there has no weights
         view_add_axis(&packed, extent[0], dense[0], 0, 1);
@@ -118,13 +121,13 @@ void job_pack_weights(struct mac_job *j, const struct mac_step *s, int slot, int
         packed.coord[0] = s->oc * j->demand.pes;
         packed.grain[0] = 1;
     } else {
-        view_add(&packed, extent[0], dense[0]);
+        view_add(&packed, extent[0], p->held ? 1 : dense[0]);
     }
-    view_add(&packed, dense[0], 1);
+    view_add(&packed, dense[0], p->held ? extent[0] : 1);
     view_part_of(&packed, p->k[0].sym, t.k0);
     emit_view(j->e, T_RAW, &packed);
     EMIT(j->e, WPACK, WPACK, .ta = T_RAW, .mode = (int64_t)j->mode, .lanes = j->lanes,
-         .wbuf = wbuf);
+         .map = j->map, .wbuf = wbuf);
 }
 
 int64_t job_chunk_bytes(const struct mac_job *j, const struct mac_step *s)
@@ -132,6 +135,8 @@ int64_t job_chunk_bytes(const struct mac_job *j, const struct mac_step *s)
     return mac_chunk_groups(job_problem(j, s), j->tiling.kchunk, s->chunk, j->demand.group) *
            job_step_pes(j, s) * j->demand.tile_bytes;
 }
+
+enum { PACKED_AHEAD = 2 };
 
 static bool loads_weights(const struct mac_job *j, const struct mac_step *s)
 {
@@ -172,11 +177,12 @@ void job_load_w(struct mac_job *j, struct mac_step *s)
 }
 
 // Brings the weights of the steps after `now` as far as slots are free: those that `now` and later
-// steps read are not. Weights that are packed at run time share the activation channel: one step
-// ahead.
+// steps read are not. What is packed at run time shares the activation channel with results, which
+// wait for the array: two steps ahead it is there in spite of that, and further ahead results would
+// wait for it.
 void job_load_ahead(struct mac_job *j, struct mac_ahead *a, int64_t now_load)
 {
-    int most = j->lanes_offset ? AHEAD_MAX : 1;
+    int most = j->lanes_offset ? AHEAD_MAX : PACKED_AHEAD;
     while (a->more && a->count < most) {
         if (loads_weights(j, &a->next) && j->w_loads >= now_load + j->w_slots)
             return;

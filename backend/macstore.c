@@ -23,12 +23,17 @@ void job_configure_pack(struct emit *e, const struct ir_op *op)
     emit_insn(e, (struct isa_insn){.op = ISA_PCFG, .PCFG = c});
 }
 
+// The step's output channels, which are its positions where PEs hold activations.
 static void emit_channel_view(struct mac_job *j, const struct mac_step *s, int treg,
                               const struct ir_value *v)
 {
-    struct emit_view view = view_at(
-        job_element_addr(v, job_problem(j, s)->channel0 + s->oc * j->demand.pes), v->type.dtype);
-    view_add(&view, job_step_pes(j, s), 1);
+    const struct mac_problem *p = job_problem(j, s);
+    struct mac_tile t = job_step_tile(j, s, false);
+    int64_t first = p->held ? t.start[0] : s->oc * j->demand.pes / p->patch;
+    struct emit_view view = view_at(job_element_addr(v, p->channel0 + first), v->type.dtype);
+    view_add(&view, p->held ? t.extent[0] : job_step_pes(j, s) / p->patch, 1);
+    if (p->patch > 1)
+        view_add(&view, p->patch, 0);
     emit_view(j->e, treg, &view);
 }
 
@@ -46,6 +51,18 @@ static void add_positions(struct emit_view *v, const struct mac_problem *p,
     }
 }
 
+// The rows of a step: of the results (`to`), or `run` elements apart.
+static void add_rows(struct emit_view *v, const struct mac_problem *p, int64_t rows, int64_t run,
+                     const struct mac_problem *to)
+{
+    run *= p->patch;
+    view_add(v, rows / p->patch, to ? to->o_oc : run);
+    for (int i = 0; p->patch > 1 && i < p->num_axes; i++) {
+        run /= p->place[i].extent;
+        view_add(v, p->place[i].extent, to ? to->place[i].ostride : run);
+    }
+}
+
 // The part of a tensor of the result's shape that a step computes, in the order in which the
 // packers deliver it.
 static struct emit_view part_view(const struct mac_job *j, const struct mac_step *s,
@@ -53,11 +70,11 @@ static struct emit_view part_view(const struct mac_job *j, const struct mac_step
 {
     const struct mac_problem *p = job_problem(j, s);
     struct mac_tile t = job_step_tile(j, s, false);
-    int64_t base = p->obase + s->oc * j->demand.pes * p->o_oc;
+    int64_t base = p->obase + s->oc * j->demand.pes / p->patch * p->o_oc;
     for (int i = 0; i < p->np; i++)
         base += t.start[i] * p->p[i].ostride;
     struct emit_view view = view_at(job_element_addr(v, base), v->type.dtype);
-    view_add(&view, job_step_pes(j, s), p->o_oc);
+    add_rows(&view, p, job_step_pes(j, s), 0, p);
     view_part_of(&view, p->noc_sym, s->oc * j->demand.pes);
     add_positions(&view, p, &t, p);
     return view;
@@ -79,7 +96,7 @@ static struct emit_view dense_view(const struct mac_job *j, const struct mac_ste
     for (int i = 0; i < p->np; i++)
         run *= t.extent[i];
     struct emit_view view = view_at(slot_addr(j, s, slot), j->group.slot[slot].value->type.dtype);
-    view_add(&view, job_step_pes(j, s), run);
+    add_rows(&view, p, job_step_pes(j, s), run, NULL);
     view_part_of(&view, p->noc_sym, s->oc * j->demand.pes);
     add_positions(&view, p, &t, NULL);
     return view;
@@ -148,7 +165,8 @@ void job_pack_and_store(struct mac_job *j, const struct mac_step *s, int64_t psu
         emit_channel_view(j, s, T_SCALE, scale);
     emit_view(j->e, T_Y, &y);
     EMIT(j->e, PACK, PACK, .td = T_Y, .ts = T_SCALE, .tb = T_BIAS, .mode = (int64_t)j->mode,
-         .scale = scale != NULL, .bias = bias && !raw, .raw = raw, .psum = psum);
+         .scale = scale != NULL, .bias = bias && !raw, .raw = raw,
+         .along = p->held && (scale || (bias && !raw)), .psum = psum);
     run_group(j, s, pes * positions);
     for (int i = 0; i < j->group.num_slots; i++)
         if (j->group.slot[i].stored)

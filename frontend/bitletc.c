@@ -22,6 +22,21 @@ static const char help[] =
     "                            without it ranges come from seeded random inputs\n"
     "      --weight-scales HOW   channel (default): a scale for each output channel; tensor: one "
     "for each layer\n"
+    "      --distill HOW         integer precisions: the operand that the PEs hold, so that its "
+    "bits "
+    "are distilled:\n"
+    "                            weights (default), as the paper's figures have it; activations, "
+    "where a layer can;\n"
+    "                            auto: in each layer the one of fewer cycles, by the bits measured "
+    "in calibration\n"
+    "                            (CNNs with ReLU: a tenth to two fifths fewer cycles, longer "
+    "simulations).\n"
+    "                            Values do not depend on it. Floats distil weights, for "
+    "truncation would differ\n"
+    "      --patches on|off|auto whether PEs that have no output channel compute neighbouring "
+    "positions of a convolution\n"
+    "                            (depthwise layers); auto (default): on machines with extensions, "
+    "others map as the paper\n"
     "      --seed N              seed of everything random (default 0)\n"
     "      --machine NAME|FILE   target: micro21 (default), another preset, or a JSON file\n"
     "      --shape NAME=1x3x8x8  shape of an input, or NAME=8 for a symbolic dimension; may be "
@@ -62,6 +77,8 @@ static const char help[] =
 enum {
     OPT_CALIBRATE = 256,
     OPT_SCALES,
+    OPT_DISTILL,
+    OPT_PATCHES,
     OPT_SEED,
     OPT_MACHINE,
     OPT_SHAPE,
@@ -88,6 +105,8 @@ static const struct option long_options[] = {
     {"precision", required_argument, NULL, 'p'},
     {"calibrate", required_argument, NULL, OPT_CALIBRATE},
     {"weight-scales", required_argument, NULL, OPT_SCALES},
+    {"distill", required_argument, NULL, OPT_DISTILL},
+    {"patches", required_argument, NULL, OPT_PATCHES},
     {"seed", required_argument, NULL, OPT_SEED},
     {"machine", required_argument, NULL, OPT_MACHINE},
     {"shape", required_argument, NULL, OPT_SHAPE},
@@ -243,6 +262,14 @@ static int apply_option(struct cli *c, int opt, const char *arg)
     case 'O': return set_level(c, arg);
     case OPT_CALIBRATE: c->opt.pass.calibrate = arg; return CLI_OK;
     case OPT_SCALES: return set_scales(c, arg);
+    case OPT_DISTILL:
+        return pass_parse_distill(arg, &c->opt.pass.distill)
+                   ? CLI_OK
+                   : cli_usage(TOOL, "--distill %s: weights, activations or auto is expected", arg);
+    case OPT_PATCHES:
+        return pass_parse_patches(arg, &c->opt.pass.patches)
+                   ? CLI_OK
+                   : cli_usage(TOOL, "--patches %s: on, off or auto is expected", arg);
     case OPT_SEED: return set_seed(c, arg);
     case OPT_THREADS: return set_threads(c, arg);
     case OPT_MACHINE:

@@ -214,7 +214,8 @@ bool eval_mac_groups(const struct eval_call *c, const struct mac_finish *f, enum
     struct format format = format_of(mode);
     if (tensor_elems(c->out[0]) == 0)
         return true;
-    if (!mac_plan_make(c->op, c->o->group > 0 ? c->o->group : 64, PES, c->scratch, c->diag, &plan))
+    if (!mac_plan_values(c->op, c->o->group > 0 ? c->o->group : 64, PES, c->scratch, c->diag,
+                         &plan))
         return false;
     for (int i = 0; i < plan.num_problems; i++)
         eval_problem(c, &plan, &plan.problem[i], f, &format);

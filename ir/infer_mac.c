@@ -15,7 +15,7 @@ static bool operand_type(const struct infer *in, int i, struct ir_type *t)
     *t = *infer_type(in, i);
     if (t->dtype != DT_LANES)
         return true;
-    if (i != stationary_index(in->op))
+    if (i != stationary_index(in->op) || ir_int(in->op, IR_A_distill, 0) != 0)
         return infer_bad_type(in, "operand %d is packed but not stationary", i);
     ir_ints(in->op, IR_A_wshape, &t->rank);
     if (t->rank > IR_MAX_RANK)
@@ -118,6 +118,43 @@ static bool check_tail(const struct infer *in, enum dtype *t)
     return check_bits(in, IR_A_qbits);
 }
 
+// Outputs side by side; dilated taps would leave holes in a window.
+static bool check_patch(const struct infer *in, int spatial, const struct ir_type *y)
+{
+    int n;
+    const int64_t *patch = ir_ints(in->op, IR_A_patch, &n),
+                  *dilations = ir_ints(in->op, IR_A_dilations, NULL);
+    if (!patch)
+        return true;
+    if (n != spatial || ir_int(in->op, IR_A_distill, 0) != 0)
+        return infer_bad_attr(in,
+                              "patch has %d numbers, %d spatial dimensions and no distill = 1 are "
+                              "needed",
+                              n, spatial);
+    for (int i = 0; i < n; i++) {
+        bool whole = patch[i] >= 1 && y->dim[2 + i] % patch[i] == 0;
+        if (!whole || y->sym[2 + i] || (patch[i] > 1 && dilations[i] != 1))
+            return infer_bad_attr(in,
+                                  "patch is %lld in spatial dimension %d: a divisor of the known "
+                                  "extent %lld is needed, 1 where taps are dilated",
+                                  (long long)patch[i], i, (long long)y->dim[2 + i]);
+    }
+    return true;
+}
+
+static bool check_walks(const struct infer *in)
+{
+    const struct ir_attr *walks = ir_attr_find(in->op, IR_A_walks);
+    if (!walks)
+        return true;
+    if (walks->n != 4)
+        return infer_bad_attr(in, "walks has %d numbers, 4 are needed", walks->n);
+    for (int i = 0; i < 4; i++)
+        if (!(walks->fs[i] >= 0 && walks->fs[i] <= 1024))
+            return infer_bad_attr(in, "walks has %g, 0 to 1024 are possible", walks->fs[i]);
+    return true;
+}
+
 static bool mac_result(const struct infer *in, const struct ir_type *y, int64_t channels)
 {
     const struct ir_op *op = in->op;
@@ -128,6 +165,12 @@ static bool mac_result(const struct infer *in, const struct ir_type *y, int64_t 
     if (!check_mode(in, mode))
         return false;
     bool fixed = mode && mode->i == IR_MODE_FIXED;
+    int64_t distill = ir_int(op, IR_A_distill, 0);
+    if (distill < 0 || distill > 1 || (distill == 1 && !fixed))
+        return infer_bad_attr(in, "distill is %lld; 0, or in mode fixed 1, is needed",
+                              (long long)distill);
+    if (!check_walks(in))
+        return false;
     if (scale && !fixed)
         return infer_bad_attr(in, "a scale needs mode fixed");
     enum dtype t = plain_result(in, fixed, scale);
@@ -189,7 +232,7 @@ bool ir_infer_CONV(struct infer *in)
     y.sym[0] = x->sym[0];
     y.dim[1] = w.dim[0];
     return infer_window_dims(in, spatial, &win, w.dim + 2, y.dim + 2) && infer_extents(in, 4, &y) &&
-           mac_result(in, &y, w.dim[0]);
+           check_patch(in, spatial, &y) && mac_result(in, &y, w.dim[0]);
 }
 
 bool ir_infer_CONV_TRANSPOSE(struct infer *in)

@@ -18,13 +18,16 @@ enum { PROBLEMS_MAX = 1 << 20, SPATIAL_MAX = MAC_MAX_AXES };
 
 struct conv_shape { // what conv and conv_transpose share
     int spatial;
+    bool plain; // without patches
     const struct ir_type *x, *y;
     int64_t batch, group, in_per_group, out_per_group;
     int64_t in[SPATIAL_MAX], out[SPATIAL_MAX], kernel[SPATIAL_MAX];
     const int64_t *strides, *dilations, *pads;
     int64_t in_step[SPATIAL_MAX], out_step[SPATIAL_MAX],
-        kernel_step[SPATIAL_MAX];      // row-major strides
-    int64_t in_plane, out_plane, taps; // products of extents
+        kernel_step[SPATIAL_MAX];         // row-major strides
+    int64_t in_plane, out_plane, taps;    // products of extents
+    int64_t patch[SPATIAL_MAX], patches;  // outputs side by side; their product
+    int64_t window[SPATIAL_MAX], windows; // of a patch: extents, their product
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -128,6 +131,14 @@ static void read_conv(const struct ir_op *op, struct conv_shape *s)
     s->strides = ir_ints(op, IR_A_strides, NULL);
     s->dilations = ir_ints(op, IR_A_dilations, NULL);
     s->pads = ir_ints(op, IR_A_pads, NULL);
+    const int64_t *patch = s->plain ? NULL : ir_ints(op, IR_A_patch, NULL);
+    s->patches = s->windows = 1;
+    for (int i = 0; i < s->spatial; i++) {
+        s->patch[i] = patch ? patch[i] : 1;
+        s->window[i] = s->kernel[i] + (s->patch[i] - 1) * s->strides[i];
+        s->patches *= s->patch[i];
+        s->windows = saturating_mul(s->windows, s->window[i]);
+    }
     s->in_plane = row_major(s->in, s->spatial, s->in_step);
     s->out_plane = row_major(s->out, s->spatial, s->out_step);
     s->taps = row_major(s->kernel, s->spatial, s->kernel_step);
@@ -139,10 +150,10 @@ static int64_t groups_per_problem(const struct mac_plan *plan, const struct conv
                                   int64_t group, int64_t pes)
 {
     const struct ir_op *w = plan->stationary->def;
-    if (!w || w->op != IR_OP_CONST)
+    if (!w || w->op != IR_OP_CONST || ir_int(plan->op, IR_A_distill, 0) != 0)
         return 1;
-    int64_t k = s->in_per_group * s->taps, by_k = k > 0 ? group / k : 0;
-    int64_t by_oc = s->out_per_group > 0 ? pes / s->out_per_group : 0;
+    int64_t k = saturating_mul(s->in_per_group, s->windows), rows = s->out_per_group * s->patches;
+    int64_t by_k = k > 0 ? group / k : 0, by_oc = rows > 0 ? pes / rows : 0;
     int64_t b = by_k < by_oc ? by_k : by_oc;
     b = b < s->group ? b : s->group;
     return b > 1 ? b : 1;
@@ -153,9 +164,10 @@ static int64_t groups_per_problem(const struct mac_plan *plan, const struct conv
 static void start_conv_problem(struct mac_problem *p, const struct conv_shape *s,
                                int64_t first_group, int64_t groups, bool diagonal, int64_t wc)
 {
-    p->noc = groups * s->out_per_group;
+    p->noc = groups * s->out_per_group * s->patches;
     p->channel0 = first_group * s->out_per_group;
     p->diag = groups;
+    p->patch = s->patches;
     p->xbase = first_group * s->in_per_group * s->in_plane;
     p->obase = p->channel0 * s->out_plane;
     p->o_oc = s->out_plane;
@@ -187,11 +199,31 @@ static void finish_conv_problem(struct mac_problem *p, const struct conv_shape *
         make_empty(p);
 }
 
-static bool plan_conv(struct mac_plan *plan, int64_t group, int64_t pes, struct arena *a,
-                      struct diag *d)
+// A patch must fit the PEs, and in float modes its window one group: sums of floats depend on what
+// is in a group together.
+static bool check_patch(const struct mac_plan *plan, const struct conv_shape *s, int64_t group,
+                        int64_t pes, struct diag *d)
 {
-    struct conv_shape s = {0};
+    if (s->patches == 1)
+        return true;
+    bool floats = ir_int(plan->op, IR_A_mode, IR_MODE_FP32) != IR_MODE_FIXED;
+    int64_t k = saturating_mul(s->in_per_group, s->windows);
+    if (s->patches > pes || (floats && k > group) || !ir_const_data(plan->stationary))
+        return diag_report(d, plan->op->loc, DIAG_IR_ATTR,
+                           "the patch of %%%s is %lld outputs with a window of %lld activations; "
+                           "constant weights are needed and at most %lld outputs%s",
+                           plan->op->out[0]->name, (long long)s->patches, (long long)k,
+                           (long long)pes, floats ? ", in float modes a window of one group" : "");
+    return true;
+}
+
+static bool plan_conv(struct mac_plan *plan, int64_t group, int64_t pes, bool plain,
+                      struct arena *a, struct diag *d)
+{
+    struct conv_shape s = {.plain = plain};
     read_conv(plan->op, &s);
+    if (!check_patch(plan, &s, group, pes, d))
+        return false;
     int64_t per = groups_per_problem(plan, &s, group, pes), block = s.in_per_group * s.taps;
     struct mac_problem *p = add_problems(plan, ceil_div(s.group, per), a, d);
     if (!p)
@@ -204,18 +236,19 @@ static bool plan_conv(struct mac_plan *plan, int64_t group, int64_t pes, struct 
         for (int i = 0; i < s.spatial; i++) {
             p->origin[i] = -s.pads[i];
             add_dim(p->k, &p->nk,
-                    (struct mac_dim){.extent = s.kernel[i],
+                    (struct mac_dim){.extent = s.window[i],
                                      .xstride = s.dilations[i] * s.in_step[i],
                                      .wstride = s.kernel_step[i],
                                      .axis = i,
                                      .step = s.dilations[i]});
             add_dim(p->p, &p->np,
-                    (struct mac_dim){.extent = s.out[i],
-                                     .xstride = s.strides[i] * s.in_step[i],
-                                     .ostride = s.out_step[i],
+                    (struct mac_dim){.extent = s.out[i] / s.patch[i],
+                                     .xstride = s.patch[i] * s.strides[i] * s.in_step[i],
+                                     .ostride = s.patch[i] * s.out_step[i],
                                      .axis = i,
-                                     .step = s.strides[i],
+                                     .step = s.patch[i] * s.strides[i],
                                      .sym = s.y->sym[2 + i]});
+            p->place[i] = (struct mac_places){s.patch[i], s.strides[i], s.kernel[i], s.out_step[i]};
         }
         finish_conv_problem(p, &s);
     }
@@ -274,7 +307,7 @@ static void add_phase(struct mac_problem *p, const struct conv_shape *s, int i, 
 static bool plan_conv_transpose(struct mac_plan *plan, int64_t group, int64_t pes, struct arena *a,
                                 struct diag *d)
 {
-    struct conv_shape s = {0};
+    struct conv_shape s = {.plain = true};
     read_conv(plan->op, &s);
     // w[C, M/group, kernel]: with one input channel a group, consecutive output channels are
     // equally far apart in w even across groups; with more they are not, and groups stay apart.
@@ -401,7 +434,7 @@ static void add_product(struct mac_problem *p, const struct product *m, bool sha
     bool one_run = shared && m->second && !ir_type_is_dynamic(y) && m->x.cols == m->inner;
     p->noc = m->second ? cols : rows;
     p->noc_sym = y->sym[y->rank - (m->second ? 1 : 2)];
-    p->diag = 1;
+    p->diag = p->patch = 1;
     struct mac_dim k = {.extent = m->inner, .axis = -1, .sym = m->inner_sym};
     struct mac_dim pos = {.axis = -1, .sym = y->sym[y->rank - (m->second ? 2 : 1)]};
     if (m->second) { // out[row][oc] = sum x[row][k] * w[k][oc]
@@ -474,24 +507,216 @@ static bool plan_matmul(struct mac_plan *plan, struct arena *a, struct diag *d)
     return true;
 }
 
+// ---- Exchanged operands ------------------------------------------------------------------------
+
+// The first of the last position dimensions that lie one after the other in the result.
+static int first_row_dim(const struct mac_problem *p)
+{
+    int first = p->np - 1;
+    while (first > 0 && p->p[first - 1].ostride == p->p[first].ostride * p->p[first].extent)
+        first--;
+    while (first > 0 && p->p[first - 1].extent == 1)
+        first--;
+    return first;
+}
+
+static int64_t outer_positions(const struct mac_problem *p, int first)
+{
+    int64_t n = 1;
+    for (int i = 0; i < first; i++)
+        n *= p->p[i].extent;
+    return n;
+}
+
+// The problem at one index of the position dimensions before `first`, row-major.
+static void restrict_positions(struct mac_problem *p, int first, int64_t index)
+{
+    for (int i = first - 1; i >= 0; i--) {
+        struct mac_dim *d = &p->p[i];
+        int64_t at = index % d->extent;
+        index /= d->extent;
+        p->xbase += at * d->xstride;
+        p->obase += at * d->ostride;
+        if (d->axis >= 0)
+            p->origin[d->axis] += at * d->step;
+        d->extent = 1;
+    }
+}
+
+// Axes that decide nothing go, and neighbouring positions that x and the result lay out alike
+// become one dimension: rows are then brought in longer runs.
+static void simplify_positions(struct mac_problem *p)
+{
+    for (int a = 0; a < p->num_axes; a++) {
+        int64_t lo = p->origin[a], hi = lo;
+        struct mac_dim *dim[2 * MAC_MAX_DIMS];
+        int n = 0;
+        for (int i = 0; i < p->nk + p->np; i++) {
+            struct mac_dim *d = i < p->nk ? &p->k[i] : &p->p[i - p->nk];
+            int64_t span = d->axis == a ? (d->extent - 1) * d->step : 0;
+            lo += span < 0 ? span : 0;
+            hi += span > 0 ? span : 0;
+            if (d->axis == a)
+                dim[n++] = d;
+        }
+        for (int i = 0; i < n && lo >= 0 && hi < p->limit[a]; i++) {
+            dim[i]->axis = -1;
+            dim[i]->step = 0;
+        }
+    }
+    int np = 0;
+    for (int i = 0; i < p->np; i++) {
+        struct mac_dim d = p->p[i], *last = np > 0 ? &p->p[np - 1] : NULL;
+        if (d.extent == 1 && d.axis < 0 && (np > 0 || i + 1 < p->np))
+            continue;
+        if (last && last->axis < 0 && d.axis < 0 && last->xstride == d.extent * d.xstride &&
+            last->ostride == d.extent * d.ostride) {
+            last->extent *= d.extent;
+            last->xstride = d.xstride;
+            last->ostride = d.ostride;
+            continue;
+        }
+        p->p[np++] = d;
+    }
+    p->np = np;
+}
+
+static void exchange_problem(struct mac_problem *p, const struct mac_problem *held)
+{
+    if (held->diag > 1 || held->patch > 1)
+        bitlet_bug("activations of several channel groups are held together");
+    *p = (struct mac_problem){.noc = mac_extent_p(held),
+                              .nk = held->nk,
+                              .np = 1,
+                              .batch = held->batch,
+                              .xbase = held->wbase,
+                              .wbase = held->xbase,
+                              .obase = held->obase,
+                              .o_oc = held->p[held->np - 1].ostride,
+                              .channel0 = held->channel0,
+                              .diag = 1,
+                              .patch = 1,
+                              .held = held};
+    for (int i = 0; i < held->nk; i++)
+        p->k[i] = (struct mac_dim){
+            .extent = held->k[i].extent, .xstride = held->k[i].wstride, .axis = -1};
+    p->p[0] = (struct mac_dim){
+        .extent = held->noc, .xstride = held->w_oc, .ostride = held->o_oc, .axis = -1};
+}
+
+static bool exchange(struct mac_plan *plan, struct arena *a, struct diag *d)
+{
+    struct mac_problem *from = plan->problem;
+    struct ir_value *x = plan->moving;
+    int num = plan->num_problems;
+    int64_t count = 0;
+    if (!mac_can_hold_activations(plan->op))
+        return diag_report(d, plan->op->loc, DIAG_IR_ATTR,
+                           "%s %%%s cannot have distill = 1: mode fixed and extents known when "
+                           "compiled are needed",
+                           ir_op_info[plan->op->op].text, plan->op->out[0]->name);
+    for (int i = 0; i < num; i++) {
+        if (from[i].empty)
+            return diag_report(d, plan->op->loc, DIAG_IR_ATTR,
+                               "%s %%%s cannot have distill = 1: problem %d has no weights",
+                               ir_op_info[plan->op->op].text, plan->op->out[0]->name, i);
+        count += outer_positions(&from[i], first_row_dim(&from[i]));
+    }
+    struct mac_problem *p = add_problems(plan, count, a, d);
+    struct mac_problem *held = ARENA_ARRAY(a, (size_t)count + 1, struct mac_problem);
+    if (!p)
+        return false;
+    plan->moving = plan->stationary;
+    plan->stationary = x;
+    for (int i = 0; i < num; i++) {
+        int first = first_row_dim(&from[i]);
+        int64_t outer = outer_positions(&from[i], first);
+        for (int64_t n = 0; n < outer; n++, p++, held++) {
+            *held = from[i];
+            restrict_positions(held, first, n);
+            simplify_positions(held);
+            exchange_problem(p, held);
+        }
+    }
+    return true;
+}
+
+bool mac_can_hold_activations(const struct ir_op *op)
+{
+    if (ir_int(op, IR_A_mode, IR_MODE_FP32) != IR_MODE_FIXED || ir_op_is_dynamic(op))
+        return false;
+    if (ir_type_elems(&op->in[0]->type) == 0 || ir_type_elems(&op->in[1]->type) == 0)
+        return false;
+    if (op->op != IR_OP_CONV_TRANSPOSE)
+        return true;
+    // Phases without taps have nothing to multiply.
+    int rank;
+    const int64_t *w = weight_dims(op, op->in[1], &rank),
+                  *strides = ir_ints(op, IR_A_strides, NULL),
+                  *dilations = ir_ints(op, IR_A_dilations, NULL);
+    for (int i = 0; i + 2 < rank; i++)
+        if (w[2 + i] < strides[i] || (dilations[i] != 1 && strides[i] != 1))
+            return false;
+    return true;
+}
+
 // ---- Any MAC op --------------------------------------------------------------------------------
 
-bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes, struct arena *a,
-                   struct diag *d, struct mac_plan *out)
+static bool make_plan(const struct ir_op *op, int64_t group, int64_t pes, bool plain,
+                      struct arena *a, struct diag *d, struct mac_plan *out)
 {
     if (!ir_is_mac(op))
         bitlet_bug("%s is no MAC op", ir_op_info[op->op].text);
-    int w = op->op == IR_OP_MATMUL ? (int)ir_int(op, IR_A_stationary, 1) : 1;
+    int w = mac_weights_index(op);
     *out = (struct mac_plan){.op = op, .stationary = op->in[w], .moving = op->in[1 - w]};
     bool ok;
     switch (op->op) {
-    case IR_OP_CONV: ok = plan_conv(out, group, pes, a, d); break;
+    case IR_OP_CONV: ok = plan_conv(out, group, pes, plain, a, d); break;
     case IR_OP_CONV_TRANSPOSE: ok = plan_conv_transpose(out, group, pes, a, d); break;
     default: ok = plan_matmul(out, a, d); break;
     }
     if (ok && ir_type_elems(&op->out[0]->type) == 0)
         out->num_problems = 0;
-    return ok;
+    return ok && (plain || ir_int(op, IR_A_distill, 0) == 0 || exchange(out, a, d));
+}
+
+bool mac_plan_make(const struct ir_op *op, int64_t group, int64_t pes, struct arena *a,
+                   struct diag *d, struct mac_plan *out)
+{
+    return make_plan(op, group, pes, false, a, d, out);
+}
+
+bool mac_plan_values(const struct ir_op *op, int64_t group, int64_t pes, struct arena *a,
+                     struct diag *d, struct mac_plan *out)
+{
+    return make_plan(op, group, pes, true, a, d, out);
+}
+
+bool mac_can_patch(const struct ir_op *op)
+{
+    return op->op == IR_OP_CONV && !ir_op_is_dynamic(op) && !ir_has_attr(op, IR_A_distill);
+}
+
+int64_t mac_weight_offset(const struct mac_problem *p, int64_t row, int64_t k)
+{
+    int64_t offset = row / p->patch * p->w_oc, place = row % p->patch, shift[MAC_MAX_AXES] = {0};
+    for (int i = p->num_axes - 1; p->patch > 1 && i >= 0; i--) {
+        shift[i] = place % p->place[i].extent * p->place[i].shift;
+        place /= p->place[i].extent;
+    }
+    for (int i = p->nk - 1; i >= 0; i--) {
+        int64_t index = k % p->k[i].extent;
+        k /= p->k[i].extent;
+        if (i == 0 && p->diag > 1 && index != row / (p->noc / p->diag))
+            return -1;
+        if (p->patch > 1 && p->k[i].axis >= 0) {
+            index -= shift[p->k[i].axis];
+            if (index < 0 || index >= p->place[p->k[i].axis].taps)
+                return -1;
+        }
+        offset += index * p->k[i].wstride;
+    }
+    return offset;
 }
 
 static int64_t product(const struct mac_dim *dims, int n)
@@ -519,4 +744,17 @@ int mac_lanes(enum ir_mode mode, int wbits)
     case IR_MODE_FP16: return 11;
     default: return wbits == 1 ? 1 : wbits - 1;
     }
+}
+
+int mac_weights_index(const struct ir_op *op)
+{
+    return op->op == IR_OP_MATMUL ? (int)ir_int(op, IR_A_stationary, 1) : 1;
+}
+
+int mac_op_lanes(const struct ir_op *op)
+{
+    enum ir_mode mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
+    if (ir_int(op, IR_A_distill, 0) != 0)
+        return (int)ir_int(op, IR_A_abits, 8);
+    return mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 8));
 }

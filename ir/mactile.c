@@ -320,10 +320,11 @@ int64_t mac_box_max_elems(const struct mac_problem *p, const int64_t *tile, int6
 void mac_demand_of(const struct mac_plan *plan, int64_t group, int64_t pes, int64_t tile_bytes,
                    struct mac_demand *out)
 {
+    int64_t patch = plan->num_problems > 0 ? plan->problem[0].patch : 1;
     bool packed_at_run_time = ir_const_data(plan->stationary) == NULL;
     *out = (struct mac_demand){
         .group = group,
-        .pes = pes,
+        .pes = pes - pes % patch,
         .tile_bytes = tile_bytes,
         .x_bytes = (int64_t)dtype_bytes(plan->moving->type.dtype),
         .y_bytes = (int64_t)dtype_bytes(plan->op->out[0]->type.dtype),
@@ -424,9 +425,14 @@ int64_t mac_lanes_offset(const struct mac_problem *p, int64_t kchunk, const stru
 
 bool mac_same_weights(const struct mac_problem *a, const struct mac_problem *b)
 {
+    if (a->held || b->held) // rows of x, which problems do not share
+        return a == b;
     if (a->noc != b->noc || a->nk != b->nk || a->empty != b->empty || a->wbase != b->wbase ||
-        a->w_oc != b->w_oc || a->diag != b->diag)
+        a->w_oc != b->w_oc || a->diag != b->diag || a->patch != b->patch)
         return false;
+    for (int i = 0; a->patch > 1 && i < a->num_axes; i++)
+        if (a->place[i].extent != b->place[i].extent || a->place[i].shift != b->place[i].shift)
+            return false;
     for (int i = 0; i < a->nk; i++)
         if (a->k[i].extent != b->k[i].extent || a->k[i].wstride != b->k[i].wstride)
             return false;

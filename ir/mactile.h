@@ -71,7 +71,7 @@ int64_t mac_box_max_elems(const struct mac_problem *p, const int64_t *tile, int6
 
 // What a MAC op asks of the machine.
 struct mac_demand {
-    int64_t group, pes;       // N and PEs of the machine
+    int64_t group, pes;       // N and PEs of the machine, as many as hold whole patches
     int64_t tile_bytes;       // of a lane tile
     int64_t x_bytes, y_bytes; // of an element of x and of the result
     int64_t raw_bytes;        // of a weight that is packed at run time, 0: weights are constant

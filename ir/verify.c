@@ -222,8 +222,8 @@ static bool check_mac_level(const struct verifier *v, const struct ir_op *op)
                            text, name);
     int w = op->op == IR_OP_MATMUL ? (int)ir_int(op, IR_A_stationary, 1) : 1;
     const struct ir_value *weights = ir_operand(op, w);
-    if ((level & IR_L_PACKED) && weights && ir_const_data(weights) &&
-        weights->type.dtype != DT_LANES)
+    if ((level & IR_L_PACKED) && ir_int(op, IR_A_distill, 0) == 0 && weights &&
+        ir_const_data(weights) && weights->type.dtype != DT_LANES)
         return diag_report(v->d, op->loc, DIAG_IR_LEVEL,
                            "%s %%%s: constant weights are %s in a packed module", text, name,
                            ir_type_text(&weights->type, v->scratch));

@@ -28,6 +28,10 @@ static const char help_text[] =
     "      --calibrate PATH      inputs that give the ranges of activations\n"
     "      --per-tensor          one scale for all weights of an op instead of one an output "
     "channel\n"
+    "      --distill HOW         the operand that integer MAC ops hold: weights (default), "
+    "activations, auto\n"
+    "      --patches HOW         PEs without a channel compute neighbouring positions: on, off, "
+    "auto\n"
     "      --seed N              of the random inputs that stand in for calibration (0)\n"
     "      --verify-roundtrip    check that the text of every stage reads back equal\n"
     "      --dump-ir[=P,..|all]  write the module after these passes (all) to NN-pass.bir\n"
@@ -59,6 +63,8 @@ enum {
     OPT_MACHINE,
     OPT_CALIBRATE,
     OPT_PER_TENSOR,
+    OPT_DISTILL,
+    OPT_PATCHES,
     OPT_SEED,
     OPT_ROUNDTRIP,
     OPT_DUMP_IR,
@@ -78,6 +84,8 @@ static const struct option long_options[] = {
     {"precision", required_argument, NULL, 'p'},
     {"calibrate", required_argument, NULL, OPT_CALIBRATE},
     {"per-tensor", no_argument, NULL, OPT_PER_TENSOR},
+    {"distill", required_argument, NULL, OPT_DISTILL},
+    {"patches", required_argument, NULL, OPT_PATCHES},
     {"seed", required_argument, NULL, OPT_SEED},
     {"verify-roundtrip", no_argument, NULL, OPT_ROUNDTRIP},
     {"dump-ir", optional_argument, NULL, OPT_DUMP_IR},
@@ -132,6 +140,14 @@ static int take_option(struct options *o, int c, const char *arg)
     case OPT_STOP_AFTER: o->run.stop_after = arg; return -1;
     case OPT_MACHINE: o->machine = arg; return -1;
     case OPT_CALIBRATE: o->pass.calibrate = arg; return -1;
+    case OPT_DISTILL:
+        if (!pass_parse_distill(arg, &o->pass.distill))
+            return cli_usage(TOOL, "--distill %s: weights, activations or auto is expected", arg);
+        return -1;
+    case OPT_PATCHES:
+        if (!pass_parse_patches(arg, &o->pass.patches))
+            return cli_usage(TOOL, "--patches %s: on, off or auto is expected", arg);
+        return -1;
     case OPT_PER_TENSOR: o->pass.per_tensor_scales = true; return -1;
     case OPT_SEED:
         if (!parse_seed(arg, &o->pass.seed))

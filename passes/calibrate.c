@@ -10,6 +10,8 @@ struct run {
     struct pass_ctx *ctx;
     struct index index; // value -> range
     struct calib_range *ranges;
+    calib_watch_fn *also;
+    void *also_user;
     bool told_host;
     size_t read;            // bytes of constants, since memory was released
     int values, num_values; // computed; of the graph
@@ -76,6 +78,8 @@ static void watch(void *user, const struct ir_value *v, const struct tensor *t)
     }
     if (i >= 0)
         measure(run, &run->ranges[i], t);
+    if (run->also)
+        run->also(run->also_user, v, t);
 }
 
 // Host kernels are not run: random numbers stand for their results.
@@ -119,13 +123,13 @@ static bool run_sample(void *user, const struct tensor *const *inputs)
 }
 
 bool calibrate_ranges(struct pass_ctx *ctx, struct ir_value *const *values, int num,
-                      struct calib_range *out)
+                      struct calib_range *out, calib_watch_fn *also, void *user)
 {
-    struct run run = {.ctx = ctx, .ranges = out};
+    struct run run = {.ctx = ctx, .ranges = out, .also = also, .also_user = user};
     index_create(&run.index, (size_t)num, ctx->scratch);
     for (int i = 0; i < num; i++) {
         out[i] = (struct calib_range){0};
         index_set(&run.index, values[i], i);
     }
-    return num == 0 || calib_for_each_sample(ctx, run_sample, &run);
+    return (num == 0 && !also) || calib_for_each_sample(ctx, run_sample, &run);
 }

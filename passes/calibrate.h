@@ -13,8 +13,10 @@ struct calib_range {
     double sum;    // of finite magnitudes
     int64_t count; // finite elements seen
 };
+// Is told every value of every run; may be NULL.
+typedef void calib_watch_fn(void *user, const struct ir_value *v, const struct tensor *t);
 BITLET_MUST_USE bool calibrate_ranges(struct pass_ctx *ctx, struct ir_value *const *values, int num,
-                                      struct calib_range *out);
+                                      struct calib_range *out, calib_watch_fn *also, void *user);
 
 // Samples, each a tensor for every graph input; told one after the other. The tensors live during
 // the call.

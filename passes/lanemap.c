@@ -71,6 +71,14 @@ int lanemap_cut(const uint64_t *bits, int count, int limit, bool sum, uint8_t *s
     return regs;
 }
 
+int lanemap_walk(const uint64_t *bits, int count)
+{
+    int cycles = 0;
+    for (int p = 0; p < count; cycles++)
+        p = window_end(bits, p);
+    return cycles;
+}
+
 // Without extension G one RR-reg walks a lane from position 0.
 static int whole_walk(const uint64_t *bits, int count, bool sum)
 {

@@ -16,6 +16,8 @@ struct lanemap {
 // Begins of the fewest RR-regs that walk all set bits of a lane within `limit` cycles each; `sum`:
 // a cycle of the first one is taken. More than LANEMAP_REGS when they do not suffice.
 int lanemap_cut(const uint64_t *bits, int count, int limit, bool sum, uint8_t *start);
+// Cycles in which one RR-reg walks all `count` positions of a lane.
+int lanemap_walk(const uint64_t *bits, int count);
 // The map of least cycles among those that the machine's extensions allow. tile: a plain tile's
 // words in memory order, valid, sign and `lanes` magnitude bits; count: positions of the group.
 void lanemap_choose(const struct machine *m, const uint8_t *tile, int lanes, int count,

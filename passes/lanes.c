@@ -163,6 +163,7 @@ struct packer { // of one problem; shared by the threads
 struct block { // of output channels, one thread's
     const struct packer *s;
     struct lane_group group;
+    int64_t offset[GROUP_MAX]; // of a row that has a table of its own
     int64_t bad;
 };
 
@@ -203,6 +204,27 @@ static void mask_diagonal(const struct packer *s, struct lane_group *g, int64_t 
             g->word[i] = 0, g->exponent[i] = 0;
 }
 
+// Of a row that shares its channel with others: where there is no tap, the first weight stands in.
+static const int64_t *row_offsets(struct block *b, int64_t row, int64_t k0, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t offset = mac_weight_offset(b->s->p, row, k0 + i);
+        b->offset[i] = offset < 0 ? 0 : offset;
+    }
+    return b->offset;
+}
+
+static void mask_row(struct block *b, int64_t row, int64_t k0)
+{
+    struct lane_group *g = &b->group;
+    memset(g->valid, 0, sizeof g->valid);
+    for (int i = 0; i < g->n; i++)
+        if (mac_weight_offset(b->s->p, row, k0 + i) >= 0)
+            g->valid[i / 8] = (uint8_t)(g->valid[i / 8] | 1u << i % 8);
+        else
+            g->word[i] = 0, g->exponent[i] = 0;
+}
+
 static void mask_all(struct lane_group *g)
 {
     memset(g->valid, 0, sizeof g->valid);
@@ -217,18 +239,22 @@ static void pack_tile(struct block *b, int64_t oc, int64_t k0, int n, uint8_t *o
     const struct mac_problem *p = s->p;
     struct lane_group *g = &b->group;
     int lanes = s->src->lanes;
-    const int64_t *offset = s->k.offset + k0;
-    int64_t base = p->wbase + oc * p->w_oc, size = (int64_t)dtype_bytes(s->src->w->dtype);
+    bool shared = p->patch > 1;
+    const int64_t *offset = shared ? row_offsets(b, oc, k0, n) : s->k.offset + k0;
+    int64_t base = p->wbase + (shared ? 0 : oc * p->w_oc),
+            size = (int64_t)dtype_bytes(s->src->w->dtype);
     const uint8_t *data = (const uint8_t *)s->src->w->data + base * size;
     g->n = n;
-    uint32_t all = s->k.dense ? s->gather(g, data + k0 * size, NULL, lanes)
-                              : s->gather(g, data, offset, lanes);
+    uint32_t all = s->k.dense && !shared ? s->gather(g, data + k0 * size, NULL, lanes)
+                                         : s->gather(g, data, offset, lanes);
     if (all >> lanes != 0) {
         if (b->bad < 0)
             find_bad(b, data, offset, base);
         return;
     }
-    if (p->diag > 1)
+    if (shared)
+        mask_row(b, oc, k0);
+    else if (p->diag > 1)
         mask_diagonal(s, g, k0, oc / (p->noc / p->diag));
     else
         mask_all(g);

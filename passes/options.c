@@ -47,3 +47,31 @@ bool pass_parse_precision(const char *text, struct pass_precision *out, struct d
     *out = (struct pass_precision){IR_MODE_FIXED, wbits, abits};
     return true;
 }
+
+const char *const pass_distill_text[PASS_DISTILLS] = {"weights", "activations", "auto"};
+
+// Number of the word, or -1.
+static int find_word(const char *text, const char *const *words, int num)
+{
+    for (int i = 0; i < num; i++)
+        if (strcmp(text, words[i]) == 0)
+            return i;
+    return -1;
+}
+
+bool pass_parse_distill(const char *text, enum pass_distill *out)
+{
+    int i = find_word(text, pass_distill_text, PASS_DISTILLS);
+    if (i >= 0)
+        *out = (enum pass_distill)i;
+    return i >= 0;
+}
+
+bool pass_parse_patches(const char *text, enum pass_patches *out)
+{
+    static const char *const words[PASS_PATCHES] = {"auto", "on", "off"};
+    int i = find_word(text, words, PASS_PATCHES);
+    if (i >= 0)
+        *out = (enum pass_patches)i;
+    return i >= 0;
+}

@@ -112,7 +112,7 @@ static bool pack_op(struct packer *s, struct ir_op *op)
     enum ir_mode mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
     if (!check_weights(s, op, w, mode))
         return false;
-    int lanes = mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 8));
+    int lanes = mac_op_lanes(op);
     struct packed **list = list_of(s, plan->stationary), *p = *list;
     struct packed want = {NULL, plan, mode, lanes, tiling.kchunk, ir_int(op, IR_A_map, 0), *list};
     while (p != NULL && !same_packing(p, &want))

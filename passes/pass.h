@@ -15,10 +15,29 @@ struct pass_precision {
     int wbits, abits;
 };
 
+// Which operand of a fixed-point MAC op with constant weights the PEs hold and distil.
+enum pass_distill {
+    PASS_DISTILL_WEIGHTS,
+    PASS_DISTILL_ACTIVATIONS, // where the op can
+    PASS_DISTILL_AUTO,        // the one of fewer predicted cycles, from measured content
+    PASS_DISTILLS
+};
+extern const char *const pass_distill_text[PASS_DISTILLS];
+
+// Whether PEs without a channel compute neighbouring positions of a convolution.
+enum pass_patches {
+    PASS_PATCHES_AUTO, // on machines with extensions; without them the mapping is the paper's
+    PASS_PATCHES_ON,
+    PASS_PATCHES_OFF,
+    PASS_PATCHES
+};
+
 struct pass_options {
     struct pass_precision precision; // uniform
-    bool per_tensor_scales;          // one weight scale a tensor instead of one an output channel
-    const char *calibrate;           // directory or file, NULL: seeded inputs
+    enum pass_distill distill;
+    enum pass_patches patches;
+    bool per_tensor_scales; // one weight scale a tensor instead of one an output channel
+    const char *calibrate;  // directory or file, NULL: seeded inputs
     uint64_t seed;
     int opt_level;            // 0..2
     struct thread_pool *pool; // shares work, never changes a result; NULL: none
@@ -50,6 +69,11 @@ extern const int pass_count;
 // "fp32", "fp16", "int1".."int24", "w4a8"; reports precision.
 BITLET_MUST_USE bool pass_parse_precision(const char *text, struct pass_precision *out,
                                           struct diag *d);
+
+// "auto", "on" or "off"; false: another word.
+BITLET_MUST_USE bool pass_parse_patches(const char *text, enum pass_patches *out);
+// "weights", "activations" or "auto"; false: another word.
+BITLET_MUST_USE bool pass_parse_distill(const char *text, enum pass_distill *out);
 
 // Tells how far a pass is.
 static inline void pass_step(const struct pass_ctx *ctx, int done, int count)

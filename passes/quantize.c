@@ -14,6 +14,7 @@
 #include "limbs.h"
 #include "macops.h"
 #include "pass.h"
+#include "walks.h"
 #include "weights.h"
 
 // Forms of an operand: integers; integers without the lowest; another float type; integers of
@@ -39,7 +40,8 @@ struct quantize {
     struct node *nodes;
     struct ir_op **macs; // those that have no mode yet
     int num_values, num_macs;
-    size_t read; // bytes of weights, since memory was released
+    struct walks *walks; // NULL: nobody wants to know
+    size_t read;         // bytes of weights, since memory was released
 };
 
 // The one place that decides a layer's precision.
@@ -141,6 +143,36 @@ static void merge_range(struct calib_range *to, const struct calib_range *from)
     to->count += from->count;
 }
 
+static void watch_walks(void *user, const struct ir_value *v, const struct tensor *t)
+{
+    walks_watch(user, v, t);
+}
+
+// Of ops that are to be in fixed point, and of those that are, on integers of the model.
+static bool start_walks(struct quantize *q)
+{
+    int n = 0, all = 0;
+    if (q->ctx->opt->distill != PASS_DISTILL_AUTO)
+        return true;
+    for (struct ir_op *op = q->graph->first; op; op = op->next)
+        all += ir_is_mac(op);
+    struct ir_op **ops = ARENA_ARRAY(q->ctx->scratch, (size_t)all + 1, struct ir_op *);
+    for (struct ir_op *op = q->graph->first; op; op = op->next)
+        if (ir_is_mac(op) &&
+            (dtype_is_int(op->in[0]->type.dtype) || precision_of(q, op).mode == IR_MODE_FIXED))
+            ops[n++] = op;
+    return n == 0 || walks_create(q->ctx, ops, n, &q->walks);
+}
+
+// Of ops whose operands were integers all along.
+static void finish_walks(struct quantize *q)
+{
+    for (struct ir_op *op = q->graph->first; op && q->walks; op = op->next)
+        if (ir_is_mac(op) && ir_int(op, IR_A_mode, IR_MODE_FP32) == IR_MODE_FIXED &&
+            !ir_has_attr(op, IR_A_walks))
+            walks_finish(q->walks, op, 1);
+}
+
 static bool measure(struct quantize *q)
 {
     int n = 0;
@@ -154,7 +186,8 @@ static bool measure(struct quantize *q)
         want(q, q->macs[i]->in[1], list, &n);
     }
     struct calib_range *ranges = ARENA_ARRAY(q->ctx->scratch, (size_t)n + 1, struct calib_range);
-    if (!calibrate_ranges(q->ctx, list, n, ranges))
+    if (!start_walks(q) ||
+        !calibrate_ranges(q->ctx, list, n, ranges, q->walks ? watch_walks : NULL, q->walks))
         return false;
     join_classes(q);
     for (int i = 0; i < n; i++)
@@ -421,6 +454,10 @@ static bool make_fixed(struct quantize *q, struct ir_op *op, struct pass_precisi
     ir_op_set_operand(op, moving, xq);
     ir_set_int(op, IR_A_wbits, p.wbits);
     ir_set_int(op, IR_A_abits, p.abits);
+    if (q->walks) {
+        struct calib_range r = range_of(q, x);
+        walks_finish(q->walks, op, (double)steps_per_unit(&r, p.abits));
+    }
     return finish(q, op, IR_MODE_FIXED, DT_F32, result);
 }
 
@@ -491,6 +528,7 @@ bool pass_quantize(struct pass_ctx *ctx)
         pass_step(ctx, i, q.num_macs);
         ok = make_op(&q, q.macs[i]) && ok;
     }
+    finish_walks(&q);
     erase_unused_consts(q.graph);
     return ok;
 }

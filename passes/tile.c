@@ -10,6 +10,10 @@
 // load and the last result's way out. x is brought again through halos and, where it is not kept,
 // once per tile of channels; weights once, or once per position tile where they are not resident.
 // Weights that are packed at run time are never resident.
+//
+// A fixed-point op may hold its activations instead (attribute `distill`): both ways are tiled,
+// with the cycles of a step that were measured (attribute `walks`), and the faster one stays.
+#include <math.h>
 #include <string.h>
 
 #include "macgroup.h"
@@ -20,6 +24,8 @@ enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8, STEP_START = 1
 // Larger tiles, which are fewer instructions, are considered first; a smaller one must save half a
 // hundredth of the cycles.
 static const double WORTH_A_CUT = 0.995;
+// What was measured is a sample, and transfers of rows of activations are short.
+static const double WORTH_AN_EXCHANGE = 0.95;
 
 // Problems that differ in nothing that tiling sees.
 struct problem_class {
@@ -37,6 +43,7 @@ struct tiler {
     int64_t k0;                   // largest extent of k[0]
     bool fixed;                   // point
     int64_t k_step;               // chunks that are multiples of it end with a group
+    bool map;                     // lane maps follow the weights
     double step_cycles;           // of the array for one position of one group
     bool found;
     double best_cost;
@@ -185,7 +192,7 @@ static double loaded_elems(const struct mac_problem *p, const int64_t *tile)
 // last result's way out. With room for two loads of weights only, a load overlaps with one step and
 // no other: `pairs`.
 struct unit_cycles {
-    double array, weights, activations, pairs, ends;
+    double array, weights, activations, packing, pairs, ends;
 };
 
 // Groups of K of one output channel; chunks that are no multiples of N make more.
@@ -217,6 +224,24 @@ static double paired(const struct tiler *t, const struct mac_problem *p, const s
     return sum;
 }
 
+// Of the preprocessing modules, for one group of the PEs.
+static double packing_cycles(const struct tiler *t, const struct mac_problem *p, bool map)
+{
+    const struct machine *m = t->ctx->machine;
+    int64_t npe = p->noc < m->pes ? p->noc : m->pes;
+    double cycles = (double)(npe * m->group) / (double)m->pre_weights;
+    return map ? cycles + (double)ceil_div(m->group, m->pre_walk) : cycles;
+}
+
+// Transfers that bring the rows of a tile of PEs: pieces of lines of positions.
+static double row_transfers(const struct tiler *t, const struct mac_problem *p)
+{
+    if (!p->held)
+        return 1;
+    int64_t line = p->held->p[p->held->np - 1].extent, pes = t->demand.pes;
+    return p->held->np == 1 ? 1 : line % pes == 0 || pes % line == 0 ? 1 : line > pes ? 2 : 3;
+}
+
 static void add_cycles(const struct tiler *t, const struct problem_class *class,
                        const struct mac_tiling *g, const struct fit *f, struct unit_cycles *u)
 {
@@ -244,6 +269,13 @@ static void add_cycles(const struct tiler *t, const struct problem_class *class,
         u->pairs += count * tiles * paired(t, p, g, start, per_group);
     double loads = raw > 0 ? 0 : f->resident ? 1 : oc_tiles * chunks;
     u->weights += count * times * (lanes / weight + loads * latency);
+    if (raw > 0) {
+        double packing = packing_cycles(t, p, t->map), first = groups / chunks;
+        u->packing += count * times * oc_tiles * groups * packing;
+        u->activations += count * steps * row_transfers(t, p) * latency;
+        u->ends += first * packing + latency +
+                   first * (double)(t->demand.pes * t->demand.group * t->demand.raw_bytes) / act;
+    }
     u->activations += count * ((x + raw * times + y) / act +
                                latency * (f->keeps_x ? tiles : steps) + latency * tiles * oc_tiles);
 }
@@ -256,11 +288,13 @@ static double cost_of(const struct tiler *t, const struct mac_tiling *g, const s
     double act = m->dma_act_gbs / m->clock_ghz;
     for (int c = 0; c < t->num_classes; c++)
         add_cycles(t, &t->classes[c], g, f, &u);
-    u.ends = ((double)(f->keeps_x ? s.x_whole : s.x) + (double)s.y) / act +
-             2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
+    u.ends /= t->num_classes > 0 ? t->num_classes : 1;
+    u.ends += ((double)(f->keeps_x ? s.x_whole : s.x) + (double)s.y) / act +
+              2 * (double)m->dma_latency + (double)s.psum / (double)m->packers;
     double most = u.array > u.weights ? u.array : u.weights;
     most = most > u.activations ? most : u.activations;
     most = most > u.pairs ? most : u.pairs;
+    most = most > u.packing ? most : u.packing;
     // Of equals, what moves less.
     return most + u.ends + 1e-3 * (u.weights + u.activations);
 }
@@ -431,18 +465,47 @@ static bool report_no_fit(const struct tiler *t)
 
 // ---- Lane maps
 
-// Cycles of the array for one position of one group. Weights of trained layers fill six tenths of a
-// walked lane at most, and a third of all bits.
+// Cycles of a step whose PEs have `valid` weights of a group each. Weights of trained layers fill
+// six tenths of a walked lane at most, and a third of all bits; between the few bits of a lane the
+// walk skips a window a cycle. With extension P the activations must have entered.
+static double guessed_step(const struct machine *m, double valid, int lanes, bool map)
+{
+    double n = (double)m->group, skip = n / (double)m->window + 0.5 * valid;
+    bool cut = map && (m->ext & MACHINE_EXT_G);
+    double walk = cut ? valid * lanes / 3 / (double)m->lanes : map ? 0.5 * valid : 0.6 * n;
+    if (!map && skip < walk)
+        walk = skip;
+    double enter = n / (double)m->beat;
+    if (!(m->ext & MACHINE_EXT_P))
+        return walk + 10;
+    return walk > enter ? walk : enter;
+}
+
+// Valid weights that a row of a problem has in a group, in the mean.
+static double valid_in_group(const struct tiler *t, const struct mac_problem *p)
+{
+    double valid = (double)mac_extent_k(p) / (double)p->diag;
+    for (int i = 0; i < p->num_axes && p->patch > 1; i++)
+        valid *= (double)p->place[i].taps /
+                 (double)(p->place[i].taps + (p->place[i].extent - 1) * p->place[i].shift);
+    return valid / (double)ceil_div(mac_extent_k(p), t->demand.group);
+}
+
+// Cycles of the array for one position of one group.
 static double step_cycles(const struct tiler *t, int lanes, bool map)
 {
     const struct machine *m = t->ctx->machine;
-    double n = (double)m->group;
-    bool cut = map && (m->ext & MACHINE_EXT_G);
-    double walk = cut ? n * lanes / 3 / (double)m->lanes : map ? 0.5 * n : 0.6 * n;
-    return walk + (m->ext & MACHINE_EXT_P ? 0 : 10);
+    const struct ir_attr *walks = ir_attr_find(t->op, IR_A_walks);
+    if (walks && !ir_has_attr(t->op, IR_A_patch))
+        return walks->fs[2 * ir_int(t->op, IR_A_distill, 0) + map] +
+               (m->ext & MACHINE_EXT_P ? 0 : 10);
+    const struct mac_problem *p = t->num_classes > 0 ? t->classes[0].p : NULL;
+    bool few = p && mac_extent_k(p) > 0 && (p->patch > 1 || p->diag > 1);
+    return guessed_step(m, few ? valid_in_group(t, p) : (double)m->group, lanes, map);
 }
 
-// Of the array and of the weight channel for one group of weights, all positions of a problem.
+// Of the array and of what brings or packs the weights for one group of weights, all positions of a
+// problem.
 static double group_cycles(const struct tiler *t, const struct mac_problem *p, int lanes,
                            int64_t tile_bytes, bool map)
 {
@@ -452,6 +515,8 @@ static double group_cycles(const struct tiler *t, const struct mac_problem *p, i
         positions *= (double)p->p[i].extent;
     double array = positions * step_cycles(t, lanes, map);
     double channel = (double)(t->demand.pes * tile_bytes) * m->clock_ghz / m->dma_weight_gbs;
+    if (t->demand.raw_bytes > 0)
+        channel = packing_cycles(t, p, map);
     return array > channel ? array : channel;
 }
 
@@ -459,7 +524,7 @@ static double group_cycles(const struct tiler *t, const struct mac_problem *p, i
 static bool wants_map(const struct tiler *t, enum ir_mode mode, int lanes, int64_t plain)
 {
     const struct machine *m = t->ctx->machine;
-    if (mode != IR_MODE_FIXED || t->demand.raw_bytes > 0 || !(m->ext & MACHINE_MAP_EXT))
+    if (mode != IR_MODE_FIXED || !(m->ext & MACHINE_MAP_EXT))
         return false;
     double with = 0, without = 0;
     int64_t mapped = plain + (int64_t)machine_lane_map_bytes(m);
@@ -472,11 +537,12 @@ static bool wants_map(const struct tiler *t, enum ir_mode mode, int lanes, int64
     return with < without;
 }
 
-static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
+// The best tiling of the op as its attributes stand; t->found: whether there is one.
+static bool find_tiling(struct pass_ctx *ctx, const struct ir_op *op, struct tiler *t)
 {
     const struct machine *m = ctx->machine;
     struct mac_plan plan;
-    struct tiler t = {.ctx = ctx, .op = op};
+    *t = (struct tiler){.ctx = ctx, .op = op};
     if (!mac_plan_make(op, m->group, m->pes, ctx->scratch, ctx->diag, &plan))
         return false;
     if (plan.stationary->type.dtype == DT_LANES)
@@ -485,29 +551,202 @@ static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
             "the weights of %%%s are packed already; a new tiling needs the unpacked ones",
             op->out[0]->name);
     enum ir_mode mode = (enum ir_mode)ir_int(op, IR_A_mode, IR_MODE_FP32);
-    int lanes = mac_lanes(mode, (int)ir_int(op, IR_A_wbits, 0));
+    int lanes = mac_op_lanes(op);
     if (lanes > m->lanes)
         return diag_report(ctx->diag, op->loc, DIAG_MACHINE_LACKS,
                            "%%%s needs %d bit lanes, machine %s has %lld", op->out[0]->name, lanes,
                            m->name, (long long)m->lanes);
     int64_t tile_bytes = (int64_t)machine_lane_tile_bytes(m, lanes, mode != IR_MODE_FIXED);
-    mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t.demand);
-    t.demand.y_bytes += mac_group_guess(op);
-    t.fixed = mode == IR_MODE_FIXED;
-    classify(&t, &plan);
-    measure(&t);
-    bool map = wants_map(&t, mode, lanes, tile_bytes);
-    if (map)
-        t.demand.tile_bytes += (int64_t)machine_lane_map_bytes(m);
-    t.step_cycles = step_cycles(&t, lanes, map);
-    search(&t);
+    mac_demand_of(&plan, m->group, m->pes, tile_bytes, &t->demand);
+    t->demand.y_bytes += mac_group_guess(op);
+    t->fixed = mode == IR_MODE_FIXED;
+    classify(t, &plan);
+    measure(t);
+    t->map = wants_map(t, mode, lanes, tile_bytes);
+    if (t->map)
+        t->demand.tile_bytes += (int64_t)machine_lane_map_bytes(m);
+    t->step_cycles = step_cycles(t, lanes, t->map);
+    search(t);
+    return true;
+}
+
+// ---- Outputs side by side
+
+enum { PATCHES_TILED = 3 };
+
+struct patch {
+    int64_t extent[MAC_MAX_AXES];
+    double cost;
+};
+// What a guess of a patch's cycles is made from.
+struct patch_shape {
+    int spatial, lanes;
+    bool floats;
+    const int64_t *strides, *kernel;
+    int64_t out[MAC_MAX_AXES], batch, groups, ins, outs;
+};
+
+static bool patch_shape_of(const struct pass_ctx *ctx, const struct ir_op *op,
+                           struct patch_shape *s)
+{
+    const struct ir_type *y = &op->out[0]->type;
+    const struct tensor *w = ir_const_data(op->in[1]);
+    if (!mac_can_patch(op) || !w || w->dtype == DT_LANES || ir_has_attr(op, IR_A_patch) ||
+        ir_type_elems(y) == 0 || tensor_elems(w) == 0)
+        return false;
+    s->spatial = y->rank - 2;
+    s->lanes = mac_op_lanes(op);
+    s->floats = ir_int(op, IR_A_mode, IR_MODE_FP32) != IR_MODE_FIXED;
+    s->strides = ir_ints(op, IR_A_strides, NULL);
+    s->kernel = w->dim + 2;
+    s->batch = y->dim[0];
+    s->groups = ir_int(op, IR_A_group, 1);
+    s->ins = w->dim[1];
+    s->outs = w->dim[0] / s->groups;
+    for (int i = 0; i < s->spatial; i++)
+        s->out[i] = y->dim[2 + i];
+    return 2 * s->outs <= ctx->machine->pes;
+}
+
+// Cycles of the array; negative: not possible.
+static double patch_cycles(const struct machine *m, const struct patch_shape *s,
+                           const int64_t *patch)
+{
+    int64_t rows = s->outs, k = s->ins, positions = s->batch, taps = s->ins;
+    for (int i = 0; i < s->spatial; i++) {
+        rows *= patch[i];
+        k *= s->kernel[i] + (patch[i] - 1) * s->strides[i];
+        taps *= s->kernel[i];
+        positions *= s->out[i] / patch[i];
+    }
+    int64_t outputs = rows / s->outs, pes = m->pes - m->pes % outputs;
+    if (outputs > m->pes || (s->floats && k > m->group))
+        return -1;
+    int64_t by_k = m->group / k, by_pes = m->pes / rows, share = by_k < by_pes ? by_k : by_pes;
+    share = share < 1 ? 1 : share < s->groups ? share : s->groups;
+    int64_t groups = ceil_div(share * k, m->group), tiles = ceil_div(share * rows, pes);
+    bool map = !s->floats && (m->ext & MACHINE_MAP_EXT) != 0;
+    double walk = (double)positions * guessed_step(m, (double)taps / (double)groups, s->lanes, map);
+    double bytes = (double)machine_lane_tile_bytes(m, s->lanes, s->floats) +
+                   (map ? (double)machine_lane_map_bytes(m) : 0);
+    double load = (double)(share * rows) / (double)tiles * bytes * m->clock_ghz / m->buffer_gbs;
+    double step = (double)groups * (walk > load ? walk : load) + load + STEP_START;
+    return (double)ceil_div(s->groups, share) * (double)tiles * step;
+}
+
+static void keep_best(struct patch *best, const struct patch *p)
+{
+    int i = PATCHES_TILED;
+    while (i > 0 && (best[i - 1].cost < 0 || p->cost < best[i - 1].cost)) {
+        if (i < PATCHES_TILED)
+            best[i] = best[i - 1];
+        i--;
+    }
+    if (i < PATCHES_TILED)
+        best[i] = *p;
+}
+
+// Patches of the two innermost dimensions that promise the fewest cycles; a negative cost: none.
+static void promising_patches(const struct machine *m, const struct patch_shape *s,
+                              const int64_t *dilations, struct patch *best)
+{
+    for (int i = 0; i < PATCHES_TILED; i++)
+        best[i].cost = -1;
+    int x = s->spatial - 1, y = s->spatial - 2;
+    struct patch p = {.extent = {1, 1, 1}};
+    int64_t most_x = dilations[x] == 1 ? m->pes : 1,
+            most_y = y >= 0 && dilations[y] == 1 ? m->pes : 1;
+    for (int64_t b = 1; b <= most_x && b <= s->out[x]; b++)
+        for (int64_t a = 1; a * b <= m->pes && a <= most_y && (y < 0 || a <= s->out[y]); a++) {
+            if (a * b == 1 || s->out[x] % b != 0 || (y >= 0 && s->out[y] % a != 0))
+                continue;
+            p.extent[x] = b;
+            if (y >= 0)
+                p.extent[y] = a;
+            p.cost = patch_cycles(m, s, p.extent);
+            if (p.cost >= 0)
+                keep_best(best, &p);
+        }
+}
+
+// PEs that have no channel compute neighbouring positions, where that pays.
+static bool choose_patch(struct pass_ctx *ctx, struct ir_op *op)
+{
+    struct patch_shape s;
+    struct patch candidate[PATCHES_TILED];
+    struct tiler t;
+    int best = -1;
+    enum pass_patches how = ctx->opt ? ctx->opt->patches : PASS_PATCHES_AUTO;
+    bool wanted = how == PASS_PATCHES_ON || (how == PASS_PATCHES_AUTO && ctx->machine->ext != 0);
+    if (!wanted || !patch_shape_of(ctx, op, &s))
+        return true;
+    promising_patches(ctx->machine, &s, ir_ints(op, IR_A_dilations, NULL), candidate);
+    if (candidate[0].cost < 0)
+        return true;
+    if (!find_tiling(ctx, op, &t))
+        return false;
+    double cost = t.found ? WORTH_AN_EXCHANGE * t.best_cost : (double)INFINITY;
+    for (int i = 0; i < PATCHES_TILED && candidate[i].cost >= 0; i++) {
+        ir_set_ints(op, IR_A_patch, candidate[i].extent, s.spatial);
+        if (!find_tiling(ctx, op, &t))
+            return false;
+        if (t.found && t.best_cost < cost) {
+            cost = t.best_cost;
+            best = i;
+        }
+    }
+    ir_attr_remove(op, IR_A_patch);
+    if (best >= 0)
+        ir_set_ints(op, IR_A_patch, candidate[best].extent, s.spatial);
+    return true;
+}
+
+// ---- The operand that the PEs hold
+
+static bool may_hold_activations(const struct pass_ctx *ctx, const struct ir_op *op)
+{
+    int held = mac_weights_index(op);
+    const struct tensor *w = ir_const_data(op->in[held]);
+    return w && w->dtype != DT_LANES && !ir_const_data(op->in[1 - held]) &&
+           !ir_has_attr(op, IR_A_distill) && mac_can_hold_activations(op) &&
+           ir_int(op, IR_A_abits, 0) <= ctx->machine->lanes;
+}
+
+static bool choose_held(struct pass_ctx *ctx, struct ir_op *op)
+{
+    enum pass_distill how = ctx->opt ? ctx->opt->distill : PASS_DISTILL_WEIGHTS;
+    struct tiler weights, activations;
+    if (how == PASS_DISTILL_WEIGHTS || !may_hold_activations(ctx, op) ||
+        (how == PASS_DISTILL_AUTO && !ir_has_attr(op, IR_A_walks)))
+        return true;
+    int spatial;
+    const int64_t *patch = ir_ints(op, IR_A_patch, &spatial);
+    if (!find_tiling(ctx, op, &weights))
+        return false;
+    ir_attr_remove(op, IR_A_patch);
+    ir_set_int(op, IR_A_distill, 1);
+    if (!find_tiling(ctx, op, &activations))
+        return false;
+    bool pays = !weights.found || activations.best_cost < WORTH_AN_EXCHANGE * weights.best_cost;
+    if (!activations.found || (how == PASS_DISTILL_AUTO && !pays))
+        ir_attr_remove(op, IR_A_distill);
+    if (patch && !ir_has_attr(op, IR_A_distill))
+        ir_set_ints(op, IR_A_patch, patch, spatial);
+    return true;
+}
+
+static bool tile_op(struct pass_ctx *ctx, struct ir_op *op)
+{
+    struct tiler t;
+    if (!choose_patch(ctx, op) || !choose_held(ctx, op) || !find_tiling(ctx, op, &t))
+        return false;
     if (!t.found)
         return report_no_fit(&t);
     ir_set_ints(op, IR_A_tile, t.best.tile, t.np);
     ir_set_int(op, IR_A_kchunk, t.best.kchunk);
     ir_set_int(op, IR_A_resident, t.best.resident);
-    if (map || ir_has_attr(op, IR_A_map))
-        ir_set_int(op, IR_A_map, map);
+    if (t.map || ir_has_attr(op, IR_A_map))
+        ir_set_int(op, IR_A_map, t.map);
     return true;
 }
 

@@ -80,6 +80,8 @@ void bce_map_load(const uint8_t *bytes, int regs, struct bce_map *out);
 void bce_map_store(const struct bce_map *m, int regs, uint8_t *bytes);
 // NULL: the map is well-formed and needs no other extensions than those of `ext`.
 const char *bce_map_fault(const struct bce_map *m, int regs, int lanes, uint32_t ext);
+// Makes the map of a plain tile for c->regs RR-regs and the machine's extensions.
+void bce_map_make(const struct bce_config *c, uint32_t ext, struct bce_tile *t);
 // The ranges of a well-formed map's RR-regs.
 void bce_map_ranges(const struct bce_map *m, int count, struct bce_range *out);
 
@@ -216,6 +218,8 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
 struct bce_selected {
     uint64_t pos[BCE_LANES][BCE_MAX_WORDS], neg[BCE_LANES][BCE_MAX_WORDS];
 };
+// A tile's digits in the code of its map.
+void bce_map_digits(const struct bce_tile *t, int words, struct bce_selected *out);
 // What a mapped tile's RR-regs select; the lanes' counts and D go into the plan.
 void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
                     struct bce_selected *out);

@@ -135,7 +135,7 @@ static void from_twos_complement(const struct bce_tile *t, int w, struct digits 
     }
 }
 
-static void make_digits(const struct bce_tile *t, int words, struct bce_selected *out)
+void bce_map_digits(const struct bce_tile *t, int words, struct bce_selected *out)
 {
     for (int w = 0; w < words; w++) {
         struct digits d = {{0}, {0}};
@@ -197,7 +197,7 @@ void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct
     struct bce_range range[BCE_LANES];
     uint64_t sel[BCE_LANES][BCE_MAX_WORDS] = {{0}};
     memset(out, 0, sizeof *out);
-    make_digits(t, words, out);
+    bce_map_digits(t, words, out);
     bce_map_ranges(&t->map, t->count, range);
     for (int r = 0; r < t->map.regs; r++) {
         int b = range[r].lane;

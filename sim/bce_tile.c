@@ -70,6 +70,30 @@ void bce_tile_load(const struct bce_config *c, int lanes, int limit, const uint8
         bce_map_load(behind, c->regs, &out->map);
 }
 
+// Bit i of byte b becomes bit b of byte i.
+static uint64_t transpose_bits(uint64_t x)
+{
+    uint64_t t = (x ^ x >> 7) & 0x00aa00aa00aa00aau;
+    x ^= t ^ t << 7;
+    t = (x ^ x >> 14) & 0x0000cccc0000ccccu;
+    x ^= t ^ t << 14;
+    t = (x ^ x >> 28) & 0x00000000f0f0f0f0u;
+    return x ^ t ^ t << 28;
+}
+
+// Columns `first` to first + 7 of up to 64 magnitudes.
+static void make_columns(const uint32_t *mag, int count, int first, uint64_t col[8])
+{
+    for (int i = 0; i < count; i += 8) {
+        uint64_t bytes = 0;
+        for (int k = 0; k < 8 && i + k < count; k++)
+            bytes |= (uint64_t)(mag[i + k] >> first & 0xff) << (8 * k);
+        bytes = transpose_bits(bytes);
+        for (int b = 0; b < 8; b++)
+            col[b] |= (bytes >> (8 * b) & 0xff) << i;
+    }
+}
+
 void bce_tile_store(const struct bce_config *c, int lanes, int count, const uint32_t *mag,
                     const bool *neg, const uint8_t *exp, uint8_t *bytes)
 {
@@ -77,11 +101,11 @@ void bce_tile_store(const struct bce_config *c, int lanes, int count, const uint
     memset(bytes, 0, bce_tile_bytes(c->n, lanes, bce_is_float(c)));
     for (int w = 0; w < words; w++) {
         uint64_t sign = 0, col[BCE_LANES] = {0};
-        for (int i = 64 * w; i < count && i < 64 * w + 64; i++) {
-            sign |= (uint64_t)neg[i] << (i & 63);
-            for (int b = 0; b < lanes; b++)
-                col[b] |= (uint64_t)(mag[i] >> b & 1) << (i & 63);
-        }
+        int left = count - 64 * w < 64 ? count - 64 * w : 64;
+        for (int i = 0; i < left; i++)
+            sign |= (uint64_t)neg[64 * w + i] << i;
+        for (int b = 0; b < lanes; b += 8)
+            make_columns(mag + 64 * w, left, b, col + b);
         io_put64(bytes + 8 * w, word_mask(w, count));
         io_put64(bytes + 8 * (words + w), sign);
         for (int b = 0; b < lanes; b++)

@@ -32,7 +32,9 @@ struct pack {
     const uint64_t *psum;
     int npe;
     int64_t positions, blocks;
-    uint32_t scale[MAX_PES], bias[MAX_PES]; // f32
+    // f32; one a PE, or with `along` one a position and no more than that
+    const uint32_t *scale, *bias;
+    uint32_t of_pes[2][MAX_PES];
 };
 
 // ---- Arithmetic ---------------------------------------------------------------------------------
@@ -62,16 +64,37 @@ static void to_float(const uint64_t *restrict psum, int n, bool fixed, float *re
             v[i] = num_f32_of_bits((uint32_t)psum[i]);
 }
 
-static void post_process(const struct pack *p, int pe, int n, float *v)
+static void scale_by_pe(const struct pack *p, int pe, int n, float *v)
 {
-    float scale = num_f32_of_bits(p->scale[pe]), bias = num_f32_of_bits(p->bias[pe]);
-    float min = p->cfg.min, max = p->cfg.max;
-    if (p->in->scale)
+    if (p->in->scale) {
+        float scale = num_f32_of_bits(p->scale[pe]);
         for (int i = 0; i < n; i++)
             v[i] *= scale;
-    if (p->in->bias)
+    }
+    if (p->in->bias) {
+        float bias = num_f32_of_bits(p->bias[pe]);
         for (int i = 0; i < n; i++)
             v[i] += bias;
+    }
+}
+
+static void scale_by_position(const struct pack *p, int64_t p0, int n, float *v)
+{
+    if (p->in->scale)
+        for (int i = 0; i < n; i++)
+            v[i] *= num_f32_of_bits(p->scale[p0 + i]);
+    if (p->in->bias)
+        for (int i = 0; i < n; i++)
+            v[i] += num_f32_of_bits(p->bias[p0 + i]);
+}
+
+static void post_process(const struct pack *p, int pe, int64_t p0, int n, float *v)
+{
+    float min = p->cfg.min, max = p->cfg.max;
+    if (p->in->along)
+        scale_by_position(p, p0, n, v);
+    else
+        scale_by_pe(p, pe, n, v);
     if (!p->cfg.clamp)
         return;
     for (int i = 0; i < n; i++) { // comparisons with NaN are false: it stays
@@ -186,7 +209,7 @@ static void pack_piece(void *user, int piece, int worker)
         memcpy(ints, psum, sizeof *ints * (size_t)n);
     else {
         to_float(psum, n, p->in->mode == ISA_MODE_fixed, v);
-        post_process(p, pe, n, v);
+        post_process(p, pe, p0, n, v);
         if (narrow_result(p))
             quantize_narrow(&p->cfg, n, v, narrow);
         else if (p->cfg.quant)
@@ -218,8 +241,9 @@ static bool check_type(struct sim *s, const struct isa_args_PACK *in, const stru
     return true;
 }
 
-// One f32 per PE.
-static bool read_vector(struct sim *s, const struct sim_view *v, int npe, uint32_t *out)
+// One f32 per PE or position.
+static bool read_vector(struct sim *s, const struct sim_view *v, const char *what, int64_t count,
+                        uint32_t *out)
 {
     struct bce_agu g;
     uint8_t *host;
@@ -227,21 +251,38 @@ static bool read_vector(struct sim *s, const struct sim_view *v, int npe, uint32
     if (v->dtype != DT_F32)
         return sim_fault_at(s, SIM_FAULT_TYPE, v->base, "scales or biases of type %s",
                             dtype_text(v->dtype));
-    if (v->rank != 1 || v->extent[0] != npe)
-        return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "scales or biases do not match %d PEs",
-                            npe);
-    if (!sim_view_elems(s, v, &elems) || !sim_view_map(s, v, false, &host))
+    if (!sim_view_elems(s, v, &elems))
         return false;
-    if (!bce_agu_init(&g, v, (struct bce_span){0, 0}, (struct bce_span){0, 1}, host))
+    if (v->rank < 1 || elems != count)
+        return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "scales or biases do not match %lld %s",
+                            (long long)count, what);
+    if (!sim_view_map(s, v, false, &host))
+        return false;
+    if (!bce_agu_init(&g, v, (struct bce_span){0, 0}, (struct bce_span){0, v->rank}, host))
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "coordinates overflow");
-    for (int p = 0; p < npe; p += BCE_BLOCK_I32) {
+    for (int64_t p = 0; p < count; p += BCE_BLOCK_I32) {
         uint32_t row[BCE_BLOCK_I32];
-        int n = npe - p < BCE_BLOCK_I32 ? npe - p : BCE_BLOCK_I32;
+        int n = count - p < BCE_BLOCK_I32 ? (int)(count - p) : BCE_BLOCK_I32;
         (void)bce_agu_rows(&g, 0, 1, p, n, BCE_ROW_F32, row);
         memcpy(out + p, row, sizeof *row * (size_t)n);
     }
     sim_count_view(s, v, false);
     return true;
+}
+
+static bool find_vectors(struct sim *s, const struct isa_args_PACK *in, struct pack *p)
+{
+    const char *what = in->along ? "positions" : "PEs";
+    int64_t count = in->along ? p->positions : p->npe;
+    uint32_t *scale = p->of_pes[0], *bias = p->of_pes[1];
+    if (in->along) { // not more than there are partial sums
+        scale = sim_scratch(s, 2 * sizeof *scale * (size_t)count);
+        bias = scale + count;
+    }
+    p->scale = scale;
+    p->bias = bias;
+    return (!in->scale || read_vector(s, &s->t[in->ts], what, count, scale)) &&
+           (!in->bias || read_vector(s, &s->t[in->tb], what, count, bias));
 }
 
 static bool find_operands(struct sim *s, const struct isa_args_PACK *in, struct pack *p)
@@ -252,9 +293,6 @@ static bool find_operands(struct sim *s, const struct isa_args_PACK *in, struct 
     if (!check_type(s, in, v) || !sim_view_elems(s, v, &elems))
         return false;
     p->npe = (int)v->extent[0];
-    if ((in->scale && !read_vector(s, &s->t[in->ts], p->npe, p->scale)) ||
-        (in->bias && !read_vector(s, &s->t[in->tb], p->npe, p->bias)))
-        return false;
     if (!bce_agu_init(&p->agu, v, (struct bce_span){0, 1}, (struct bce_span){1, v->rank - 1}, NULL))
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "coordinates overflow");
     if (__builtin_add_overflow(in->psum, s->x[in->xp], &first))
@@ -264,7 +302,7 @@ static bool find_operands(struct sim *s, const struct isa_args_PACK *in, struct 
     p->psum = psum;
     p->positions = p->agu.p_total;
     p->blocks = (p->positions + BLOCK - 1) / BLOCK;
-    return true;
+    return elems == 0 || find_vectors(s, in, p);
 }
 
 // A packager finishes a result a cycle; a destination in DRAM takes them no faster than its

@@ -12,6 +12,7 @@ struct weights {
     struct bce_config cfg;
     struct bce_agu agu;
     const struct sim_view *view;
+    uint32_t ext;
     enum bce_row kind;
     int lanes, npe;
     size_t tile_bytes;
@@ -32,6 +33,11 @@ static bool check_weights(struct sim *s, const struct isa_args_WPACK *in, const 
         return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "%d lanes", (int)in->lanes);
     if (v->rank < 1)
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "weights of rank 0");
+    if (in->map && !(s->machine.ext & MACHINE_MAP_EXT))
+        return sim_fault_at(s, SIM_FAULT_EXTENSION, 0, "lane maps; the machine has extensions '%s'",
+                            machine_ext_text(s->machine.ext, s->arena));
+    if (in->map && in->mode != ISA_MODE_fixed)
+        return sim_fault_at(s, SIM_FAULT_OPERAND, 0, "lane maps in a float mode");
     return true;
 }
 
@@ -42,6 +48,14 @@ static void float_weight(uint32_t bits, int frac_bits, int top, uint32_t *mag, u
     int e = (int)(bits >> frac_bits) & top;
     *mag = e != 0 ? frac | 1u << frac_bits : frac;
     *exp = (uint8_t)(e != 0 ? e : frac != 0 ? 1 : 0);
+}
+
+static void put_map(const struct weights *w, int count, uint8_t *tile)
+{
+    struct bce_tile t;
+    bce_tile_load(&w->cfg, w->lanes, count, tile, &t);
+    bce_map_make(&w->cfg, w->ext, &t);
+    bce_map_store(&t.map, w->cfg.regs, tile + bce_tile_bytes(w->cfg.n, w->lanes, false));
 }
 
 // One tile from column `pe` of the rows; false when a weight needs more lanes.
@@ -62,6 +76,8 @@ static bool pack_tile(const struct weights *w, const uint8_t *rows, int count, i
         fits &= mag[i] >> w->lanes == 0;
     }
     bce_tile_store(&w->cfg, w->lanes, count, mag, neg, exp, tile);
+    if (w->cfg.regs > 0)
+        put_map(w, count, tile);
     return fits;
 }
 
@@ -94,6 +110,34 @@ static bool pack_group(const struct weights *w, int64_t group, uint8_t *rows)
     return fits;
 }
 
+struct piece {
+    const struct weights *w;
+    uint8_t *rows; // of every worker
+    bool *fits;    // of every group
+};
+
+static void pack_piece(void *user, int group, int worker)
+{
+    const struct piece *p = user;
+    size_t bytes = (size_t)p->w->cfg.n * BCE_ROW_BYTES;
+    p->fits[group] = pack_group(p->w, group, p->rows + (size_t)worker * bytes);
+}
+
+// Groups are packed by themselves.
+static bool pack_groups(struct sim *s, const struct weights *w)
+{
+    enum { PARALLEL_ELEMS = 16384 };
+    int64_t groups = (w->agu.k_total + w->cfg.n - 1) / w->cfg.n;
+    bool alone = w->npe * w->agu.k_total < PARALLEL_ELEMS, fits = true;
+    size_t rows = (size_t)w->cfg.n * BCE_ROW_BYTES, workers = (size_t)thread_pool_size(s->pool);
+    uint8_t *mem = sim_scratch(s, rows * workers + (size_t)groups);
+    struct piece p = {w, mem, (bool *)(mem + rows * workers)};
+    thread_pool_run(alone ? NULL : s->pool, (int)groups, pack_piece, &p);
+    for (int64_t g = 0; g < groups; g++)
+        fits &= p.fits[g];
+    return fits;
+}
+
 static bool map_weights(struct sim *s, const struct isa_args_WPACK *in, const struct sim_view *v,
                         struct weights *w)
 {
@@ -108,7 +152,8 @@ static bool map_weights(struct sim *s, const struct isa_args_WPACK *in, const st
         return sim_fault_at(s, SIM_FAULT_OPERAND, v->base, "%lld PEs; the machine has %d",
                             (long long)v->extent[0], (int)s->machine.pes);
     w->npe = (int)v->extent[0];
-    w->tile_bytes = machine_lane_tile_bytes(&s->machine, w->lanes, bce_is_float(&w->cfg));
+    w->tile_bytes = machine_lane_tile_bytes(&s->machine, w->lanes, bce_is_float(&w->cfg)) +
+                    (in->map ? machine_lane_map_bytes(&s->machine) : 0);
     uint64_t groups = (uint64_t)((w->agu.k_total + w->cfg.n - 1) / w->cfg.n);
     if (__builtin_add_overflow(in->wbuf, s->x[in->xw], &offset) || offset < 0 ||
         offset >= (1ll << 40) ||
@@ -123,11 +168,16 @@ static bool map_weights(struct sim *s, const struct isa_args_WPACK *in, const st
     return true;
 }
 
-// The modules take pre_weights a cycle; weights that lie in DRAM come no faster than their channel
+// The modules take pre_weights a cycle, and one after the other the walks that lane maps take;
+// weights that lie in DRAM come no faster than their channel
 // brings them.
-static int64_t cost_of(const struct sim *s, const struct sim_view *v, int64_t elems, int64_t bytes)
+static int64_t cost_of(const struct sim *s, const struct weights *w, const struct sim_view *v,
+                       int64_t elems, int64_t bytes)
 {
     int64_t cycles = (elems + s->machine.pre_weights - 1) / s->machine.pre_weights;
+    if (w->cfg.regs > 0)
+        cycles += (w->agu.k_total + w->cfg.n - 1) / w->cfg.n *
+                  ((w->cfg.n + s->machine.pre_walk - 1) / s->machine.pre_walk);
     if (!sim_view_in_dram(v))
         return cycles;
     double channel = (double)bytes * s->machine.clock_ghz / s->machine.dma_weight_gbs;
@@ -141,7 +191,9 @@ bool sim_exec_WPACK(struct sim *s, const struct isa_args_WPACK *in)
     const struct sim_view *v = &s->t[in->ta];
     struct weights w = {.cfg = {.n = (int)s->machine.group, .mode = (int)in->mode},
                         .lanes = (int)in->lanes,
+                        .ext = s->machine.ext,
                         .view = v};
+    w.cfg.regs = in->map ? (int)s->machine.lanes : 0;
     if (!check_weights(s, in, v) || !map_weights(s, in, v, &w))
         return false;
     int64_t read = s->cost.dram_read, elems = w.npe * w.agu.k_total;
@@ -150,14 +202,10 @@ bool sim_exec_WPACK(struct sim *s, const struct isa_args_WPACK *in)
     w.kind = in->mode == ISA_MODE_fixed  ? BCE_ROW_I32
              : in->mode == ISA_MODE_fp32 ? BCE_ROW_F32
                                          : BCE_ROW_F16;
-    uint8_t *rows = sim_scratch(s, (size_t)w.cfg.n * BCE_ROW_BYTES);
-    bool fits = true;
-    for (int64_t g = 0; !s->predict && g * w.cfg.n < w.agu.k_total; g++)
-        fits &= pack_group(&w, g, rows);
-    if (!fits)
+    if (!s->predict && !pack_groups(s, &w))
         return sim_fault_at(s, SIM_FAULT_RANGE, v->base, "a weight does not fit %d lanes", w.lanes);
     sim_count_view(s, v, false);
     first_use_loaded(s->first_use, w.tiles, 0, w.bytes);
-    s->cost.cycles = cost_of(s, v, elems, s->cost.dram_read - read);
+    s->cost.cycles = cost_of(s, &w, v, elems, s->cost.dram_read - read);
     return true;
 }

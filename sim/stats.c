@@ -115,6 +115,13 @@ enum isa_unit stats_bound(const struct sim_layer_stats *l)
     return best;
 }
 
+const char *stats_distilled(const struct sim_layer_stats *l)
+{
+    if (l->busy[ISA_UNIT_PRE] == 0)
+        return "weights";
+    return l->busy[ISA_UNIT_DMAW] == 0 ? "activations" : "both";
+}
+
 int64_t stats_stalled(const struct sim_layer_stats *l, enum isa_unit u)
 {
     int64_t sum = 0;

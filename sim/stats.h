@@ -53,7 +53,7 @@ struct sim_layer_stats {
                                                   // waiting for stationary weights
     uint64_t d_sum;                               // sum over PE groups of D
     uint64_t tile_d_sum,
-        tile_count; // each stationary (group, PE) once, fixed point: mean D of the weights
+        tile_count; // each stationary (group, PE) once, fixed point: mean D of what PEs held
     uint64_t d_hist[SIM_MAX_D + 1];          // PE groups by D
     uint64_t lane_selections[SIM_MAX_LANES]; // essential bits selected, per lane
     uint64_t lane_cycles[SIM_MAX_LANES]; // cycles the lane walked (fixed: per PE group; float: not

@@ -46,6 +46,7 @@ static json_t *unit_json(const struct sim_layer_stats *l, enum isa_unit u)
 static json_t *bce_json(const struct sim *s, const struct sim_layer_stats *l)
 {
     json_t *o = json_object();
+    put_text(o, "distilled", stats_distilled(l));
     put_int(o, "steps", l->steps);
     put_int(o, "pe_groups", l->pe_groups);
     put_int(o, "idle_pe_steps", l->idle_pe_steps);

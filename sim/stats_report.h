@@ -9,6 +9,9 @@
 double stats_d_mean(const struct sim_layer_stats *l); // distillation cycles of a PE group
 double
 stats_tile_d_mean(const struct sim_layer_stats *l); // of a stationary (group, PE), fixed point
+// The operand that the PEs held: "weights" that the compiler packed, or "activations", packed at
+// run time, as are weights that are computed; "both".
+const char *stats_distilled(const struct sim_layer_stats *l);
 double stats_lane_occupancy(
     const struct sim_layer_stats *l); // essential bits selected / cycles of the lanes in use
 double

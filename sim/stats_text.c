@@ -128,7 +128,7 @@ static void print_macs(const struct sim *s, FILE *f)
         return;
     fprintf(f, "distillation   D mean %.2f", stats_d_mean(t));
     if (t->tile_count)
-        fprintf(f, " (%.2f over the weights)", stats_tile_d_mean(t));
+        fprintf(f, " (%.2f over tiles)", stats_tile_d_mean(t));
     fprintf(f, "; lanes in use occupied %.1f %%, PEs %.1f %%\n", 100 * stats_lane_occupancy(t),
             100 * stats_pe_occupancy(t));
     fprintf(f, "per 64 MACs    %.2f PE cycles of the array, %.2f of the whole run\n",
@@ -205,11 +205,11 @@ static void print_layer(const struct sim *s, const char *name, const char *node,
     fprintf(f, "%-24.24s %-13.13s %-20.20s %8s %10" PRId64 " %10" PRId64, name, op, node,
             scaled((double)l->macs, macs), stats_span(l), l->busy[ISA_UNIT_ARRAY]);
     if (l->macs)
-        fprintf(f, " %6.2f %7.2f %6.1f", stats_d_mean(l),
+        fprintf(f, " %.1s %6.2f %7.2f %6.1f", stats_distilled(l), stats_d_mean(l),
                 stats_cycles_per_64(&s->machine, l->busy[ISA_UNIT_ARRAY], l->macs),
                 100 * stats_lane_occupancy(l));
     else
-        fprintf(f, " %6s %7s %6s", "-", "-", "-");
+        fprintf(f, " - %6s %7s %6s", "-", "-", "-");
     enum isa_unit bound = stats_bound(l);
     fprintf(f, " %10" PRId64 " %10" PRId64 " %10" PRId64 " %-5s %8s %8s  ", l->busy[ISA_UNIT_VEC],
             l->busy[ISA_UNIT_DMAW], l->busy[ISA_UNIT_DMAA],
@@ -221,7 +221,7 @@ static void print_layer(const struct sim *s, const char *name, const char *node,
 
 void stats_print_layers(const struct sim *s, FILE *f)
 {
-    fprintf(f, "%-24s %-13s %-20s %8s %10s %10s %6s %7s %6s %10s %10s %10s %-5s %8s %8s  %s\n",
+    fprintf(f, "%-24s %-13s %-20s %8s %10s %10s d %6s %7s %6s %10s %10s %10s %-5s %8s %8s  %s\n",
             "layer", "ONNX op", "ONNX node", "MACs", "cycles", "array", "D mean", "per 64",
             "lanes%", "vector", "weight DMA", "act. DMA", "bound", "read B", "writ. B", "waits");
     for (size_t i = 0; i < s->stats.num_layers; i++) {
@@ -242,6 +242,8 @@ void stats_print_layers(const struct sim *s, FILE *f)
                "layer. per 64: cycles a PE\n"
                "takes for 64 MACs, array time only. lanes%%: essential bits selected in the cycles "
                "of the lanes in use.\n"
+               "d: whose bits are distilled, w weights, a activations, which are packed at run "
+               "time, b both.\n"
                "read, writ.: bytes of DRAM. waits: cycles the array (else the vector unit) waited, "
                "and for what.\n");
     if (stats_has_prediction(s))
