@@ -244,16 +244,16 @@ static void ignore_message(void *user, enum diag_severity sev, enum diag_id id, 
     (void)message;
 }
 
-// Inputs of the declared extents; those that are the data's own are halved `halvings` times.
-static struct tensor **random_inputs(struct source *s, int halvings, bool whole_zeros)
+// Inputs of the declared extents; those that are the data's own are `most` at the largest.
+static struct tensor **random_inputs(struct source *s, int64_t most, bool whole_zeros)
 {
     struct tensor **t = ARENA_ARRAY(s->arena, (size_t)s->g->num_inputs + 1, struct tensor *);
     for (int i = 0; i < s->g->num_inputs; i++) {
         const struct ir_type *type = &s->g->inputs[i]->type;
         int64_t dim[IR_MAX_RANK];
         for (int d = 0; d < type->rank; d++) {
-            int64_t less = type->dim[d] >> halvings;
-            dim[d] = is_open(s->g->inputs[i], d) && less > 0 ? less : type->dim[d];
+            bool cut = type->dim[d] > most && is_open(s->g->inputs[i], d);
+            dim[d] = cut ? most : type->dim[d];
         }
         if (whole_zeros && !dtype_is_float(type->dtype))
             t[i] = tensor_create(s->arena, type->dtype, dim, type->rank);
@@ -282,18 +282,20 @@ static int64_t largest_open(const struct ir_graph *g)
     return most;
 }
 
-static bool try_random(struct source *s, int halvings, bool whole_zeros)
+static bool try_random(struct source *s, int64_t most, bool whole_zeros)
 {
     s->arena = arena_create();
-    bool ok = s->fn(s->user, (const struct tensor *const *)random_inputs(s, halvings, whole_zeros));
+    bool ok = s->fn(s->user, (const struct tensor *const *)random_inputs(s, most, whole_zeros));
     arena_destroy(s->arena);
     return ok;
 }
 
-// Random integers may be no valid indices; then zeros are tried in their place. The model may not
-// take the largest extents; then smaller ones are tried. What the last try reports is shown.
+// Random integers may be no valid indices; then zeros are tried in their place. Extents that are
+// the data's own are of a middle size, for the largest take long; the model may take larger or
+// smaller ones only, and then these are tried. What the last try reports is shown.
 static bool tell_random(struct source *s)
 {
+    enum { MIDDLE = 64 };
     struct pass_ctx *ctx = s->ctx;
     struct diag *said = ctx->diag;
     struct arena *a = arena_create();
@@ -301,12 +303,15 @@ static bool tell_random(struct source *s)
     int64_t open = largest_open(s->g);
     ctx->diag = diag_create(a, NULL);
     diag_set_sink(ctx->diag, ignore_message, NULL);
-    for (int halvings = 0; !ok && open >> halvings > 1; halvings++)
-        ok = try_random(s, halvings, false) || (whole && try_random(s, halvings, true));
-    ok = ok || (whole && try_random(s, 62, false));
+    for (int64_t most = MIDDLE; !ok && open > 1 && (most == MIDDLE || most / 2 < open); most *= 2)
+        ok = try_random(s, most, false) || (whole && try_random(s, most, true));
+    for (int64_t most = MIDDLE / 2; !ok && most > 1; most /= 2)
+        if (most < open)
+            ok = try_random(s, most, false) || (whole && try_random(s, most, true));
+    ok = ok || (whole && try_random(s, 1, false));
     ctx->diag = said;
     arena_destroy(a);
-    return ok || try_random(s, 62, true);
+    return ok || try_random(s, 1, true);
 }
 
 bool calib_for_each_sample(struct pass_ctx *ctx, calib_sample_fn *fn, void *user)
