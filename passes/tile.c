@@ -346,7 +346,7 @@ static void consider_with_half(struct tiler *t, struct mac_tiling *g, int64_t kc
     int64_t step = t->fixed ? 1 : t->k_step, half = ceil_div(ceil_div(kchunk, 2), step) * step;
     g->kchunk = kchunk;
     consider(t, g);
-    if (half == kchunk || !fit_of(t, g).pairs)
+    if (half >= kchunk || !fit_of(t, g).pairs)
         return;
     g->kchunk = half;
     consider(t, g);
