@@ -24,6 +24,8 @@ enum { CANDIDATES_MAX = 24, TILES_COUNTED = 4096, PSUM_BYTES = 8, STEP_START = 1
 // Larger tiles, which are fewer instructions, are considered first; a smaller one must save half a
 // hundredth of the cycles.
 static const double WORTH_A_CUT = 0.995;
+// Lane maps make transfers half as long again, which all layers share.
+static const double WORTH_A_MAP = 0.9;
 // What was measured is a sample, and transfers of rows of activations are short.
 static const double WORTH_AN_EXCHANGE = 0.95;
 
@@ -346,7 +348,7 @@ static void consider_with_half(struct tiler *t, struct mac_tiling *g, int64_t kc
     int64_t step = t->fixed ? 1 : t->k_step, half = ceil_div(ceil_div(kchunk, 2), step) * step;
     g->kchunk = kchunk;
     consider(t, g);
-    if (half == kchunk || !fit_of(t, g).pairs)
+    if (half >= kchunk || !fit_of(t, g).pairs)
         return;
     g->kchunk = half;
     consider(t, g);
@@ -534,7 +536,7 @@ static bool wants_map(const struct tiler *t, enum ir_mode mode, int lanes, int64
         with += weight * group_cycles(t, p, lanes, mapped, true);
         without += weight * group_cycles(t, p, lanes, plain, false);
     }
-    return with < without;
+    return with < WORTH_A_MAP * without;
 }
 
 // The best tiling of the op as its attributes stand; t->found: whether there is one.

@@ -4,6 +4,7 @@
 // loop, write.
 #include <string.h>
 
+#include "predict.h"
 #include "transpose.h"
 #include "vec_cost.h"
 #include "vec_fn.h"
@@ -89,7 +90,8 @@ bool sim_exec_VMOV(struct sim *s, const struct isa_args_V1 *in)
     if (vec_operands_overlap(s) || !transpose_fits(td, to, ta, from, &t))
         return run_mapping(s, &m, n, 1);
     vec_charge(s, n, 1);
-    thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
+    if (predict_values(s, n))
+        thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
     return true;
 }
 

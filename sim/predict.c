@@ -361,10 +361,11 @@ bool predict_step(struct sim *s, const struct isa_insn *in, exec_body *body)
 // ---- The array
 // ---------------------------------------------------------------------------------------
 
-// Of bits that are not known, about as many cycles as random ones take.
-static int expected_cycles(int rows)
+// Of bits that are not known, about as many cycles as random ones take; with lane maps, those of
+// quantised values.
+static int expected_cycles(const struct bce_op *op, int rows)
 {
-    return (rows * 5 + 7) / 8;
+    return op->cfg.regs > 0 ? (rows + 7) / 8 : (rows * 5 + 7) / 8;
 }
 
 static int tile_cycles(struct sim *s, const struct bce_op *op, const uint8_t *tile, int rows)
@@ -373,7 +374,7 @@ static int tile_cycles(struct sim *s, const struct bce_op *op, const uint8_t *ti
     uint64_t origin = first_use_origin(s->first_use, tile);
     if (origin == 0 || origin > p->num_tiles) {
         note(s, IMAGE_EFFECT_WEIGHTS);
-        return expected_cycles(rows);
+        return expected_cycles(op, rows);
     }
     uint16_t *known = &p->tile[origin - 1];
     if (*known == 0) {
