@@ -4,12 +4,12 @@
     either_operand.py --bin BUILD/bin [--only layers|choice|models|floats|patches|maps] [--seed N] [--count N] [-k NAME] [--demo DIR] [--models DIR]
 
 layers: random convolutions, transposed convolutions and matrix products in fixed point, for several machines, with --distill weights
-and --distill activations: outputs are the same bytes, and the statistics name the operand.
+and --distill activations: outputs are the same bytes, on every datapath in the same cycles, and the statistics name the operand.
 choice: --distill auto measures what the simulator counts, and takes the operand of fewer cycles.
 models: the demonstration's model and trained ones, all three ways: the same bytes, and auto is not slower.
 floats: fp32 and fp16 take no activations and no lane maps: the same bytes and the same D on a machine with signed digits.
 patches: convolutions whose PEs compute several positions side by side, by the attribute `patch` of the IR, against the same without.
-maps: a layer has lane maps where it is the faster for them, loads included, and none where it is not.
+maps: a layer has lane maps where it is the faster for them, loads included, and none where it is not; within a tenth either will do.
 Ends with "N passed, N failed", and with the command that repeats a failure; status 77 without numpy.
 """
 import argparse
@@ -125,7 +125,10 @@ class Case:
         """Output bytes and statistics."""
         self.tool("bitletc", model or self.path("m.onnx"), "-p", precision, "--distill", how, "--patches", patches, "--machine",
                   machine or self.path("machine.json"), "--calibrate", calibrate or self.path("calibrate.npy"), "-o", self.path("m.blt"))
-        self.tool("bitlet-isa-sim", self.path("m.blt"), "--quiet", "--inputs", inputs or self.path("input.npy"), "--outputs",
+        return self.simulate("vector", inputs or self.path("input.npy"))
+
+    def simulate(self, datapath, inputs):
+        self.tool("bitlet-isa-sim", self.path("m.blt"), "--quiet", "--datapath", datapath, "--inputs", inputs, "--outputs",
                   self.path("out"), "--stats", self.path("stats.json"))
         with open(self.path("stats.json")) as f:
             stats = json.load(f)
@@ -154,6 +157,10 @@ def check_layers(case, seed, name, _):
         return f"{precision}: outputs differ"
     if [distilled(r[1]) for r in runs] != [["weights"], ["activations"]]:
         return f"{precision}: distilled {distilled(runs[0][1])} and {distilled(runs[1][1])}"
+    for datapath in ("rtl", "fast"):
+        out, stats = case.simulate(datapath, case.path("input.npy"))
+        if out != runs[1][0] or [stats["total"][k] for k in ("cycles", "macs")] != [runs[1][1]["total"][k] for k in ("cycles", "macs")]:
+            return f"{precision}: datapaths vector and {datapath} differ"
     return ""
 
 
@@ -289,7 +296,7 @@ def check_maps(case, seed, name, _):
         with open(case.path("m.bir"), "w") as f:
             f.write(t)
         cycles.append(case.run("weights", "int8", case.path("m.bir"))[1]["total"]["cycles"])
-    if cycles[chosen] > 1.03 * cycles[not chosen]:
+    if cycles[chosen] > 1.1 * cycles[not chosen]:
         return f"{rows} rows of {inner}: {cycles[0]} cycles without maps, {cycles[1]} with; maps are {'' if chosen else 'not '}chosen"
     return ""
 
