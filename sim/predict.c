@@ -84,7 +84,8 @@ static void forget(struct predict *p, uint64_t lo, uint64_t hi)
         end++;
     if (end < p->num_known && p->known[end].lo < hi)
         p->known[end].lo = hi;
-    memmove(p->known + at, p->known + end, (p->num_known - end) * sizeof *p->known);
+    if (end > at)
+        memmove(p->known + at, p->known + end, (p->num_known - end) * sizeof *p->known);
     p->num_known -= end - at;
 }
 
