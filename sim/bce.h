@@ -2,9 +2,9 @@
 // cycles.
 //
 // Two executions of the same rules. bce_rtl.c walks every RR-reg through every cycle, one group at
-// a time. bce_vector.c makes the same selections for many positions at once from a plan per
-// stationary tile. They share the types here and the tiles, and no arithmetic: that is what makes
-// comparing them worth something. Nothing here allocates; callers hand in all memory.
+// a time. bce_plan.c and bce_vector.c make the same selections for many positions at once from a
+// plan per stationary tile. They share the types here and the tiles, and no arithmetic: that is
+// what makes comparing them worth something. Nothing here allocates; callers hand in all memory.
 #ifndef BITLET_BCE_H
 #define BITLET_BCE_H
 
@@ -126,6 +126,12 @@ uint32_t bce_rtl_pack_fixed(int64_t acc, int quant);
 
 // ---- Vector execution ---------------------------------------------------------------------------
 
+// Parts of the memory that callers hand in are aligned to 64 bytes.
+static inline size_t bce_round_up(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 #define BCE_ROW_BYTES 256 // one row of a block: 128 int16 or 64 words
 #define BCE_BLOCK_I16 (BCE_ROW_BYTES / 2)
 #define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4)
@@ -188,6 +194,11 @@ struct bce_plan {
     int32_t *neg;  // 0 or -1
 };
 #define BCE_NO_EXP (-(1 << 20))
+
+// One column bit against the check window's rule; gives the next state. State: elements of the
+// current window modulo 8, doubled, + whether one of them was set. With 0 elements the next one
+// begins a window; so does a set bit in a window that has one already.
+int bce_walk_bit(int state, bool x, bool *begun);
 
 // The window's rule on 8 column bits at a time: [2 * offset in window + seen][bits] = windows begun
 // << 8 | next state.

@@ -1,0 +1,428 @@
+// Plans for the kernels: what depends on a stationary tile alone is worked out here, once per tile.
+// In fixed point that is everything about the selections and the distillation; in floats, the
+// unpacked weights.
+#include <string.h>
+
+#include "bce.h"
+
+// ---- Distillation of a column -------------------------------------------------------------------
+
+int bce_walk_bit(int state, bool x, bool *begun)
+{
+    int seen = state & 1, in_window = state >> 1;
+    *begun = in_window == 0 || (x && seen);
+    in_window = *begun ? 1 : (in_window + 1) % BCE_WINDOW;
+    seen = *begun ? x : seen | x;
+    return in_window == 0 ? 0 : 2 * in_window + seen;
+}
+
+void bce_tables_init(struct bce_tables *t)
+{
+    t->kernels = bce_kernels_best();
+    for (int state = 0; state < 2 * BCE_WINDOW; state++)
+        for (int bits = 0; bits < 256; bits++) {
+            int s = state, windows = 0;
+            for (int i = 0; i < 8; i++) {
+                bool begun;
+                s = bce_walk_bit(s, bits >> i & 1, &begun);
+                windows += begun;
+            }
+            t->walk[state][bits] = (uint16_t)(windows << 8 | s);
+        }
+    for (int bits = 0; bits < 256; bits++) {
+        int n = 0;
+        t->index[bits] = 0;
+        for (int i = 0; i < 8; i++)
+            if (bits >> i & 1)
+                t->index[bits] |= (uint64_t)i << (8 * n++);
+        t->count[bits] = (uint8_t)n;
+    }
+    for (int i = 0; i < 32; i++) {
+        bool begun;
+        int s = bce_walk_bit(i >> 1, i & 1, &begun);
+        t->bit[i] = (uint8_t)(s << 4 | begun);
+    }
+    for (int i = 0; i < 256; i++) {
+        int s = i >> 4, windows = 0;
+        for (int b = 0; b < 4; b++) {
+            windows += t->bit[s << 1 | (i >> b & 1)] & 1;
+            s = t->bit[s << 1 | (i >> b & 1)] >> 4;
+        }
+        t->nibble[i] = (uint8_t)(s << 4 | windows);
+    }
+}
+
+// Columns of several tiles that are walked side by side: a column's steps depend on each other,
+// those of different columns do not.
+struct columns {
+    int num, elements;
+    uint64_t word[BCE_MAX_WORDS][BCE_WALK_COLUMNS];
+    struct bce_walked *out[BCE_WALK_COLUMNS];
+    uint8_t lane[BCE_WALK_COLUMNS];
+};
+
+static void walk_columns(const struct bce_tables *t, struct columns *x)
+{
+    uint8_t state[BCE_WALK_COLUMNS] = {0};
+    uint16_t windows[BCE_WALK_COLUMNS] = {0};
+    for (int w = 0; 64 * w < x->elements && x->num > 0; w++) {
+        int left = x->elements - 64 * w;
+        t->kernels->walk(t, x->word[w], left < 64 ? left : 64, state, windows);
+    }
+    for (int i = 0; i < x->num; i++) {
+        x->out[i]->windows[x->lane[i]] = windows[i];
+        x->out[i]->state[x->lane[i]] = state[i];
+    }
+    x->num = 0;
+}
+
+void bce_walk_tiles(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t, int num, struct bce_walked *out)
+{
+    struct columns x;
+    int lanes = 32 - __builtin_clz(c->prune), words = (c->n + 63) / 64;
+    if (c->walk != BCE_WALK_WINDOW)
+        return;
+    memset(&x, 0, sizeof x);
+    for (int i = 0; i < num; i++)
+        for (int b = 0; b < lanes; b++) {
+            if (x.num == BCE_WALK_COLUMNS || x.elements != t[i].n_calc + 1)
+                walk_columns(tables, &x);
+            x.elements = t[i].n_calc + 1;
+            for (int w = 0; w < words; w++)
+                x.word[w][x.num] = t[i].col[b][w];
+            x.out[x.num] = &out[i];
+            x.lane[x.num++] = (uint8_t)b;
+        }
+    walk_columns(tables, &x);
+}
+
+// A window that is still open after n_calc and empty so far selects the first set bit it reaches
+// past it, or none.
+static int tail_bit(const struct bce_config *c, const uint64_t *col, int n_calc, int state)
+{
+    int in_window = state >> 1;
+    if (in_window == 0 || (state & 1))
+        return -1;
+    for (int i = n_calc + 1; i < c->n && in_window < BCE_WINDOW; i++, in_window++)
+        if (bce_bit(col, i))
+            return i;
+    return -1;
+}
+
+// Bits of a column that the lane selects, and its cycles.
+static int select_bits(const struct bce_config *c, const struct bce_walked *walk,
+                       const struct bce_tile *t, int lane, uint64_t *sel)
+{
+    int words = (c->n + 63) / 64, count = 0, end = t->n_calc + 1;
+    for (int w = 0; w < words; w++)
+        sel[w] = t->col[lane][w];
+    if (c->walk == BCE_WALK_ALL)
+        return c->n;
+    if (c->walk == BCE_WALK_IDEAL) {
+        for (int w = 0; w < words; w++)
+            count += __builtin_popcountll(sel[w]);
+        return count;
+    }
+    if (end == c->n)
+        return walk->windows[lane];
+    int tail = tail_bit(c, sel, t->n_calc, walk->state[lane]);
+    for (int w = end / 64; w < words; w++)
+        sel[w] &= w == end / 64 ? (1ull << (end & 63)) - 1 : 0;
+    if (tail >= 0)
+        sel[tail >> 6] |= 1ull << (tail & 63);
+    return walk->windows[lane];
+}
+
+// ---- Plans --------------------------------------------------------------------------------------
+
+int32_t bce_activation_bound(enum dtype t)
+{
+    const struct dtype_info *i = &dtype_info[t];
+    if (i->bits > 16)
+        return 1 << 24;
+    return i->kind == DTK_I ? 1 << (i->bits - 1) : (1 << i->bits) - 1;
+}
+
+static size_t weights_bytes(const struct bce_config *c)
+{
+    return 3 * sizeof(int32_t) * (size_t)c->n;
+}
+
+// Two bytes a position, positions filled up to fours.
+static size_t whole_bytes(const struct bce_config *c)
+{
+    return bce_round_up(2 * ((size_t)c->n + 3));
+}
+
+static size_t segment_bytes(const struct bce_config *c)
+{
+    size_t most = (size_t)__builtin_popcount(c->prune) * BCE_MAX_SPLIT;
+    return bce_round_up(most * sizeof(struct bce_segment));
+}
+
+// Selections, and what fills both of a lane's lists up, and what is split.
+static size_t max_selections(const struct bce_config *c)
+{
+    return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 2 * BCE_MAX_SPLIT);
+}
+
+static size_t list_bytes(const struct bce_config *c)
+{
+    return bce_round_up(sizeof(uint16_t) * (max_selections(c) + BCE_LIST_SLACK));
+}
+
+size_t bce_plan_bytes(const struct bce_config *c)
+{
+    size_t bytes = bce_round_up(sizeof(struct bce_plan));
+    if (bce_is_float(c) || c->compat)
+        bytes += bce_round_up(weights_bytes(c));
+    if (!bce_is_float(c)) {
+        bytes += segment_bytes(c) + list_bytes(c);
+        bytes += c->fast ? whole_bytes(c) : 0;
+    }
+    return bytes;
+}
+
+static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
+{
+    struct bce_plan *p = mem;
+    uint8_t *at = (uint8_t *)mem + bce_round_up(sizeof *p);
+    memset(p, 0, sizeof *p);
+    if (bce_is_float(c) || c->compat) {
+        p->exp = (int32_t *)(void *)at;
+        p->mag = (uint32_t *)(p->exp + c->n);
+        p->neg = (int32_t *)(p->mag + c->n);
+        at += bce_round_up(weights_bytes(c));
+    }
+    if (!bce_is_float(c)) {
+        p->segment = (struct bce_segment *)(void *)at;
+        at += segment_bytes(c);
+        p->row = (uint16_t *)(void *)at;
+        if (c->fast) {
+            p->whole = (int8_t *)(at + list_bytes(c));
+            memset(p->whole, 0, whole_bytes(c));
+        }
+    }
+    return p;
+}
+
+static void plan_float(const struct bce_config *c, const struct bce_tables *tables,
+                       const struct bce_tile *t, struct bce_plan *p)
+{
+    int top = c->mode == ISA_MODE_fp32 ? 255 : 31;
+    tables->kernels->magnitudes(t->col[0], (1u << BCE_LANES) - 1, c->n, p->mag);
+    memcpy(p->valid, t->valid, sizeof p->valid);
+    for (int i = 0; i < c->n; i++) {
+        bool valid = bce_bit(t->valid, i);
+        p->exp[i] = c->compat || (valid && p->mag[i] != 0) ? t->exp[i] : BCE_NO_EXP;
+        p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
+        p->special |= valid && t->exp[i] == top;
+        p->tail |= i > t->n_calc && p->mag[i] != 0;
+    }
+}
+
+// Order of the selections: lanes from the highest down, so that an accumulator can be doubled on
+// the way; in a lane, positive weights first.
+struct packer {
+    struct bce_plan *p;
+    const struct bce_tables *tables;
+    int n;
+    uint64_t limit, amax, bound; // bound: of the accumulator's magnitude
+    int lane, used;
+};
+
+static void flush(struct packer *k)
+{
+    if (k->p->num_segments == 0)
+        return;
+    struct bce_segment *last = &k->p->segment[k->p->num_segments - 1];
+    last->flush = true;
+    last->shift = (uint8_t)k->lane;
+    k->bound = 0;
+}
+
+// Lists a lane's rows of one sign behind those before, filled up to an even number.
+static int list_rows(struct packer *k, const uint64_t *bits)
+{
+    uint16_t *row = k->p->row + k->used;
+    int num = k->tables->kernels->list(k->tables, bits, k->n, row);
+    if (num & 1)
+        row[num] = (uint16_t)k->n;
+    k->used += (num + 1) & ~1;
+    return num;
+}
+
+static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uint64_t *minus)
+{
+    int pos = list_rows(k, plus), neg = list_rows(k, minus);
+    while (pos + neg > 0) {
+        int dbl = k->bound ? k->lane - lane : 0;
+        uint64_t doubled = k->bound << dbl;
+        int room = doubled < k->limit ? (int)((k->limit - doubled) / k->amax) : 0;
+        if (k->bound && room < pos + neg) {
+            flush(k);
+            continue;
+        }
+        int take_pos = pos <= room ? pos : room & ~1;
+        int take_neg = take_pos < pos ? 0 : neg <= room - pos ? neg : (room - pos) & ~1;
+        k->p->segment[k->p->num_segments++] = (struct bce_segment){
+            .pos = (uint16_t)take_pos, .neg = (uint16_t)take_neg, .dbl = (uint8_t)dbl};
+        k->bound = doubled + (uint64_t)(take_pos + take_neg) * k->amax;
+        k->lane = lane;
+        pos -= take_pos;
+        neg -= take_neg;
+    }
+}
+
+// The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
+static void plan_selections(const struct bce_config *c, const struct bce_tables *tables,
+                            const struct bce_tile *t, int32_t amax, enum bce_row row,
+                            const struct bce_selected *sel, struct bce_plan *p)
+{
+    struct packer k = {.p = p, .tables = tables, .n = c->n, .amax = (uint64_t)amax};
+    uint64_t total = 0;
+    if (p->whole && tables->kernels->whole(sel, c->prune, c->n, t->count, amax, p))
+        return;
+    p->whole = NULL;
+    for (int b = 0; b < BCE_LANES; b++)
+        total += (uint64_t)p->lane_selections[b] << b;
+    p->wide = total * k.amax > INT32_MAX;
+    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
+    for (int b = BCE_LANES - 1; b >= 0; b--)
+        if (c->prune >> b & 1)
+            add_lane(&k, b, sel->pos[b], sel->neg[b]);
+    flush(&k);
+}
+
+// Selections, cycles and D of a tile of one word that is full: nothing reaches past its end.
+static void select_word(const struct bce_config *c, const struct bce_tile *t,
+                        const struct bce_walked *walked, struct bce_selected *sel,
+                        struct bce_plan *p)
+{
+    uint64_t sign = t->sign[0];
+    int lanes = 32 - __builtin_clz(c->prune);
+    uint16_t d = 0;
+    for (int b = 0; b < lanes; b++) {
+        bool works = c->prune >> b & 1;
+        uint64_t bits = works ? t->col[b][0] : 0;
+        uint16_t cycles = works ? walked->windows[b] : 0;
+        sel->pos[b][0] = bits & ~sign;
+        sel->neg[b][0] = bits & sign;
+        p->lane_cycles[b] = cycles;
+        d = cycles > d ? cycles : d;
+    }
+    p->d = d;
+}
+
+static void select_lanes(const struct bce_config *c, const struct bce_tile *t,
+                         const struct bce_walked *walked, struct bce_selected *sel,
+                         struct bce_plan *p)
+{
+    int words = (c->n + 63) / 64;
+    for (uint32_t left = c->prune; left; left &= left - 1) {
+        int b = __builtin_ctz(left);
+        uint64_t bits[BCE_MAX_WORDS];
+        int cycles = select_bits(c, walked, t, b, bits);
+        for (int w = 0; w < words; w++) {
+            sel->pos[b][w] = bits[w] & ~t->sign[w];
+            sel->neg[b][w] = bits[w] & t->sign[w];
+        }
+        p->lane_cycles[b] = (uint16_t)cycles;
+        p->d = cycles > p->d ? cycles : p->d;
+    }
+}
+
+static void plan_fixed(const struct bce_config *c, const struct bce_tables *tables,
+                       const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
+                       enum bce_row row, struct bce_plan *p)
+{
+    struct bce_selected sel; // of the lanes that work
+    int words = (c->n + 63) / 64;
+    if (words == 1 && c->walk == BCE_WALK_WINDOW && t->n_calc + 1 == c->n)
+        select_word(c, t, walked, &sel, p);
+    else
+        select_lanes(c, t, walked, &sel, p);
+    tables->kernels->count(&sel, c->prune, c->n, p->lane_selections);
+    plan_selections(c, tables, t, amax, row, &sel, p);
+    if (!c->compat)
+        return;
+    for (uint32_t left = c->prune; left; left &= left - 1)
+        for (int w = 0; w < words; w++)
+            sel.pos[__builtin_ctz(left)][w] |= sel.neg[__builtin_ctz(left)][w];
+    tables->kernels->magnitudes(sel.pos[0], c->prune, c->n, p->mag);
+    for (int i = 0; i < c->n; i++)
+        p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
+}
+
+static void plan_mapped(const struct bce_config *c, const struct bce_tables *tables,
+                        const struct bce_tile *t, int32_t amax, enum bce_row row,
+                        struct bce_plan *p)
+{
+    struct bce_selected sel;
+    bce_map_select(c, t, p, &sel);
+    plan_selections(c, tables, t, amax, row, &sel, p);
+}
+
+void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
+                   const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
+                   enum bce_row row, void *mem, struct bce_plan **out)
+{
+    struct bce_walked own;
+    struct bce_plan *p = plan_lay_out(c, mem);
+    *out = p;
+    p->n_calc = t->n_calc;
+    p->macs = t->macs;
+    if (row != BCE_ROW_I16)
+        p->whole = NULL;
+    if (bce_is_float(c))
+        plan_float(c, tables, t, p);
+    else if (t->n_calc >= 0 && c->regs > 0)
+        plan_mapped(c, tables, t, amax, row, p);
+    else if (t->n_calc >= 0) {
+        if (!walked)
+            bce_walk_tiles(c, tables, t, 1, &own);
+        plan_fixed(c, tables, t, walked ? walked : &own, amax, row, p);
+    }
+}
+
+// The columns of a float tile's magnitudes, shifted as exponents of the weights alone ask for.
+static void align_weights(const struct bce_config *c, struct bce_tile *t)
+{
+    struct bce_tile to = *t;
+    int top = 0;
+    for (int i = 0; i <= t->n_calc; i++)
+        top = t->exp[i] > top ? t->exp[i] : top;
+    memset(to.col, 0, sizeof to.col);
+    for (int i = 0; i <= t->n_calc; i++) {
+        int shift = top - t->exp[i];
+        for (int b = shift; t->exp[i] > 0 && b < BCE_LANES && (c->prune >> b & 1); b++)
+            to.col[b - shift][i >> 6] |= (t->col[b][i >> 6] >> (i & 63) & 1) << (i & 63);
+    }
+    *t = to;
+}
+
+int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t)
+{
+    struct bce_plan p = {0};
+    struct bce_selected sel;
+    struct bce_walked walk;
+    struct bce_tile aligned = *t;
+    uint64_t bits[BCE_MAX_WORDS];
+    int d = 0;
+    if (t->n_calc < 0)
+        return 0;
+    if (c->regs > 0) {
+        bce_map_select(c, t, &p, &sel);
+        return p.d;
+    }
+    if (bce_is_float(c))
+        align_weights(c, &aligned);
+    bce_walk_tiles(c, tables, &aligned, 1, &walk);
+    for (uint32_t left = c->prune; left; left &= left - 1) {
+        int cycles = select_bits(c, &walk, &aligned, __builtin_ctz(left), bits);
+        d = cycles > d ? cycles : d;
+    }
+    return d;
+}

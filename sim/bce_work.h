@@ -1,0 +1,73 @@
+// Pieces of the array's work on a batch of groups: tiles to plans, activations to rows, rows
+// against plans. For bce_array.c alone, which owns the memory, cuts the work and tells the time.
+//
+// A piece writes only what is its own and its worker's counters, so that pieces of a kind may run
+// in any order on any thread. Tiles and kept rows are there before pieces are computed.
+#ifndef BITLET_BCE_WORK_H
+#define BITLET_BCE_WORK_H
+
+#include "bce_array.h"
+
+// Activations of one group and block.
+struct bce_operand {
+    uint8_t *rows;
+    enum bce_row *kind; // of fixed rows
+    int32_t *words;     // of rows, interleaved for the datapath fast
+    struct bce_float_block *block;
+};
+
+struct bce_worker {
+    struct bce_float_out out;
+    struct bce_lane_counter lanes;
+    uint64_t d_hist[SIM_MAX_D + 1];
+    uint64_t lane_cycles[BCE_LANES];
+    uint64_t tile_selections[BCE_LANES], tile_cycles[BCE_LANES]; // of plans, for every position
+    bool range;
+    const char *bad_map;
+    struct bce_operand own, in; // where a piece builds its rows; those it works on
+    int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
+    bool have_sum;
+};
+
+struct bce_array {
+    const struct bce_op *op;
+    struct thread_pool *pool;
+    const struct bce_kernels *kernels;
+    struct bce_worker *worker;
+    int num_workers;
+    enum bce_row kind;
+    int32_t amax;
+    int64_t groups, positions;
+    int block, blocks, slices;
+    bool serial;
+    struct bce_rows *rows; // of the instruction; NULL: each piece builds its own
+    int row_pieces;        // to be built beside the tiles of the batch
+    bool joined;           // a piece is a slice of PEs: it decodes its tiles itself
+    // the batch
+    int64_t first_group;
+    int batch, batch_max;
+    size_t plan_bytes;
+    uint8_t *plan_mem;
+    struct bce_plan **plan; // [batch][PE], datapath vector
+    struct bce_tile *tile;  // [batch][PE], datapath rtl
+    uint16_t *d;            // [batch][PE][position]; fixed on datapath vector: [batch][PE]
+    int64_t *time_work;
+};
+
+#define BCE_DECODE_TILES 16 // a piece of decoding
+
+// Operands of a group and block: the bytes they take, and their parts in 64-byte aligned memory.
+size_t bce_work_operand_bytes(const struct bce_op *op);
+struct bce_operand bce_work_operand(const struct bce_op *op, uint8_t *mem);
+// K indices of a group; fewer than N in the last one.
+int bce_work_rows(const struct bce_array *m, int64_t group);
+
+// Bodies of thread_pool_run(); `user` is the struct bce_array.
+// Pieces 0 .. row_pieces - 1 build kept rows, those behind decode BCE_DECODE_TILES tiles each.
+void bce_work_prepare(void *user, int piece, int worker);
+// Piece slice * blocks + block.
+void bce_work_compute(void *user, int piece, int worker);
+// All of a slice, its tiles decoded first.
+void bce_work_joined(void *user, int slice, int worker);
+
+#endif
