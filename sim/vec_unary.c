@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "vec_fn.h"
+#include "vec_math.h"
 
 #define UNARY(name, form, T, R, expr)                                                              \
     static void name##_##form(const struct vec_param *p, void *restrict out,                       \
@@ -13,6 +14,23 @@
         for (int64_t i = 0; i < n; i++) {                                                          \
             const T x = a[i];                                                                      \
             o[i] = (R)(expr);                                                                      \
+        }                                                                                          \
+    }
+
+// In double precision for f64 itself; for narrower floats from vec_math.h.
+#define NARROW_UNARY(name, expr)                                                                   \
+    static void name##_f64(const struct vec_param *p, void *restrict out, const void *const *in,   \
+                           int64_t n)                                                              \
+    {                                                                                              \
+        double *restrict o = out;                                                                  \
+        const double *restrict a = in[0];                                                          \
+        if (p->bits < 64) {                                                                        \
+            vec_math_best()->name(o, a, n);                                                        \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const double x = a[i];                                                                 \
+            o[i] = expr;                                                                           \
         }                                                                                          \
     }
 
@@ -89,11 +107,11 @@ UNARY(sqrt,       f32, float,    float,    sqrtf(x))
 UNARY(sqrt,       f64, double,   double,   sqrt(x))
 UNARY(reciprocal, f32, float,    float,    1.0f / x)
 UNARY(reciprocal, f64, double,   double,   1.0 / x)
-UNARY(exp,        f64, double,   double,   exp(x))
+NARROW_UNARY(exp,     exp(x))
+NARROW_UNARY(tanh,    tanh(x))
+NARROW_UNARY(sigmoid, logistic(x))
 UNARY(log,        f64, double,   double,   log(x))
 UNARY(erf,        f64, double,   double,   erf(x))
-UNARY(tanh,       f64, double,   double,   tanh(x))
-UNARY(sigmoid,    f64, double,   double,   logistic(x))
 UNARY(softplus,   f64, double,   double,   soft_plus(x))
 UNARY(sin,        f64, double,   double,   sin(x))
 UNARY(cos,        f64, double,   double,   cos(x))
