@@ -178,14 +178,15 @@ bool select_CONCAT(struct emit *e, const struct ir_op *op)
     return true;
 }
 
-// The bits of `value`, rounded to the element type, in the low end.
+// The bits of `value`, rounded to the element type, in the low end; complex numbers begin with the
+// real part.
 static uint64_t element_bits(enum dtype t, double value)
 {
     uint64_t bits = dtype_bytes(t) * 8;
     float f = (float)value;
-    if (t == DT_F32)
+    if (t == DT_F32 || t == DT_C64)
         return io_get32(&f);
-    if (t == DT_F64)
+    if (t == DT_F64 || t == DT_C128)
         return io_get64(&value);
     if (dtype_is_float(t))
         return minifloat_encode(t, value);

@@ -29,6 +29,7 @@ struct bce_config {
     enum bce_walk walk;
     bool compat; // the quirks of the authors' RTL
     bool fast;   // plans also hold whole weights
+    bool bound;  // lanes that cannot be the slowest are not walked: their cycles are a lower bound
     int regs;    // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
 };
 
@@ -213,7 +214,10 @@ struct bce_tables {
 void bce_tables_init(struct bce_tables *t);
 
 size_t bce_plan_bytes(const struct bce_config *c);
-// What the check window's rule gives on a tile's columns up to n_calc.
+// What the check window's rule gives on a tile's columns up to n_calc. A window selects one bit or
+// none, and only one without ends after BCE_WINDOW positions and not before: of n positions with s
+// bits there are at least max(s, n / BCE_WINDOW) windows and at most s + (n - s) / BCE_WINDOW, both
+// rounded up. With c->bound, columns that cannot exceed another one's least are not walked.
 struct bce_walked {
     uint16_t windows[BCE_LANES];
     uint8_t state[BCE_LANES]; // after them: 2 * offset in window + seen

@@ -320,7 +320,7 @@ bool sim_predict(const struct image *img, enum sim_timing timing, struct arena *
     struct sim_options o;
     sim_options_default(&o);
     o.timing = timing;
-    o.predict = true;
+    o.predict = o.bound_lanes = true;
     o.threads = 1;
     struct sim *s = sim_create(img, &o, scratch, d);
     bool ok = s && sim_run(s, d);

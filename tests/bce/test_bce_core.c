@@ -344,6 +344,48 @@ static void walks_on_every_level(void)
     arena_reset(arena);
 }
 
+// Tiles of random and of awkward columns: the slowest lane is found without a walk of those that
+// cannot be it, and of what is not walked the windows are no more than there are.
+static void bounds_find_the_slowest(void)
+{
+    int skipped = 0, walked_lanes = 0;
+    struct bce_tile *t = arena_alloc(arena, sizeof *t);
+    tables.kernels = bce_kernels_best();
+    for (uint64_t state = 5, round = 0; round < 20000; round++) {
+        struct bce_config c = {.n = 1 + bce_below(&state, BCE_MAX_N), .mode = ISA_MODE_fixed};
+        int lanes = 1 + bce_below(&state, BCE_LANES), d = 0, awkward = bce_below(&state, 2);
+        int last = bce_below(&state, 4) ? c.n - 1 : bce_below(&state, c.n);
+        struct bce_walked all, some;
+        c.prune = (1u << lanes) - 1;
+        c.prune &= bce_below(&state, 4) ? ~0u : (uint32_t)bce_random(&state) | 1;
+        memset(t, 0, sizeof *t);
+        t->n_calc = last;
+        for (int b = 0; b < lanes; b++)
+            for (int i = 0, sparse = 1 + bce_below(&state, 7); i <= last; i++) {
+                uint64_t bit = awkward ? awkward_column(&state, (int)round + b) >> (i & 63) & 1
+                                       : bce_below(&state, sparse) == 0;
+                t->col[b][i >> 6] |= bit << (i & 63);
+            }
+        bce_walk_tiles(&c, &tables, t, 1, &all);
+        c.bound = true;
+        bce_walk_tiles(&c, &tables, t, 1, &some);
+        int found = 0;
+        for (int b = 0; b < lanes; b++) {
+            if (!(c.prune >> b & 1))
+                continue;
+            CHECK(some.windows[b] <= all.windows[b]);
+            d = all.windows[b] > d ? all.windows[b] : d;
+            found = some.windows[b] > found ? some.windows[b] : found;
+            skipped += some.windows[b] < all.windows[b];
+            walked_lanes++;
+        }
+        if (!CHECK_INT(found, d))
+            return;
+    }
+    CHECK(skipped > walked_lanes / 20);
+    arena_reset(arena);
+}
+
 // What plans are made with, on every level, against one bit at a time.
 static void columns_on_every_level(void)
 {
@@ -563,6 +605,7 @@ int main(int argc, char **argv)
     RUN(levels_equal_literal);
     RUN(whole_weights);
     RUN(walks_on_every_level);
+    RUN(bounds_find_the_slowest);
     RUN(columns_on_every_level);
     RUN(lane_counters_do_not_overflow);
     arena_destroy(arena);
