@@ -39,7 +39,7 @@ static bool read_value(struct import_node *n, double *out)
         return node_error(n, DIAG_ONNX_SHAPE, "constant_value must be one element");
     if ((t->dtype == DT_C64 && ((const float *)t->data)[1] != 0) ||
         (t->dtype == DT_C128 && ((const double *)t->data)[1] != 0))
-        return node_error(n, DIAG_ONNX_VALUE,
+        return node_error(n, DIAG_ONNX_OP_UNSUPPORTED,
                           "constant_value has an imaginary part; a real one, or Concat with a "
                           "constant of the border, can be compiled");
     *out = tensor_get_double(t, 0);
