@@ -299,6 +299,8 @@ struct bce_kernels {
     // The next n elements of columns, at most 64, from `state` on; `windows` grows by those begun.
     void (*walk)(const struct bce_tables *t, const uint64_t *col, int n, uint8_t *state,
                  uint16_t *windows);
+    // Bits that are set in columns of BCE_MAX_WORDS words each, of which `words` are looked at.
+    void (*ones)(const uint64_t *col, int columns, int words, uint16_t *out);
     // How many of the bits of n positions are set, by lane.
     void (*count)(const struct bce_selected *sel, uint32_t lanes, int n, uint16_t *out);
     // Columns, BCE_MAX_WORDS words each, to n magnitudes; only those of `lanes` are looked at.

@@ -78,29 +78,26 @@ static void walk_columns(const struct bce_tables *t, struct columns *x)
 
 static int windows_of(int positions)
 {
-    return (positions + BCE_WINDOW - 1) / BCE_WINDOW;
+    return (int)((unsigned)(positions + BCE_WINDOW - 1) / BCE_WINDOW);
 }
 
 // Columns that need no walk to know D get their least windows; the others are returned.
-static uint32_t bound_columns(const struct bce_config *c, const struct bce_tile *t, int lanes,
-                              struct bce_walked *out)
+static uint32_t bound_columns(const struct bce_config *c, const struct bce_tables *tables,
+                              const struct bce_tile *t, int lanes, struct bce_walked *out)
 {
     uint32_t left = (uint32_t)((1ull << lanes) - 1);
-    int ones[BCE_LANES], n = t->n_calc + 1, least = windows_of(n);
+    uint16_t ones[BCE_LANES];
+    int n = t->n_calc + 1, all = windows_of(n), least = all;
     if (!c->bound || n != c->n)
         return left;
+    tables->kernels->ones(t->col[0], lanes, (n + 63) / 64, ones);
+    for (int b = 0; b < lanes; b++)
+        if (ones[b] > least && (c->prune >> b & 1))
+            least = ones[b];
     for (int b = 0; b < lanes; b++) {
-        ones[b] = 0;
-        for (int w = 0; w < (n + 63) / 64; w++)
-            ones[b] += __builtin_popcountll(t->col[b][w]);
-        if (c->prune >> b & 1)
-            least = ones[b] > least ? ones[b] : least;
-    }
-    for (int b = 0; b < lanes; b++) {
-        if (ones[b] + windows_of(n - ones[b]) > least)
-            continue;
-        out->windows[b] = (uint16_t)(ones[b] > windows_of(n) ? ones[b] : windows_of(n));
-        left &= ~(1u << b);
+        bool can = ones[b] + windows_of(n - ones[b]) > least;
+        out->windows[b] = ones[b] > all ? ones[b] : (uint16_t)all;
+        left &= ~((uint32_t)!can << b);
     }
     return left & c->prune;
 }
@@ -114,7 +111,8 @@ void bce_walk_tiles(const struct bce_config *c, const struct bce_tables *tables,
         return;
     memset(&x, 0, sizeof x);
     for (int i = 0; i < num; i++)
-        for (uint32_t left = bound_columns(c, &t[i], lanes, &out[i]); left; left &= left - 1) {
+        for (uint32_t left = bound_columns(c, tables, &t[i], lanes, &out[i]); left;
+             left &= left - 1) {
             int b = __builtin_ctz(left);
             if (x.num == BCE_WALK_COLUMNS || x.elements != t[i].n_calc + 1)
                 walk_columns(tables, &x);

@@ -1,4 +1,6 @@
-// Pieces of a job are claimed through one atomic counter. Between jobs a worker looks out for the
+// Every worker has a range of a job's pieces, the same for jobs of as many pieces, so that it finds
+// in its cache what it worked on before; when its own are done it takes those of others. Pieces of
+// a range are claimed through an atomic counter. Between jobs a worker looks out for the
 // next one for a moment before it sleeps, and so does the caller for the end of one; how long
 // depends on how often that was worth it. A worker that comes after all pieces are claimed finds
 // the job closed; nobody waits for it.
@@ -7,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <unistd.h>
 
 #include "arena.h"
@@ -21,6 +24,9 @@ struct worker {
     struct thread_pool *pool;
     int id;
     pthread_t thread;
+    // Pieces of its range that nobody has claimed; apart from those of others.
+    _Alignas(64) atomic_int next;
+    int end;
 };
 
 struct thread_pool {
@@ -34,17 +40,18 @@ struct thread_pool {
     bool stop;
     void (*body)(void *user, int piece, int worker);
     void *user;
-    int pieces;
-    atomic_int next;
 };
 
 static void run_pieces(struct thread_pool *p, int worker)
 {
-    for (;;) {
-        int piece = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (piece >= p->pieces)
-            return;
-        p->body(p->user, piece, worker);
+    for (int i = 0; i < p->size; i++) {
+        struct worker *of = &p->workers[(worker + i) % p->size];
+        for (;;) {
+            int piece = atomic_fetch_add_explicit(&of->next, 1, memory_order_relaxed);
+            if (piece >= of->end)
+                break;
+            p->body(p->user, piece, worker);
+        }
     }
 }
 
@@ -168,7 +175,7 @@ struct thread_pool *thread_pool_create(int threads)
     p->arena = a;
     p->looks = MAX_LOOKS;
     int want = wanted_threads(threads);
-    p->workers = ARENA_ARRAY(a, (size_t)want, struct worker);
+    p->workers = arena_alloc_aligned(a, (size_t)want * sizeof *p->workers, 64);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->start, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -211,8 +218,11 @@ void thread_pool_run(struct thread_pool *p, int pieces,
     }
     p->body = body;
     p->user = user;
-    p->pieces = pieces;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    for (int i = 0; i < p->size; i++) {
+        int64_t n = pieces;
+        atomic_store_explicit(&p->workers[i].next, (int)(n * i / p->size), memory_order_relaxed);
+        p->workers[i].end = (int)(n * (i + 1) / p->size);
+    }
     open_job(p);
     run_pieces(p, 0);
     close_job(p);
