@@ -39,7 +39,7 @@ static int64_t round_up(int64_t bytes)
     return (bytes + MAC_BUFFER_ALIGN - 1) / MAC_BUFFER_ALIGN * MAC_BUFFER_ALIGN;
 }
 
-static int64_t gcd64(int64_t a, int64_t b)
+int64_t mac_gcd(int64_t a, int64_t b)
 {
     while (b != 0) {
         int64_t r = a % b;
@@ -126,7 +126,7 @@ static void interval_of(const struct mac_problem *p, const struct ranges *r, int
         lo += a + min64(span, 0);
         hi += a + max64(span, 0);
         if (r->extent[i] > 1)
-            grain = gcd64(grain, abs64(d->step));
+            grain = mac_gcd(grain, abs64(d->step));
     }
     out->grain = grain = max64(grain, 1);
     out->first = lo >= 0 ? lo : lo + ceil_div(-lo, grain) * grain;
@@ -305,7 +305,7 @@ int64_t mac_box_max_elems(const struct mac_problem *p, const int64_t *tile, int6
         used[d->axis] = true;
         span[d->axis] += (extent - 1) * abs64(d->step);
         if (extent > 1)
-            grain[d->axis] = gcd64(grain[d->axis], abs64(d->step));
+            grain[d->axis] = mac_gcd(grain[d->axis], abs64(d->step));
     }
     for (int a = 0; a < p->num_axes; a++)
         if (used[a]) {

@@ -116,5 +116,7 @@ int64_t mac_lanes_layout(const struct mac_plan *plan, int64_t kchunk, const stru
                          int64_t *offset);
 // Whether two problems have the same weights at the same places.
 bool mac_same_weights(const struct mac_problem *a, const struct mac_problem *b);
+// Greatest common divisor of numbers that are not negative.
+int64_t mac_gcd(int64_t a, int64_t b);
 
 #endif

@@ -8,16 +8,6 @@ enum { TILES_COUNTED = 4096 };
 // Lane maps make transfers half as long again, which all layers share.
 static const double WORTH_A_MAP = 0.9;
 
-static int64_t gcd64(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        int64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 // ---- Problems
 
 static bool same_dims(const struct mac_dim *a, const struct mac_dim *b, int n)
@@ -62,8 +52,8 @@ void tiler_measure(struct tiler *t)
                 t->extent[i] = p->p[i].extent;
         if (t->k0 < k0)
             t->k0 = k0;
-        int64_t step = t->demand.group / gcd64(t->demand.group, inner);
-        t->k_step = t->k_step / gcd64(t->k_step, step) * step;
+        int64_t step = t->demand.group / mac_gcd(t->demand.group, inner);
+        t->k_step = t->k_step / mac_gcd(t->k_step, step) * step;
     }
     // An empty result has no problems; its op gets the smallest tile.
     for (; t->np < 1; t->np++)
