@@ -1,12 +1,13 @@
 // Every worker has a range of a job's pieces, the same for jobs of as many pieces, so that it finds
 // in its cache what it worked on before; when its own are done it takes those of others. Pieces of
-// a range are claimed through an atomic counter. Between jobs a worker looks out for the
-// next one for a moment before it sleeps, and so does the caller for the end of one; how long
-// depends on how often that was worth it. A worker that comes after all pieces are claimed finds
-// the job closed; nobody waits for it.
+// a range are claimed through an atomic counter. Between jobs a worker looks out for the next one
+// for a while before it sleeps, and so does the caller for the end of one: to be woken takes longer
+// than most jobs. Whoever else wants the processor gets it in the meantime. A worker that comes
+// after all pieces are claimed finds the job closed; nobody waits for it.
 #include "threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +16,8 @@
 #include "arena.h"
 
 #define MAX_THREADS 256
-#define MAX_LOOKS 4096 // some tens of microseconds
-#define MIN_LOOKS 256
+#define LOOKS 2048  // some tens of microseconds
+#define YIELDS 1024 // less than a millisecond
 #define OPEN (1ull << 16)
 #define AT_WORK (OPEN - 1)
 
@@ -36,7 +37,6 @@ struct thread_pool {
     pthread_mutex_t lock;
     pthread_cond_t start, done;
     atomic_ullong state; // number of the current job << 32 | OPEN | workers at it
-    int looks;           // of the caller
     bool stop;
     void (*body)(void *user, int piece, int worker);
     void *user;
@@ -62,31 +62,32 @@ static inline void breathe(void)
 #endif
 }
 
-static void looked(int *looks, bool worth)
+// Whether something is so, looking for a while.
+static bool seen_soon(struct thread_pool *p, bool (*so)(struct thread_pool *p, unsigned job),
+                      unsigned job)
 {
-    if (worth && *looks < MAX_LOOKS)
-        *looks *= 2;
-    else if (!worth && *looks > MIN_LOOKS)
-        *looks /= 2;
-}
-
-static unsigned job_of(struct thread_pool *p)
-{
-    return (unsigned)(atomic_load_explicit(&p->state, memory_order_acquire) >> 32);
-}
-
-static void wait_for_job(struct thread_pool *p, unsigned seen, int *looks)
-{
-    for (int i = 0; i < *looks; i++) {
-        if (job_of(p) != seen) {
-            looked(looks, true);
-            return;
-        }
-        breathe();
+    for (int i = 0; i < LOOKS + YIELDS; i++) {
+        if (so(p, job))
+            return true;
+        if (i < LOOKS)
+            breathe();
+        else
+            sched_yield();
     }
-    looked(looks, false);
+    return false;
+}
+
+static bool is_after(struct thread_pool *p, unsigned job)
+{
+    return (unsigned)(atomic_load_explicit(&p->state, memory_order_acquire) >> 32) != job;
+}
+
+static void wait_for_job(struct thread_pool *p, unsigned seen)
+{
+    if (seen_soon(p, is_after, seen))
+        return;
     pthread_mutex_lock(&p->lock);
-    while (job_of(p) == seen)
+    while (!is_after(p, seen))
         pthread_cond_wait(&p->start, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
@@ -117,9 +118,8 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     struct thread_pool *p = w->pool;
-    int looks = MAX_LOOKS;
     for (unsigned seen = 0;;) {
-        wait_for_job(p, seen, &looks);
+        wait_for_job(p, seen);
         if (!enter_job(p, &seen))
             continue;
         if (p->stop) {
@@ -131,24 +131,19 @@ static void *worker_main(void *arg)
     }
 }
 
-static bool all_left(struct thread_pool *p)
+static bool all_left(struct thread_pool *p, unsigned job)
 {
+    (void)job;
     return (atomic_load_explicit(&p->state, memory_order_acquire) & AT_WORK) == 0;
 }
 
 static void close_job(struct thread_pool *p)
 {
     atomic_fetch_and_explicit(&p->state, ~OPEN, memory_order_acq_rel);
-    for (int i = 0; i < p->looks; i++) {
-        if (all_left(p)) {
-            looked(&p->looks, true);
-            return;
-        }
-        breathe();
-    }
-    looked(&p->looks, false);
+    if (seen_soon(p, all_left, 0))
+        return;
     pthread_mutex_lock(&p->lock);
-    while (!all_left(p))
+    while (!all_left(p, 0))
         pthread_cond_wait(&p->done, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
@@ -173,7 +168,6 @@ struct thread_pool *thread_pool_create(int threads)
     struct arena *a = arena_create();
     struct thread_pool *p = ARENA_NEW(a, struct thread_pool);
     p->arena = a;
-    p->looks = MAX_LOOKS;
     int want = wanted_threads(threads);
     p->workers = arena_alloc_aligned(a, (size_t)want * sizeof *p->workers, 64);
     pthread_mutex_init(&p->lock, NULL);
