@@ -133,7 +133,8 @@ static inline size_t bce_round_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-#define BCE_ROW_BYTES 256 // one row of a block: 128 int16 or 64 words
+#define BCE_ROW_BYTES 256 // one row of a block: 128 int16, 64 words, or two halves
+#define BCE_HALF_ROW (BCE_ROW_BYTES / 2)
 #define BCE_BLOCK_I16 (BCE_ROW_BYTES / 2)
 #define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4)
 #define BCE_SUB                                                                                    \
@@ -141,30 +142,43 @@ static inline size_t bce_round_up(size_t bytes)
 #define BCE_MAX_SPLIT 3
 #define BCE_PLANES 24
 
-// I16: activations of up to 8 bits and their sign; U7: bytes, when all of a block are of 7 bits
-// without sign, of which a byte holds the sum of two. SPLIT: of 16 bits with sign; those of even
-// positions lie 2^15 higher, so that two neighbours added as one word of 32 bits can be told apart.
-// U15: none of a block is negative, as they are.
+// I8 and I16 are built: integers of 8 and of 16 bits, as words of 16. They are settled before they
+// are selected from: I8 as U7, when all of a block are of 7 bits without sign, of which a byte
+// holds the sum of two, or as U8; I16 as U15, of which a word holds the sum of two, or as U16. U8
+// and U16 lie higher by a bias where there is a sign. The second half of a settled row is what
+// negative weights select: the most there is less the first half, bias included.
 enum bce_row {
-    BCE_ROW_I16,
+    BCE_ROW_I8,
     BCE_ROW_U7,
-    BCE_ROW_SPLIT,
+    BCE_ROW_U8,
+    BCE_ROW_I16,
     BCE_ROW_U15,
+    BCE_ROW_U16,
     BCE_ROW_I32,
     BCE_ROW_F32,
     BCE_ROW_F16
 };
 
+// Positions of a block, and bytes of an element of its rows as they are built.
 static inline int bce_row_block(enum bce_row r)
 {
-    return r <= BCE_ROW_U15 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+    return r <= BCE_ROW_U8 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+}
+static inline int bce_row_elem(enum bce_row r)
+{
+    return r <= BCE_ROW_U16 ? 2 : 4;
+}
+// Of integers of 8 bits whose magnitudes are at most amax.
+static inline int32_t bce_u8_bias(int32_t amax)
+{
+    return amax <= 128 ? 128 : 0;
 }
 
-// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then
-// `pos` rows are added and `neg` subtracted, each filled up to an even number; with `flush`,
-// accumulator << shift then goes to the group sum and the accumulator starts anew.
+// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then `num` rows are
+// added, of rows I32 only the first `pos`, the others subtracted; with `flush`, accumulator <<
+// shift then goes to the group sum and the accumulator starts anew.
 struct bce_segment {
-    uint16_t pos, neg;
+    uint16_t num, pos;
     uint8_t dbl, shift;
     bool flush;
 };
@@ -176,11 +190,16 @@ struct bce_plan {
     // fixed
     int d; // distillation cycles
     uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
-    bool wide;          // the group sum may leave 32 bits
-    int64_t sum_factor; // of the sum of the group's activations
+    bool wide;                      // the group sum may leave 32 bits
+    int64_t pos_weight, neg_weight; // what selections of either sign add up to, without it
+    int32_t bias;                   // of rows U8
+    int64_t sum_factor;             // of the sum of the group's activations
     int num_segments;
     struct bce_segment *segment;
-    uint16_t *row; // selected ones, segment by segment; N: the row of zeros
+    // Selected rows, segment by segment, each filled up to fours with the row of zeros behind the
+    // N: where they begin, in BCE_ROW_UNIT bytes. Of settled rows, those of negative weights begin
+    // with their second half.
+    uint16_t *row;
     // datapath fast: what the selections of each position add up to, as `dot` reads it; NULL where
     // that may not fit
     int8_t *whole;
@@ -195,6 +214,7 @@ struct bce_plan {
     int32_t *neg;  // 0 or -1
 };
 #define BCE_NO_EXP (-(1 << 20))
+#define BCE_ROW_UNIT 8
 
 // One column bit against the check window's rule; gives the next state. State: elements of the
 // current window modulo 8, doubled, + whether one of them was set. With 0 elements the next one
@@ -243,10 +263,11 @@ void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct
 int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
                     const struct bce_tile *t);
 int32_t bce_activation_bound(enum dtype t);
-// amax up to 2^15 stands for what 16 bits with sign hold.
+// amax up to 2^7 and up to 2^15 stand for what 8 and 16 bits with sign hold, else up to 255 for
+// what 8 bits without sign hold.
 static inline enum bce_row bce_fixed_row(int32_t amax)
 {
-    return amax <= 255 ? BCE_ROW_I16 : amax <= 1 << 15 ? BCE_ROW_SPLIT : BCE_ROW_I32;
+    return amax <= 255 ? BCE_ROW_I8 : amax <= 1 << 15 ? BCE_ROW_I16 : BCE_ROW_I32;
 }
 
 // Float activations of one group and block, decoded for all PEs. BCE_FLOAT_SLACK bytes behind
@@ -276,6 +297,11 @@ struct bce_float_out {
 
 // Whole weights are of up to 127 * 256 + 127, so that they are the sum of two signed bytes.
 #define BCE_WHOLE_MOST 32639
+// Whether those of every tile are, inverted lanes included.
+static inline bool bce_whole_fits(const struct bce_config *c)
+{
+    return c->prune < 1u << 13;
+}
 #define BCE_DOT_PLANS 4
 // Plans of `num` PEs in `groups` groups against the groups' operands.
 struct bce_dot {
@@ -293,9 +319,10 @@ struct bce_dot {
 
 struct bce_kernels {
     const char *name;
-    // Positions of the set bits of n; gives their number. Writes up to BCE_LIST_SLACK elements
-    // past.
-    int (*list)(const struct bce_tables *t, const uint64_t *bits, int n, uint16_t *out);
+    // Entries of a plan's list for the set bits of n, those with a sign to second halves; gives
+    // their number. Writes up to BCE_LIST_SLACK elements past.
+    int (*list)(const struct bce_tables *t, const uint64_t *bits, const uint64_t *sign, int n,
+                uint16_t *out);
     // The next n elements of columns, at most 64, from `state` on; `windows` grows by those begun.
     void (*walk)(const struct bce_tables *t, const uint64_t *col, int n, uint8_t *state,
                  uint16_t *windows);
@@ -309,22 +336,18 @@ struct bce_kernels {
     // below `count`, into p->whole and what belongs to it. False: a sum does not fit.
     bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int count, int32_t amax,
                   struct bce_plan *p);
-    // Rows of 16 bits to operands of `dot`; those that a vector lacks are zero. As many bytes as
-    // the rows and one row more.
+    // Rows I8 to operands of `dot`; those that a vector lacks are zero. As many bytes as the rows
+    // and one row more.
     void (*interleave)(const int16_t *rows, int num, int32_t amax, int32_t *out);
-    // Brings `num` rows of 16 bits, as they are, into the form for kind I16 or SPLIT that suits
-    // their values.
-    enum bce_row (*settle)(enum bce_row kind, int16_t *rows, int num);
+    // Settles `num` rows of kind I8 or I16.
+    enum bce_row (*settle)(enum bce_row kind, int32_t amax, int16_t *rows, int num);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
-    // a whole row; behind the N rows of 16 bits one of zeros.
-    void (*fixed16)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
-                    bool add);
-    void (*bytes)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
-    void (*split)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum, bool add);
-    void (*positive)(const struct bce_plan *p, const int16_t *rows, int len, int64_t *psum,
-                     bool add);
-    void (*fixed32)(const struct bce_plan *p, const int32_t *rows, int len, int64_t *psum,
-                    bool add);
+    // a whole row; behind the N settled rows one of zeros.
+    void (*u7)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
+    void (*u8)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
+    void (*u15)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
+    void (*u16)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
+    void (*i32)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
     // psum[i][0..len) = or += the sum of the groups' products of PE i's whole weights, of at most
     // BCE_DOT_PLANS PEs, with the operands.
     void (*dot)(const struct bce_dot *d, int len, int64_t *const *psum, bool add);

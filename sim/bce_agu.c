@@ -199,12 +199,14 @@ static widen_fn *widener32(enum dtype t)
 static widen_fn *widener_of(enum dtype t, enum bce_row kind)
 {
     switch (kind) {
-    case BCE_ROW_I16: return widener16(t);
+    case BCE_ROW_I8: return widener16(t);
     case BCE_ROW_I32: return widener32(t);
     case BCE_ROW_F16: return widen_f16;
     case BCE_ROW_U7:
+    case BCE_ROW_U8:
+    case BCE_ROW_I16:
     case BCE_ROW_U15:
-    case BCE_ROW_SPLIT:
+    case BCE_ROW_U16:
     case BCE_ROW_F32: break;
     }
     bitlet_bug("row kind %d", (int)kind);
@@ -456,10 +458,10 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
     uint64_t raw[BCE_BLOCK_I16];
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
-    bool bad = false, as_is = x.bytes * (size_t)bce_row_block(kind) == BCE_ROW_BYTES &&
-                              (kind == BCE_ROW_F32 || kind == BCE_ROW_SPLIT);
+    bool bad = false, as_is = x.bytes == (size_t)bce_row_elem(kind) &&
+                              (kind == BCE_ROW_F32 || kind == BCE_ROW_I16);
     widen_fn *widen = as_is ? NULL : widener_of(g->dtype, kind);
-    size_t elem = BCE_ROW_BYTES / (size_t)bce_row_block(kind);
+    size_t elem = (size_t)bce_row_elem(kind);
     x.num = block_runs(g, p0, len, x.runs);
     x.pitch = (ptrdiff_t)innermost(g)->stride * (ptrdiff_t)x.bytes;
     clips_init(g, &clips);

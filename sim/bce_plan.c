@@ -189,10 +189,16 @@ static size_t segment_bytes(const struct bce_config *c)
     return bce_round_up(most * sizeof(struct bce_segment));
 }
 
-// Selections, and what fills both of a lane's lists up, and what is split.
+// Selections, and what fills a lane's list up.
 static size_t max_selections(const struct bce_config *c)
 {
-    return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 2 * BCE_MAX_SPLIT);
+    return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 3);
+}
+
+// An entry that selects nothing.
+static uint16_t row_of_zeros(const struct bce_config *c)
+{
+    return (uint16_t)(c->n * BCE_ROW_BYTES / BCE_ROW_UNIT);
 }
 
 static size_t list_bytes(const struct bce_config *c)
@@ -251,12 +257,10 @@ static void plan_float(const struct bce_config *c, const struct bce_tables *tabl
 }
 
 // Order of the selections: lanes from the highest down, so that an accumulator can be doubled on
-// the way; in a lane, positive weights first.
+// the way.
 struct packer {
     struct bce_plan *p;
-    const struct bce_tables *tables;
-    int n;
-    uint64_t limit, amax, bound; // bound: of the accumulator's magnitude
+    int64_t limit, held; // of selections in the accumulator, each weighed by its doublings
     int lane, used;
 };
 
@@ -267,40 +271,67 @@ static void flush(struct packer *k)
     struct bce_segment *last = &k->p->segment[k->p->num_segments - 1];
     last->flush = true;
     last->shift = (uint8_t)k->lane;
-    k->bound = 0;
+    k->held = 0;
 }
 
-// Lists a lane's rows of one sign behind those before, filled up to an even number.
-static int list_rows(struct packer *k, const uint64_t *bits)
+// The `num` entries of a lane behind those before, the first `pos` of positive weights: filled up,
+// and cut where the accumulator has to be emptied.
+static void add_segments(struct packer *k, int lane, int num, int pos, uint16_t none)
 {
-    uint16_t *row = k->p->row + k->used;
-    int num = k->tables->kernels->list(k->tables, bits, k->n, row);
-    if (num & 1)
-        row[num] = (uint16_t)k->n;
-    k->used += (num + 1) & ~1;
-    return num;
-}
-
-static void add_lane(struct packer *k, int lane, const uint64_t *plus, const uint64_t *minus)
-{
-    int pos = list_rows(k, plus), neg = list_rows(k, minus);
-    while (pos + neg > 0) {
-        int dbl = k->bound ? k->lane - lane : 0;
-        uint64_t doubled = k->bound << dbl;
-        int room = doubled < k->limit ? (int)((k->limit - doubled) / k->amax) : 0;
-        if (k->bound && room < pos + neg) {
+    uint16_t *end = k->p->row + k->used + num;
+    for (int i = 0; i < 3; i++)
+        end[i] = none;
+    k->used += (num + 3) & ~3;
+    while (num > 0) {
+        int dbl = k->held ? k->lane - lane : 0;
+        int64_t room = k->limit - (k->held << dbl);
+        if (k->held && room < num) {
             flush(k);
             continue;
         }
-        int take_pos = pos <= room ? pos : room & ~1;
-        int take_neg = take_pos < pos ? 0 : neg <= room - pos ? neg : (room - pos) & ~1;
-        k->p->segment[k->p->num_segments++] = (struct bce_segment){
-            .pos = (uint16_t)take_pos, .neg = (uint16_t)take_neg, .dbl = (uint8_t)dbl};
-        k->bound = doubled + (uint64_t)(take_pos + take_neg) * k->amax;
+        int take = num <= room ? num : (int)room & ~3, plus = pos < take ? pos : take;
+        k->p->segment[k->p->num_segments++] =
+            (struct bce_segment){.num = (uint16_t)take, .pos = (uint16_t)plus, .dbl = (uint8_t)dbl};
+        k->held = (k->held << dbl) + take;
         k->lane = lane;
-        pos -= take_pos;
-        neg -= take_neg;
+        num -= take;
+        pos -= plus;
     }
+}
+
+// Selections that an accumulator has room for.
+static int64_t selections_limit(int32_t amax, enum bce_row row)
+{
+    if (row == BCE_ROW_I8)
+        return UINT16_MAX / 0xff;
+    return row == BCE_ROW_I16 ? INT32_MAX / 0xffff : INT32_MAX / amax;
+}
+
+static void weigh_lane(struct bce_plan *p, int lane, int pos, int neg)
+{
+    p->pos_weight += (int64_t)pos << lane;
+    p->neg_weight += (int64_t)neg << lane;
+}
+
+// Of settled rows in the order of the positions, of rows I32 positive weights first.
+static void list_lane(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
+                      enum bce_row row, int lane, const struct bce_selected *sel)
+{
+    const uint64_t none[BCE_MAX_WORDS] = {0}, *plus = sel->pos[lane], *minus = sel->neg[lane];
+    uint64_t both[BCE_MAX_WORDS];
+    uint16_t *out = k->p->row + k->used;
+    int pos = 0, num = 0, words = (c->n + 63) / 64;
+    for (int w = 0; w < words; w++) {
+        both[w] = plus[w] | minus[w];
+        pos += __builtin_popcountll(plus[w]);
+    }
+    if (row == BCE_ROW_I32) {
+        num = tables->kernels->list(tables, plus, none, c->n, out);
+        num += tables->kernels->list(tables, minus, none, c->n, out + num);
+    } else
+        num = tables->kernels->list(tables, both, minus, c->n, out);
+    weigh_lane(k->p, lane, pos, num - pos);
+    add_segments(k, lane, num, pos, row_of_zeros(c));
 }
 
 // The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
@@ -308,19 +339,16 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
                             const struct bce_tile *t, int32_t amax, enum bce_row row,
                             const struct bce_selected *sel, struct bce_plan *p)
 {
-    struct packer k = {.p = p, .tables = tables, .n = c->n, .amax = (uint64_t)amax};
-    uint64_t total = 0;
+    struct packer k = {.p = p, .limit = selections_limit(amax, row)};
     if (p->whole && tables->kernels->whole(sel, c->prune, c->n, t->count, amax, p))
         return;
     p->whole = NULL;
-    for (int b = 0; b < BCE_LANES; b++)
-        total += (uint64_t)p->lane_selections[b] << b;
-    p->wide = total * k.amax > INT32_MAX;
-    k.limit = row == BCE_ROW_I16 ? INT16_MAX : INT32_MAX;
+    p->bias = bce_u8_bias(amax);
     for (int b = BCE_LANES - 1; b >= 0; b--)
         if (c->prune >> b & 1)
-            add_lane(&k, b, sel->pos[b], sel->neg[b]);
+            list_lane(&k, c, tables, row, b, sel);
     flush(&k);
+    p->wide = (p->pos_weight + p->neg_weight) * amax > INT32_MAX;
 }
 
 // Selections, cycles and D of a tile of one word that is full: nothing reaches past its end.
@@ -401,7 +429,7 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
     *out = p;
     p->n_calc = t->n_calc;
     p->macs = t->macs;
-    if (row != BCE_ROW_I16)
+    if (row != BCE_ROW_I8)
         p->whole = NULL;
     if (bce_is_float(c))
         plan_float(c, tables, t, p);

@@ -54,16 +54,16 @@ void bce_vector_fixed(const struct bce_kernels *kn, const struct bce_config *c,
                       const struct bce_plan *p, enum bce_row row, const void *rows, int len,
                       int64_t *psum, bool add)
 {
-    if (row == BCE_ROW_I16)
-        kn->fixed16(p, rows, len, psum, add);
-    else if (row == BCE_ROW_U7)
-        kn->bytes(p, rows, len, psum, add);
-    else if (row == BCE_ROW_SPLIT)
-        kn->split(p, rows, len, psum, add);
+    if (row == BCE_ROW_U7)
+        kn->u7(p, rows, len, psum, add);
+    else if (row == BCE_ROW_U8)
+        kn->u8(p, rows, len, psum, add);
     else if (row == BCE_ROW_U15)
-        kn->positive(p, rows, len, psum, add);
+        kn->u15(p, rows, len, psum, add);
+    else if (row == BCE_ROW_U16)
+        kn->u16(p, rows, len, psum, add);
     else
-        kn->fixed32(p, rows, len, psum, add);
+        kn->i32(p, rows, len, psum, add);
     if (c->compat && row == BCE_ROW_I32 && p->n_calc >= 0)
         wrap_negations(c, p, rows, len, psum);
 }

@@ -130,10 +130,10 @@ static void build_rows(const struct bce_array *m, struct bce_worker *w, const st
     int16_t *narrow = (int16_t *)(void *)to->rows;
     memset(to->rows + (size_t)n * BCE_ROW_BYTES, 0, BCE_ROW_BYTES);
     *to->kind = m->kind;
-    if (op->cfg.fast && m->kind == BCE_ROW_I16)
+    if (op->cfg.fast && m->kind == BCE_ROW_I8)
         m->kernels->interleave(narrow, rows, m->amax, to->words);
-    else if (m->kind != BCE_ROW_I32)
-        *to->kind = m->kernels->settle(m->kind, narrow, op->cfg.compat ? n : rows);
+    if (m->kind != BCE_ROW_I32 && !m->whole)
+        *to->kind = m->kernels->settle(m->kind, m->amax, narrow, op->cfg.compat ? n : rows);
 }
 
 static struct piece piece_of_block(const struct bce_array *m, int block)
@@ -192,20 +192,21 @@ static void vector_float(const struct bce_array *m, struct bce_worker *w, const 
 }
 
 // The sum of a group's activations, which inverted lanes start from: formed when the first PE asks.
-static void sum_rows(struct bce_worker *w, int rows, int len)
+static void sum_rows(struct bce_worker *w, int32_t amax, int rows, int len)
 {
     enum bce_row kind = *w->in.kind;
+    int bias = kind == BCE_ROW_U8 ? bce_u8_bias(amax) : kind == BCE_ROW_U16 ? 0x8000 : 0;
     memset(w->sum, 0, sizeof w->sum);
     for (int k = 0; k < rows; k++) {
         const void *row = w->in.rows + (size_t)k * BCE_ROW_BYTES;
         const uint8_t *bytes = row;
-        const int16_t *narrow = row;
+        const uint16_t *narrow = row;
         const int32_t *wide = row;
         for (int i = 0; i < len; i++)
-            w->sum[i] += kind == BCE_ROW_I32 ? wide[i] : kind == BCE_ROW_U7 ? bytes[i] : narrow[i];
-        for (int i = 0; i < len && kind == BCE_ROW_SPLIT; i += 2)
-            w->sum[i] += (int16_t)(narrow[i] ^ INT16_MIN) - narrow[i];
+            w->sum[i] += kind == BCE_ROW_I32 ? wide[i] : kind <= BCE_ROW_U8 ? bytes[i] : narrow[i];
     }
+    for (int i = 0; i < len; i++)
+        w->sum[i] -= (int64_t)rows * bias;
 }
 
 static void listed_fixed(const struct bce_array *m, struct bce_worker *w, const struct piece *x,
@@ -219,7 +220,7 @@ static void listed_fixed(const struct bce_array *m, struct bce_worker *w, const 
     if (p->sum_factor == 0)
         return;
     if (!w->have_sum)
-        sum_rows(w, bce_work_rows(m, m->first_group + local), x->len);
+        sum_rows(w, m->amax, bce_work_rows(m, m->first_group + local), x->len);
     w->have_sum = true;
     for (int i = 0; i < x->len; i++)
         psum[i] += (uint64_t)p->sum_factor * (uint64_t)w->sum[i];
@@ -352,7 +353,7 @@ static void compute_block(const struct bce_array *m, struct bce_worker *w, int b
     struct piece x = piece_of_block(m, block);
     x.pe0 = pe0;
     x.pe1 = pe1;
-    bool fast = op->cfg.fast && m->kind == BCE_ROW_I16 && !op->literal;
+    bool fast = op->cfg.fast && m->kind == BCE_ROW_I8 && !op->literal;
     if (fast && m->rows) {
         vector_fast(m, w, &x, block, 0, m->batch, op->acc || m->first_group > 0);
         return;

@@ -200,7 +200,7 @@ static void *block_rows(struct replay *r, const struct row *row, enum bce_row ki
     uint8_t *rows = arena_alloc_aligned(r->arena, (size_t)(row->cfg.n + 1) * BCE_ROW_BYTES, 64);
     for (int i = 0; i < row->cfg.n; i++) {
         int16_t narrow = (int16_t)row->a[i];
-        if (kind == BCE_ROW_I16)
+        if (kind == BCE_ROW_I8)
             memcpy(rows + i * BCE_ROW_BYTES, &narrow, sizeof narrow);
         else
             memcpy(rows + i * BCE_ROW_BYTES, &row->a[i], sizeof row->a[i]);
@@ -212,11 +212,14 @@ static void run_fixed(struct replay *r, const struct bce_kernels *kn, const stru
                       struct outcome *got)
 {
     int32_t bound = bound_of(row);
-    enum bce_row kind = bound <= 255 ? BCE_ROW_I16 : BCE_ROW_I32;
+    enum bce_row kind = bound < 128 ? BCE_ROW_I8 : BCE_ROW_I32;
+    uint8_t *rows = block_rows(r, row, kind);
     struct bce_plan *plan;
     bce_plan_make(&row->cfg, &r->tables, &row->tile, NULL, bound, kind,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);
-    bce_vector_fixed(kn, &row->cfg, plan, kind, block_rows(r, row, kind), 1, &got->acc, false);
+    if (kind == BCE_ROW_I8)
+        kind = kn->settle(kind, bound, (int16_t *)(void *)rows, row->cfg.n);
+    bce_vector_fixed(kn, &row->cfg, plan, kind, rows, 1, &got->acc, false);
     got->d = plan->d;
     got->emax = 0;
     got->res = bce_rtl_pack_fixed(got->acc, row->quant);

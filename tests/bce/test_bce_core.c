@@ -36,7 +36,7 @@ static void put_row(struct block *b, int k, int p, uint32_t v)
     uint8_t *row = b->rows + (size_t)k * BCE_ROW_BYTES;
     int16_t narrow = (int16_t)v;
     b->a[p][k] = v;
-    if (b->kind == BCE_ROW_I16 || b->kind == BCE_ROW_SPLIT)
+    if (b->kind == BCE_ROW_I8 || b->kind == BCE_ROW_I16)
         memcpy(row + 2 * p, &narrow, 2);
     else
         memcpy(row + 4 * p, &v, 4);
@@ -48,7 +48,7 @@ static uint32_t random_fixed(uint64_t *state, int32_t amax)
     int32_t v = (int32_t)(r >> 8 & 0x1ffffff) % (amax + 1);
     if (r % 16 == 0)
         return (uint32_t)-amax;
-    return (uint32_t)(r & 32 ? -v : v == 1 << 15 || v == 1 << 24 ? v - 1 : v);
+    return (uint32_t)(r & 32 ? -v : v == 1 << 7 || v == 1 << 15 || v == 1 << 24 ? v - 1 : v);
 }
 
 // Half of the values that there are: what rows of activations behind a rectifier hold.
@@ -71,8 +71,9 @@ static struct block random_block(uint64_t *state, const struct bce_config *c)
     b.rows = arena_alloc_aligned(arena, (BCE_MAX_N + 1) * BCE_ROW_BYTES, 64);
     b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I16);
     int style = bce_below(state, 6);
-    bool positive = bce_below(state, 2);
-    int32_t most = positive && b.amax == 255 ? 127 : b.amax;
+    bool unsigned8 = b.kind == BCE_ROW_I8 && b.amax > 128;
+    bool positive = unsigned8 || bce_below(state, 2);
+    int32_t most = unsigned8 && bce_below(state, 2) ? 127 : b.amax;
     for (int k = 0; k < c->n; k++)
         for (int p = 0; p < b.len; p++)
             put_row(&b, k, p,
@@ -127,7 +128,7 @@ static void vector_fixed(const struct bce_kernels *kn, const struct bce_config *
     enum bce_row kind = b->kind;
     memcpy(rows, b->rows, bytes);
     if (kind != BCE_ROW_I32)
-        kind = kn->settle(kind, (int16_t *)(void *)rows, c->n);
+        kind = kn->settle(kind, b->amax, (int16_t *)(void *)rows, c->n);
     settled[kind]++;
     bce_vector_fixed(kn, c, p, kind, rows, b->len, o->acc, false);
     for (int i = 0; i < b->len; i++)
@@ -206,7 +207,7 @@ static void levels_equal_literal(void)
         arena_reset(arena);
     }
     for (int kind = 0; kind <= BCE_ROW_I32; kind++)
-        CHECK(settled[kind] > 20);
+        CHECK(kind == BCE_ROW_I8 || kind == BCE_ROW_I16 || settled[kind] > 20);
 }
 
 // Digits of which position i's sum is w[i], on 16 lanes.
@@ -418,10 +419,11 @@ static void columns_on_every_level(void)
             struct bce_plan p = {.sum_factor = base};
             int8_t whole[2 * (BCE_MAX_N + 3)] = {0};
             uint32_t got[BCE_MAX_N];
-            int num = kn->list(&tables, sel.pos[3], n, list), at = 0;
+            int num = kn->list(&tables, sel.pos[3], sel.neg[2], n, list), at = 0;
             for (int i = 0; i < n; i++)
                 if (bce_bit(sel.pos[3], i))
-                    CHECK_INT(list[at++], i);
+                    CHECK_INT(list[at++] * BCE_ROW_UNIT,
+                              i * BCE_ROW_BYTES + bce_bit(sel.neg[2], i) * BCE_HALF_ROW);
             CHECK_INT(num, at);
             kn->count(&sel, lanes, n, counts);
             for (int b = 0; b < BCE_LANES; b++)
@@ -568,7 +570,7 @@ static int column_cycles(int n, uint64_t column)
     struct bce_tile t = {.n_calc = n - 1, .valid = {~0ull}, .col = {{column}}};
     struct bce_group g;
     uint32_t a[BCE_MAX_N] = {0};
-    struct block b = {.amax = 1, .kind = BCE_ROW_I16};
+    struct block b = {.amax = 1, .kind = BCE_ROW_I8};
     bce_rtl_group(&c, &t, a, NULL, &g);
     CHECK_INT(make_plan(&c, &t, &b)->d, g.d);
     return g.d;
