@@ -249,6 +249,14 @@ void bce_walk_tiles(const struct bce_config *c, const struct bce_tables *tables,
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    const struct bce_tile *t, const struct bce_walked *walked, int32_t amax,
                    enum bce_row row, void *mem, struct bce_plan **out);
+// Whether tiles of these and rows of that kind may be decoded side by side.
+bool bce_words_apply(const struct bce_config *c, const struct bce_tables *tables, enum bce_row row);
+// If so: plans of at most BCE_WORD_TILES tiles as they lie in the weight buffer, whose counts of lanes are
+// added to *selections and *cycles. Gives how many of them, from the first on, there are plans of;
+// 0: the first one takes bce_plan_make.
+int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
+                   const uint8_t *const *tile, int num, int limit, int32_t amax, enum bce_row row,
+                   struct bce_plan **plan, uint64_t *selections, uint64_t *cycles);
 // Bits that are selected, by digit lane and sign.
 struct bce_selected {
     uint64_t pos[BCE_LANES][BCE_MAX_WORDS], neg[BCE_LANES][BCE_MAX_WORDS];
@@ -317,6 +325,22 @@ struct bce_dot {
 #define BCE_LIST_SLACK 64
 #define BCE_WALK_COLUMNS 64
 
+// Tiles of one word that are decoded side by side: their positions below `n`, and no others, have
+// weights.
+#define BCE_WORD_LANES 16
+#define BCE_WORD_TILES 8
+struct bce_words {
+    int num, n;
+    int lanes; // 8 or 16, of which `prune` work; num * lanes is at most BCE_WALK_COLUMNS
+    uint32_t prune;
+    int32_t amax;
+    uint16_t none; // an entry that selects nothing
+    uint64_t sign[BCE_WORD_TILES];
+    const uint8_t *columns[BCE_WORD_TILES]; // in the layout of a tile
+    struct bce_plan *plan[BCE_WORD_TILES];
+    uint64_t selections[BCE_WORD_LANES], cycles[BCE_WORD_LANES]; // of all tiles, added up
+};
+
 struct bce_kernels {
     const char *name;
     // Entries of a plan's list for the set bits of n, those with a sign to second halves; gives
@@ -336,6 +360,9 @@ struct bce_kernels {
     // below `count`, into p->whole and what belongs to it. False: a sum does not fit.
     bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int count, int32_t amax,
                   struct bce_plan *p);
+    // Counts, D, and lists or whole weights of tiles that go into plans laid out; those with whole
+    // weights are of at most 7 lanes. NULL: not on this level.
+    void (*words)(const struct bce_tables *t, struct bce_words *x);
     // Rows I8 to operands of `dot`; those that a vector lacks are zero. As many bytes as the rows
     // and one row more.
     void (*interleave)(const int16_t *rows, int num, int32_t amax, int32_t *out);

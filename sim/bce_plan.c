@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bce.h"
+#include "io.h"
 
 // ---- Distillation of a column -------------------------------------------------------------------
 
@@ -274,14 +275,10 @@ static void flush(struct packer *k)
     k->held = 0;
 }
 
-// The `num` entries of a lane behind those before, the first `pos` of positive weights: filled up,
-// and cut where the accumulator has to be emptied.
-static void add_segments(struct packer *k, int lane, int num, int pos, uint16_t none)
+// Segments of a lane's `num` entries, the first `pos` of positive weights; they are cut where the
+// accumulator has to be emptied.
+static void add_segments(struct packer *k, int lane, int num, int pos)
 {
-    uint16_t *end = k->p->row + k->used + num;
-    for (int i = 0; i < 3; i++)
-        end[i] = none;
-    k->used += (num + 3) & ~3;
     while (num > 0) {
         int dbl = k->held ? k->lane - lane : 0;
         int64_t room = k->limit - (k->held << dbl);
@@ -307,10 +304,12 @@ static int64_t selections_limit(int32_t amax, enum bce_row row)
     return row == BCE_ROW_I16 ? INT32_MAX / 0xffff : INT32_MAX / amax;
 }
 
-static void weigh_lane(struct bce_plan *p, int lane, int pos, int neg)
+static void finish_lists(struct packer *k, int32_t amax)
 {
-    p->pos_weight += (int64_t)pos << lane;
-    p->neg_weight += (int64_t)neg << lane;
+    struct bce_plan *p = k->p;
+    flush(k);
+    p->bias = bce_u8_bias(amax);
+    p->wide = (p->pos_weight + p->neg_weight) * amax > INT32_MAX;
 }
 
 // Of settled rows in the order of the positions, of rows I32 positive weights first.
@@ -330,8 +329,12 @@ static void list_lane(struct packer *k, const struct bce_config *c, const struct
         num += tables->kernels->list(tables, minus, none, c->n, out + num);
     } else
         num = tables->kernels->list(tables, both, minus, c->n, out);
-    weigh_lane(k->p, lane, pos, num - pos);
-    add_segments(k, lane, num, pos, row_of_zeros(c));
+    for (int i = 0; i < 3; i++)
+        out[num + i] = row_of_zeros(c);
+    k->used += (num + 3) & ~3;
+    k->p->pos_weight += (int64_t)pos << lane;
+    k->p->neg_weight += (int64_t)(num - pos) << lane;
+    add_segments(k, lane, num, pos);
 }
 
 // The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
@@ -343,12 +346,10 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
     if (p->whole && tables->kernels->whole(sel, c->prune, c->n, t->count, amax, p))
         return;
     p->whole = NULL;
-    p->bias = bce_u8_bias(amax);
     for (int b = BCE_LANES - 1; b >= 0; b--)
         if (c->prune >> b & 1)
             list_lane(&k, c, tables, row, b, sel);
-    flush(&k);
-    p->wide = (p->pos_weight + p->neg_weight) * amax > INT32_MAX;
+    finish_lists(&k, amax);
 }
 
 // Selections, cycles and D of a tile of one word that is full: nothing reaches past its end.
@@ -441,6 +442,68 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
         plan_fixed(c, tables, t, walked ? walked : &own, amax, row, p);
     }
 }
+
+// ---- Tiles of one word --------------------------------------------------------------------------
+
+bool bce_words_apply(const struct bce_config *c, const struct bce_tables *tables, enum bce_row row)
+{
+    if (bce_is_float(c))
+        return false;
+    uint32_t lanes = c->fast && row == BCE_ROW_I8 ? 7 : BCE_WORD_LANES;
+    return tables->kernels->words && c->n == 64 && c->regs == 0 && !c->compat &&
+           c->walk == BCE_WALK_WINDOW && (row == BCE_ROW_I8 || row == BCE_ROW_I16) &&
+           c->prune >> lanes == 0;
+}
+
+// Positions from 0 on that are valid and no others; 0: it is not so, or they are none.
+static int valid_run(const uint8_t *tile, int limit)
+{
+    uint64_t inside = limit < 64 ? (1ull << limit) - 1 : ~0ull, valid = io_get64(tile) & inside;
+    return valid & (valid + 1) ? 0 : __builtin_popcountll(valid);
+}
+
+static void list_words(const struct bce_words *x, enum bce_row row)
+{
+    for (int i = 0; i < x->num; i++) {
+        struct packer k = {.p = x->plan[i], .limit = selections_limit(x->amax, row)};
+        if (k.p->whole)
+            continue;
+        for (int b = x->lanes - 1; b >= 0; b--)
+            add_segments(&k, b, k.p->lane_selections[b], 0);
+        finish_lists(&k, x->amax);
+    }
+}
+
+int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
+                   const uint8_t *const *tile, int num, int limit, int32_t amax, enum bce_row row,
+                   struct bce_plan **plan, uint64_t *selections, uint64_t *cycles)
+{
+    struct bce_words x = {.prune = c->prune, .amax = amax, .none = row_of_zeros(c)};
+    x.lanes = c->prune >> 8 ? 16 : 8;
+    x.n = valid_run(tile[0], limit);
+    while (x.n % 4 == 0 && x.num < num && x.num < BCE_WALK_COLUMNS / x.lanes &&
+           valid_run(tile[x.num], limit) == x.n && x.n > 0) {
+        struct bce_plan *p = plan_lay_out(c, plan[x.num]);
+        if (row != BCE_ROW_I8)
+            p->whole = NULL;
+        p->n_calc = x.n - 1;
+        p->macs = x.n;
+        x.sign[x.num] = io_get64(tile[x.num] + 8);
+        x.columns[x.num] = tile[x.num] + 16;
+        x.plan[x.num++] = p;
+    }
+    if (x.num == 0)
+        return 0;
+    tables->kernels->words(tables, &x);
+    list_words(&x, row);
+    for (int b = 0; b < x.lanes; b++) {
+        selections[b] += x.selections[b];
+        cycles[b] += x.cycles[b];
+    }
+    return x.num;
+}
+
+// ---- D of a tile --------------------------------------------------------------------------------
 
 // The columns of a float tile's magnitudes, shifted as exponents of the weights alone ask for.
 static void align_weights(const struct bce_config *c, struct bce_tile *t)

@@ -18,7 +18,8 @@ const struct bce_kernels *bce_kernels_at(int i)
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         have[num++] = &bce_kernels_avx512;
     if (num == 3 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
-        __builtin_cpu_supports("avx512vbmi2"))
+        __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vpopcntdq") &&
+        __builtin_cpu_supports("gfni"))
         have[num++] = &bce_kernels_vnni;
 #endif
     return i >= 0 && i < 4 ? have[i] : NULL;

@@ -43,14 +43,24 @@ int bce_work_rows(const struct bce_array *m, int64_t group)
     return left < m->op->cfg.n ? (int)left : m->op->cfg.n;
 }
 
+static const uint8_t *tile_bytes(const struct bce_array *m, int index)
+{
+    const struct bce_op *op = m->op;
+    size_t at = (size_t)(m->first_group * op->npe + index);
+    return op->tiles + at * op->tile_bytes;
+}
+
+static struct bce_plan *plan_memory(const struct bce_array *m, int index)
+{
+    return (void *)(m->plan_mem + (size_t)index * m->plan_bytes);
+}
+
 static void load_tile(const struct bce_array *m, struct bce_worker *w, int index,
                       struct bce_tile *t)
 {
     const struct bce_op *op = m->op;
-    int64_t group = m->first_group + index / op->npe;
-    int limit = bce_work_rows(m, group);
-    size_t at = (size_t)(group * op->npe + index % op->npe);
-    bce_tile_load(&op->cfg, op->lanes, limit, op->tiles + at * op->tile_bytes, t);
+    int limit = bce_work_rows(m, m->first_group + index / op->npe);
+    bce_tile_load(&op->cfg, op->lanes, limit, tile_bytes(m, index), t);
     if (op->cfg.regs > 0 && t->n_calc >= 0) {
         const char *bad = bce_map_fault(&t->map, op->cfg.regs, op->lanes, op->ext);
         if (bad) {
@@ -60,10 +70,9 @@ static void load_tile(const struct bce_array *m, struct bce_worker *w, int index
     }
 }
 
-// Tiles to plans, some at a time.
+// Tiles of one group to plans, some at a time.
 struct decoder {
     int num, index[BCE_DECODE_TILES];
-    struct bce_tile tile[BCE_DECODE_TILES];
 };
 
 static void count_lanes(const struct bce_plan *p, int lanes, struct bce_worker *w)
@@ -74,19 +83,47 @@ static void count_lanes(const struct bce_plan *p, int lanes, struct bce_worker *
     }
 }
 
-static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct decoder *d)
+static void decode_each(const struct bce_array *m, struct bce_worker *w, const int *index, int num)
 {
     const struct bce_config *c = &m->op->cfg;
+    struct bce_tile tile[BCE_DECODE_TILES];
     struct bce_walked walked[BCE_DECODE_TILES];
     bool walk = !bce_is_float(c) && c->regs == 0;
+    for (int i = 0; i < num; i++)
+        load_tile(m, w, index[i], &tile[i]);
     if (walk)
-        bce_walk_tiles(c, m->op->tables, d->tile, d->num, walked);
-    for (int i = 0; i < d->num; i++) {
-        struct bce_plan **p = &m->plan[d->index[i]];
-        bce_plan_make(c, m->op->tables, &d->tile[i], walk ? &walked[i] : NULL, m->amax, m->kind,
-                      m->plan_mem + (size_t)d->index[i] * m->plan_bytes, p);
+        bce_walk_tiles(c, m->op->tables, tile, num, walked);
+    for (int i = 0; i < num; i++) {
+        struct bce_plan **p = &m->plan[index[i]];
+        bce_plan_make(c, m->op->tables, &tile[i], walk ? &walked[i] : NULL, m->amax, m->kind, *p,
+                      p);
         if (!bce_is_float(c))
             count_lanes(*p, 32 - __builtin_clz(c->prune), w);
+    }
+}
+
+static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct decoder *d)
+{
+    const struct bce_op *op = m->op;
+    const uint8_t *tile[BCE_DECODE_TILES];
+    struct bce_plan *plan[BCE_DECODE_TILES];
+    if (d->num == 0)
+        return;
+    int limit = bce_work_rows(m, m->first_group + d->index[0] / op->npe);
+    for (int i = 0; i < d->num; i++) {
+        tile[i] = tile_bytes(m, d->index[i]);
+        plan[i] = m->plan[d->index[i]] = plan_memory(m, d->index[i]);
+    }
+    if (!bce_words_apply(&op->cfg, op->tables, m->kind)) {
+        decode_each(m, w, d->index, d->num);
+        d->num = 0;
+    }
+    for (int i = 0; i < d->num;) {
+        int some = bce_plan_words(&op->cfg, op->tables, tile + i, d->num - i, limit, m->amax,
+                                  m->kind, plan + i, w->tile_selections, w->tile_cycles);
+        if (some == 0)
+            decode_each(m, w, d->index + i, 1);
+        i += some > 0 ? some : 1;
     }
     d->num = 0;
 }
@@ -98,10 +135,10 @@ static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct 
         load_tile(m, w, index, &m->tile[index]);
         return;
     }
-    load_tile(m, w, index, &d->tile[d->num]);
-    d->index[d->num++] = index;
-    if (d->num == BCE_DECODE_TILES)
+    bool next = d->num > 0 && index / m->op->npe != d->index[0] / m->op->npe;
+    if (next || d->num == BCE_DECODE_TILES)
         decode_flush(m, w, d);
+    d->index[d->num++] = index;
 }
 
 // ---- Activations against tiles ------------------------------------------------------------------
