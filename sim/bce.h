@@ -188,8 +188,7 @@ struct bce_segment {
 struct bce_plan {
     int n_calc, macs;
     // fixed
-    int d; // distillation cycles
-    uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
+    int d;                          // distillation cycles
     bool wide;                      // the group sum may leave 32 bits
     int64_t pos_weight, neg_weight; // what selections of either sign add up to, without it
     int32_t bias;                   // of rows U8
@@ -212,6 +211,8 @@ struct bce_plan {
     int32_t *exp;  // BCE_NO_EXP where the weight cannot count
     uint32_t *mag; // fixed: of the selected bits
     int32_t *neg;  // 0 or -1
+    // fixed, of the lanes up to the highest that works
+    uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
 };
 #define BCE_NO_EXP (-(1 << 20))
 #define BCE_ROW_UNIT 8
@@ -251,9 +252,9 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    enum bce_row row, void *mem, struct bce_plan **out);
 // Whether tiles of these and rows of that kind may be decoded side by side.
 bool bce_words_apply(const struct bce_config *c, const struct bce_tables *tables, enum bce_row row);
-// If so: plans of at most BCE_WORD_TILES tiles as they lie in the weight buffer, whose counts of lanes are
-// added to *selections and *cycles. Gives how many of them, from the first on, there are plans of;
-// 0: the first one takes bce_plan_make.
+// If so: plans of at most BCE_WORD_TILES tiles as they lie in the weight buffer, whose counts of
+// lanes are added to *selections and *cycles. Gives how many of them, from the first on, there are
+// plans of; 0: the first one takes bce_plan_make.
 int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
                    const uint8_t *const *tile, int num, int limit, int32_t amax, enum bce_row row,
                    struct bce_plan **plan, uint64_t *selections, uint64_t *cycles);

@@ -1,6 +1,7 @@
 // Plans for the kernels: what depends on a stationary tile alone is worked out here, once per tile.
 // In fixed point that is everything about the selections and the distillation; in floats, the
 // unpacked weights.
+#include <stddef.h>
 #include <string.h>
 
 #include "bce.h"
@@ -207,38 +208,52 @@ static size_t list_bytes(const struct bce_config *c)
     return bce_round_up(sizeof(uint16_t) * (max_selections(c) + BCE_LIST_SLACK));
 }
 
-size_t bce_plan_bytes(const struct bce_config *c)
+// Where the arrays behind a plan begin; 0: it has none of these.
+struct plan_layout {
+    size_t weights, segment, row, whole, end;
+};
+
+static struct plan_layout plan_layout_of(const struct bce_config *c)
 {
-    size_t bytes = bce_round_up(sizeof(struct bce_plan));
-    if (bce_is_float(c) || c->compat)
-        bytes += bce_round_up(weights_bytes(c));
-    if (!bce_is_float(c)) {
-        bytes += segment_bytes(c) + list_bytes(c);
-        bytes += c->fast ? whole_bytes(c) : 0;
+    struct plan_layout l = {.end = bce_round_up(sizeof(struct bce_plan))};
+    if (bce_is_float(c) || c->compat) {
+        l.weights = l.end;
+        l.end += bce_round_up(weights_bytes(c));
     }
-    return bytes;
+    if (bce_is_float(c))
+        return l;
+    l.segment = l.end;
+    l.row = l.segment + segment_bytes(c);
+    l.end = l.row + list_bytes(c);
+    if (c->fast) {
+        l.whole = l.end;
+        l.end += whole_bytes(c);
+    }
+    return l;
 }
 
-static struct bce_plan *plan_lay_out(const struct bce_config *c, void *mem)
+size_t bce_plan_bytes(const struct bce_config *c)
+{
+    return plan_layout_of(c).end;
+}
+
+static struct bce_plan *plan_lay_out(const struct bce_config *c, const struct plan_layout *l,
+                                     void *mem)
 {
     struct bce_plan *p = mem;
-    uint8_t *at = (uint8_t *)mem + bce_round_up(sizeof *p);
-    memset(p, 0, sizeof *p);
-    if (bce_is_float(c) || c->compat) {
-        p->exp = (int32_t *)(void *)at;
+    uint8_t *at = mem;
+    memset(p, 0, offsetof(struct bce_plan, lane_selections));
+    if (l->weights) {
+        p->exp = (int32_t *)(void *)(at + l->weights);
         p->mag = (uint32_t *)(p->exp + c->n);
         p->neg = (int32_t *)(p->mag + c->n);
-        at += bce_round_up(weights_bytes(c));
     }
-    if (!bce_is_float(c)) {
-        p->segment = (struct bce_segment *)(void *)at;
-        at += segment_bytes(c);
-        p->row = (uint16_t *)(void *)at;
-        if (c->fast) {
-            p->whole = (int8_t *)(at + list_bytes(c));
-            memset(p->whole, 0, whole_bytes(c));
-        }
+    if (l->segment) {
+        p->segment = (struct bce_segment *)(void *)(at + l->segment);
+        p->row = (uint16_t *)(void *)(at + l->row);
     }
+    if (l->whole)
+        p->whole = (int8_t *)(at + l->whole);
     return p;
 }
 
@@ -275,25 +290,30 @@ static void flush(struct packer *k)
     k->held = 0;
 }
 
-// Segments of a lane's `num` entries, the first `pos` of positive weights; they are cut where the
-// accumulator has to be emptied.
+static void add_segment(struct packer *k, int lane, int num, int pos)
+{
+    int dbl = k->held ? k->lane - lane : 0;
+    k->p->segment[k->p->num_segments++] =
+        (struct bce_segment){.num = (uint16_t)num, .pos = (uint16_t)pos, .dbl = (uint8_t)dbl};
+    k->held = (k->held << dbl) + num;
+    k->lane = lane;
+}
+
+// A lane's `num` entries, the first `pos` of positive weights. The accumulator is emptied before
+// them where it has no room, and among them where it has none for all.
 static void add_segments(struct packer *k, int lane, int num, int pos)
 {
-    while (num > 0) {
-        int dbl = k->held ? k->lane - lane : 0;
-        int64_t room = k->limit - (k->held << dbl);
-        if (k->held && room < num) {
-            flush(k);
-            continue;
-        }
-        int take = num <= room ? num : (int)room & ~3, plus = pos < take ? pos : take;
-        k->p->segment[k->p->num_segments++] =
-            (struct bce_segment){.num = (uint16_t)take, .pos = (uint16_t)plus, .dbl = (uint8_t)dbl};
-        k->held = (k->held << dbl) + take;
-        k->lane = lane;
+    if (k->held && (k->held << (k->lane - lane)) + num > k->limit)
+        flush(k);
+    while (num > k->limit) {
+        int take = (int)k->limit & ~3, plus = pos < take ? pos : take;
+        add_segment(k, lane, take, plus);
+        flush(k);
         num -= take;
         pos -= plus;
     }
+    if (num > 0)
+        add_segment(k, lane, num, pos);
 }
 
 // Selections that an accumulator has room for.
@@ -426,8 +446,13 @@ void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
                    enum bce_row row, void *mem, struct bce_plan **out)
 {
     struct bce_walked own;
-    struct bce_plan *p = plan_lay_out(c, mem);
+    const struct plan_layout l = plan_layout_of(c);
+    struct bce_plan *p = plan_lay_out(c, &l, mem);
     *out = p;
+    memset(p->lane_selections, 0, sizeof p->lane_selections);
+    memset(p->lane_cycles, 0, sizeof p->lane_cycles);
+    if (p->whole)
+        memset(p->whole, 0, whole_bytes(c));
     p->n_calc = t->n_calc;
     p->macs = t->macs;
     if (row != BCE_ROW_I8)
@@ -459,7 +484,7 @@ bool bce_words_apply(const struct bce_config *c, const struct bce_tables *tables
 static int valid_run(const uint8_t *tile, int limit)
 {
     uint64_t inside = limit < 64 ? (1ull << limit) - 1 : ~0ull, valid = io_get64(tile) & inside;
-    return valid & (valid + 1) ? 0 : __builtin_popcountll(valid);
+    return valid & (valid + 1) ? 0 : valid ? 64 - __builtin_clzll(valid) : 0;
 }
 
 static void list_words(const struct bce_words *x, enum bce_row row)
@@ -479,11 +504,12 @@ int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
                    struct bce_plan **plan, uint64_t *selections, uint64_t *cycles)
 {
     struct bce_words x = {.prune = c->prune, .amax = amax, .none = row_of_zeros(c)};
+    const struct plan_layout l = plan_layout_of(c);
     x.lanes = c->prune >> 8 ? 16 : 8;
     x.n = valid_run(tile[0], limit);
     while (x.n % 4 == 0 && x.num < num && x.num < BCE_WALK_COLUMNS / x.lanes &&
            valid_run(tile[x.num], limit) == x.n && x.n > 0) {
-        struct bce_plan *p = plan_lay_out(c, plan[x.num]);
+        struct bce_plan *p = plan_lay_out(c, &l, plan[x.num]);
         if (row != BCE_ROW_I8)
             p->whole = NULL;
         p->n_calc = x.n - 1;
