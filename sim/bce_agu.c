@@ -78,6 +78,7 @@ bool bce_agu_init(struct bce_agu *g, const struct sim_view *v, struct bce_span k
         if (!axis_range(v, a, &lo, &hi))
             return false;
         bounded[a] = lo < 0 || hi >= v->limit[a];
+        g->bounded |= bounded[a];
     }
     for (int a = 0; a < ISA_MAX_AXES; a++) {
         g->origin[a] = bounded[a] ? v->origin[a] : 0;
@@ -385,7 +386,7 @@ struct part {
 };
 struct clips {
     int64_t weight[ISA_MAX_RANK]; // of a K dimension's index in the number
-    bool bounded, kept;           // kept: there are slots for all
+    bool kept;                    // there are slots for all
     bool have[CLIP_SLOTS];
     struct part part[CLIP_SLOTS][BCE_BLOCK_I16];
 };
@@ -393,9 +394,6 @@ struct clips {
 static void clips_init(const struct bce_agu *g, struct clips *c)
 {
     int64_t slots = 1;
-    c->bounded = false;
-    for (int a = 0; a < ISA_MAX_AXES; a++)
-        c->bounded |= g->limit[a] != SPAN_MAX;
     for (int d = g->num_k - 1; d >= 0; d--) {
         c->weight[d] = g->k[d].axis >= 0 ? slots : 0;
         slots *= g->k[d].axis >= 0 && slots <= CLIP_SLOTS ? g->k[d].extent : 1;
@@ -464,15 +462,20 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
     size_t elem = (size_t)bce_row_elem(kind);
     x.num = block_runs(g, p0, len, x.runs);
     x.pitch = (ptrdiff_t)innermost(g)->stride * (ptrdiff_t)x.bytes;
+    bool in_place = !as_is && !g->bounded && x.num == 1 && x.pitch == (ptrdiff_t)x.bytes;
     clips_init(g, &clips);
     memcpy(at.coord, g->origin, sizeof at.coord);
     odometer_set(g->k, g->num_k, k0, idx, &at);
     for (int i = 0; i < rows; i++) {
         uint8_t *row = (uint8_t *)dst + (size_t)i * BCE_ROW_BYTES;
         const struct part *part =
-            clips.bounded ? clips_of_row(g, &clips, idx, &at, x.runs, x.num) : NULL;
-        read_row(&x, &at, part, as_is ? row : (uint8_t *)raw);
-        bad |= !as_is && widen(row, raw, len);
+            g->bounded ? clips_of_row(g, &clips, idx, &at, x.runs, x.num) : NULL;
+        const void *from = raw;
+        if (in_place)
+            from = g->host + run_offset(g, &at, &x.runs[0], 0);
+        else
+            read_row(&x, &at, part, as_is ? row : (uint8_t *)raw);
+        bad |= !as_is && widen(row, from, len);
         memset(row + (size_t)len * elem, 0, BCE_ROW_BYTES - (size_t)len * elem);
         odometer_next(g->k, g->num_k - 1, idx, &at);
     }
@@ -491,8 +494,9 @@ void bce_agu_store(const struct bce_agu *g, uint8_t *host, int64_t k, int64_t p0
     memcpy(at.coord, g->origin, sizeof at.coord);
     odometer_set(g->k, g->num_k, k, idx, &at);
     for (int r = 0; r < num; r++) {
-        int lo, hi;
-        clip_run(g, &at, &runs[r], &lo, &hi);
+        int lo = 0, hi = runs[r].len;
+        if (g->bounded)
+            clip_run(g, &at, &runs[r], &lo, &hi);
         if (lo >= hi)
             continue;
         const uint8_t *from = (const uint8_t *)src + (size_t)(runs[r].dst + lo) * bytes;

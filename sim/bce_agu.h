@@ -20,6 +20,7 @@ struct bce_agu {
     struct bce_agu_dim k[ISA_MAX_RANK], p[ISA_MAX_RANK];
     int64_t origin[ISA_MAX_AXES], limit[ISA_MAX_AXES];
     int64_t k_total, p_total;
+    bool bounded; // elements may lie outside
 };
 struct bce_span { // of a view's dimensions
     int first, num;
@@ -30,9 +31,8 @@ bool bce_agu_init(struct bce_agu *g, const struct sim_view *v, struct bce_span k
                   const uint8_t *host);
 // Whether both give the same rows as long as memory does not change.
 bool bce_agu_equal(const struct bce_agu *a, const struct bce_agu *b);
-// Rows k0 .. k0+rows-1, positions p0 .. p0+len-1, as `kind` (I16, I32, a float's, or SPLIT before
-// anything is raised); a row takes BCE_ROW_BYTES, zero past len. True when an integer does not fit
-// 25 bits.
+// Rows k0 .. k0+rows-1, positions p0 .. p0+len-1, as `kind` (I8, I16, I32 or a float's); a row
+// takes BCE_ROW_BYTES, zero past len. True when an integer does not fit 25 bits.
 bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int len,
                   enum bce_row kind, void *dst);
 // Writes row k, positions p0 .. p0+len-1 (at most BCE_BLOCK_I16), of elements of the view's type.

@@ -9,7 +9,7 @@
 
 #include "bce_work.h"
 
-#define BATCH_PLAN_BYTES (1 << 20)
+#define BATCH_PLAN_BYTES (1 << 19)
 #define BATCH_D_ENTRIES (1 << 20)
 #define SERIAL_MACS 60000 // less than this is not worth waking threads
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bce_agu.h"
+#include "clones.h"
 #include "scalar_num.h"
 
 #define BLOCK BCE_BLOCK_I16
@@ -37,10 +38,13 @@ struct pack {
     uint32_t of_pes[2][MAX_PES];
 };
 
+// Part of what is compiled for each level.
+#define PACK_INLINE static inline __attribute__((always_inline))
+
 // ---- Arithmetic ---------------------------------------------------------------------------------
 
 // Sums of 32 bits as such; false: there are others.
-static bool narrow_sums(const uint64_t *restrict psum, int n, int32_t *restrict out)
+PACK_INLINE bool narrow_sums(const uint64_t *restrict psum, int n, int32_t *restrict out)
 {
     uint64_t over = 0;
     for (int i = 0; i < n; i++) {
@@ -50,7 +54,7 @@ static bool narrow_sums(const uint64_t *restrict psum, int n, int32_t *restrict 
     return over == 0;
 }
 
-static void to_float(const uint64_t *restrict psum, int n, bool fixed, float *restrict v)
+PACK_INLINE void to_float(const uint64_t *restrict psum, int n, bool fixed, float *restrict v)
 {
     int32_t narrow[BLOCK];
     if (fixed && narrow_sums(psum, n, narrow))
@@ -64,7 +68,7 @@ static void to_float(const uint64_t *restrict psum, int n, bool fixed, float *re
             v[i] = num_f32_of_bits((uint32_t)psum[i]);
 }
 
-static void scale_by_pe(const struct pack *p, int pe, int n, float *v)
+PACK_INLINE void scale_by_pe(const struct pack *p, int pe, int n, float *v)
 {
     if (p->in->scale) {
         float scale = num_f32_of_bits(p->scale[pe]);
@@ -78,7 +82,7 @@ static void scale_by_pe(const struct pack *p, int pe, int n, float *v)
     }
 }
 
-static void scale_by_position(const struct pack *p, int64_t p0, int n, float *v)
+PACK_INLINE void scale_by_position(const struct pack *p, int64_t p0, int n, float *v)
 {
     if (p->in->scale)
         for (int i = 0; i < n; i++)
@@ -88,7 +92,7 @@ static void scale_by_position(const struct pack *p, int64_t p0, int n, float *v)
             v[i] += num_f32_of_bits(p->bias[p0 + i]);
 }
 
-static void post_process(const struct pack *p, int pe, int64_t p0, int n, float *v)
+PACK_INLINE void post_process(const struct pack *p, int pe, int64_t p0, int n, float *v)
 {
     float min = p->cfg.min, max = p->cfg.max;
     if (p->in->along)
@@ -105,8 +109,8 @@ static void post_process(const struct pack *p, int pe, int64_t p0, int n, float 
 
 // The same for results of up to 16 bits, in single precision: what is left between the bounds has
 // room below 1.5 * 2^23.
-static void quantize_narrow(const struct sim_pack_config *c, int n, const float *restrict v,
-                            int32_t *restrict out)
+PACK_INLINE void quantize_narrow(const struct sim_pack_config *c, int n, const float *restrict v,
+                                 int32_t *restrict out)
 {
     const float hi = (float)((1 << (c->bits - 1)) - 1), lo = -hi - 1, magic = 0x1.8p23f, q = c->q;
     for (int i = 0; i < n; i++) {
@@ -120,7 +124,7 @@ static void quantize_narrow(const struct sim_pack_config *c, int n, const float 
 
 // Round half to even and saturate. Adding 1.5 * 2^52 makes a double drop its fraction in just that
 // rounding.
-static void quantize(const struct sim_pack_config *c, int n, const float *v, int64_t *out)
+PACK_INLINE void quantize(const struct sim_pack_config *c, int n, const float *v, int64_t *out)
 {
     const double hi = (double)((1ll << (c->bits - 1)) - 1), lo = -hi - 1, magic = 0x1.8p52;
     for (int i = 0; i < n; i++) {
@@ -138,7 +142,7 @@ static void quantize(const struct sim_pack_config *c, int n, const float *v, int
 // ---- Results ------------------------------------------------------------------------------------
 
 // Modulo the type; narrow signed types lie sign-extended in their byte.
-static void store_ints(enum dtype t, const int64_t *v, int n, uint8_t *out)
+PACK_INLINE void store_ints(enum dtype t, const int64_t *v, int n, uint8_t *out)
 {
     int bits = dtype_info[t].bits, unused = 64 - bits;
     size_t bytes = dtype_bytes(t);
@@ -150,7 +154,7 @@ static void store_ints(enum dtype t, const int64_t *v, int n, uint8_t *out)
     }
 }
 
-static void store_narrow(const int32_t *restrict v, int n, size_t bytes, void *out)
+PACK_INLINE void store_narrow(const int32_t *restrict v, int n, size_t bytes, void *out)
 {
     uint8_t *restrict low = out;
     uint16_t *restrict half = out;
@@ -190,7 +194,7 @@ static void store_floats(enum dtype t, const float *v, int n, void *out)
     }
 }
 
-static void pack_piece(void *user, int piece, int worker)
+BITLET_CLONES static void pack_piece(void *user, int piece, int worker)
 {
     const struct pack *p = user;
     int pe = (int)(piece / p->blocks);

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "clones.h"
+
 #define UNIT_BITS 3
 #define MAX_TIME (1ll << 56)
 
@@ -14,7 +16,7 @@ _Static_assert(ISA_UNIT_NUM <= 1 << UNIT_BITS, "a unit's number fits the packed 
 struct board {
     uint64_t base, limit; // addresses or partial-sum entries covered
     int shift;            // log2 of the granule
-    uint64_t *write, *read;
+    int64_t *write, *read;
     size_t bytes; // of each array
 };
 
@@ -37,11 +39,11 @@ static const enum sim_stall unit_stall[ISA_UNIT_NUM] = {
 
 static bool board_open(struct board *b, uint64_t base, uint64_t size, int shift)
 {
-    size_t granules = (size_t)((size + (1ull << shift) - 1) >> shift);
+    size_t num = (size_t)((size + (1ull << shift) - 1) >> shift);
     b->base = base;
     b->limit = base + size;
     b->shift = shift;
-    b->bytes = granules * sizeof(uint64_t);
+    b->bytes = num * sizeof *b->write;
     b->write = sim_reserve(b->bytes);
     b->read = sim_reserve(b->bytes);
     return b->write && b->read;
@@ -95,44 +97,55 @@ static struct board *touch_board(struct sim_timeline *t, const struct sim_touch 
     return NULL;
 }
 
-static uint64_t latest(const uint64_t *times, uint64_t first, uint64_t last, uint64_t best)
+BITLET_CLONES static int64_t latest(const int64_t *times, size_t num, int64_t best)
 {
-    for (uint64_t g = first; g <= last; g++)
+    for (size_t g = 0; g < num; g++)
         best = times[g] > best ? times[g] : best;
     return best;
+}
+
+BITLET_CLONES static void no_earlier(int64_t *times, size_t num, int64_t word)
+{
+    for (size_t g = 0; g < num; g++)
+        times[g] = word > times[g] ? word : times[g];
+}
+
+// Granules that an access touches.
+static size_t granules(const struct board *b, const struct sim_touch *x, size_t *first)
+{
+    *first = (size_t)((x->lo - b->base) >> b->shift);
+    return (size_t)((x->hi - 1 - b->base) >> b->shift) - *first + 1;
 }
 
 #define ALL_BOARDS ((1u << BOARD_NUM) - 1)
 
 // The latest access in these boards that this instruction must wait for, packed.
-static uint64_t hazard(struct sim *s, unsigned boards)
+static int64_t hazard(struct sim *s, unsigned boards)
 {
-    uint64_t best = 0;
+    int64_t best = 0;
     for (int i = 0; i < s->num_touch; i++) {
         const struct sim_touch *x = &s->touch[i];
         const struct board *b = touch_board(s->timeline, x);
         if (!b || !(boards >> (b - s->timeline->board) & 1))
             continue;
-        uint64_t first = (x->lo - b->base) >> b->shift, last = (x->hi - 1 - b->base) >> b->shift;
-        best = latest(b->write, first, last, best);
+        size_t first, num = granules(b, x, &first);
+        best = latest(b->write + first, num, best);
         if (x->write)
-            best = latest(b->read, first, last, best);
+            best = latest(b->read + first, num, best);
     }
     return best;
 }
 
 static void record(struct sim *s, enum isa_unit unit, int64_t end)
 {
-    uint64_t word = (uint64_t)end << UNIT_BITS | (uint64_t)unit;
+    int64_t word = end << UNIT_BITS | (int64_t)unit;
     for (int i = 0; i < s->num_touch; i++) {
         const struct sim_touch *x = &s->touch[i];
         const struct board *b = touch_board(s->timeline, x);
         if (!b)
             continue;
-        uint64_t *times = x->write ? b->write : b->read;
-        uint64_t last = (x->hi - 1 - b->base) >> b->shift;
-        for (uint64_t g = (x->lo - b->base) >> b->shift; g <= last; g++)
-            times[g] = word > times[g] ? word : times[g];
+        size_t first, num = granules(b, x, &first);
+        no_earlier((x->write ? b->write : b->read) + first, num, word);
     }
 }
 
@@ -152,8 +165,8 @@ static void not_before(struct earliest *e, int64_t time, enum sim_stall reason)
 
 static void wait_hazards(struct sim *s, struct earliest *e, unsigned boards)
 {
-    uint64_t word = hazard(s, boards);
-    not_before(e, (int64_t)(word >> UNIT_BITS), unit_stall[word & ((1u << UNIT_BITS) - 1)]);
+    int64_t word = hazard(s, boards);
+    not_before(e, word >> UNIT_BITS, unit_stall[word & ((1 << UNIT_BITS) - 1)]);
 }
 
 static void count_gap(struct sim *s, enum isa_unit unit, int64_t start, enum sim_stall reason)
