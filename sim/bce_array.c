@@ -119,14 +119,7 @@ static void run_batch(struct bce_array *m)
 
 // ---- Time and statistics ------------------------------------------------------------------------
 
-static bool is_first_use(const struct bce_array *m, int index)
-{
-    const struct bce_op *op = m->op;
-    size_t tile = (size_t)m->first_group * (size_t)op->npe + (size_t)index;
-    return !op->first_use || op->first_use(op->first_use_user, op->tiles + tile * op->tile_bytes);
-}
-
-// What a tile says about every position alike.
+// What a tile says about every position alike, where no worker has counted it.
 static void count_tile(const struct bce_array *m, int index, struct sim_layer_stats *stats)
 {
     const struct bce_plan *p = m->op->literal ? NULL : m->plan[index];
@@ -138,20 +131,10 @@ static void count_tile(const struct bce_array *m, int index, struct sim_layer_st
         return;
     }
     stats->pe_groups += positions;
-    if (bce_is_float(&m->op->cfg))
-        return;
-    int64_t at = fixed_vector(m->op) ? index : index * m->positions;
-    if (p)
-        m->d[at] = (uint16_t)(m->op->cfg.walk == BCE_WALK_ALL && m->op->cfg.regs == 0 ? m->op->cfg.n
-                                                                                      : p->d);
-    if (is_first_use(m, index)) {
+    if (!bce_is_float(&m->op->cfg) && bce_work_first_use(m, index)) {
         stats->tile_count++;
-        stats->tile_d_sum += m->d[at];
+        stats->tile_d_sum += m->d[index * m->positions];
     }
-    if (!p)
-        return;
-    stats->d_hist[m->d[at]] += positions;
-    stats->d_sum += m->d[at] * positions;
 }
 
 static void time_batch(const struct bce_array *m, struct sim_layer_stats *stats,
@@ -160,11 +143,8 @@ static void time_batch(const struct bce_array *m, struct sim_layer_stats *stats,
     struct bce_timing timing = m->op->timing, *t = &timing;
     int npe = m->op->npe, pos_stride = fixed_vector(m->op) ? 0 : 1;
     int64_t pe_stride = pos_stride ? m->positions : 1;
-    for (int i = 0; i < m->batch * npe; i++) {
-        if (pos_stride == 0)
-            m->d[i] = 0;
+    for (int i = 0; i < m->batch * npe && pos_stride != 0; i++)
         count_tile(m, i, stats);
-    }
     for (int g = 0; g < m->batch; g++) {
         t->least = bce_least_cycles(t, bce_work_rows(m, m->first_group + g));
         int64_t busy = bce_group_time(t, m->d + g * npe * pe_stride, npe, m->positions, pe_stride,
@@ -181,9 +161,15 @@ static void time_batch(const struct bce_array *m, struct sim_layer_stats *stats,
 static void merge_worker(struct bce_worker *w, uint64_t positions, struct sim_layer_stats *stats)
 {
     bce_lane_counter_drain(&w->lanes);
+    stats->macs += w->tile_macs * positions;
+    stats->pe_groups += w->tiles * positions;
+    stats->idle_pe_steps += w->idle_tiles * positions;
+    stats->tile_count += w->first_uses;
+    stats->tile_d_sum += w->first_use_d;
     for (int i = 0; i <= SIM_MAX_D; i++) {
-        stats->d_hist[i] += w->d_hist[i];
-        stats->d_sum += w->d_hist[i] * (uint64_t)i;
+        uint64_t num = w->d_hist[i] + w->tile_d_hist[i] * positions;
+        stats->d_hist[i] += num;
+        stats->d_sum += num * (uint64_t)i;
     }
     for (int b = 0; b < BCE_LANES; b++) {
         stats->lane_selections[b] += w->lanes.total[b] + w->tile_selections[b] * positions;

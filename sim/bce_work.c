@@ -75,6 +75,29 @@ struct decoder {
     int num, index[BCE_DECODE_TILES];
 };
 
+bool bce_work_first_use(const struct bce_array *m, int index)
+{
+    return !m->op->first_use || m->op->first_use(m->op->first_use_user, tile_bytes(m, index));
+}
+
+static void count_tile(const struct bce_array *m, struct bce_worker *w, int index)
+{
+    const struct bce_config *c = &m->op->cfg;
+    const struct bce_plan *p = m->plan[index];
+    int d = c->walk == BCE_WALK_ALL && c->regs == 0 ? c->n : p->d;
+    m->d[index] = p->n_calc < 0 ? 0 : (uint16_t)d;
+    w->idle_tiles += p->n_calc < 0;
+    if (p->n_calc < 0)
+        return;
+    w->tiles++;
+    w->tile_macs += (uint64_t)p->macs;
+    w->tile_d_hist[d]++;
+    if (bce_work_first_use(m, index)) {
+        w->first_uses++;
+        w->first_use_d += (uint64_t)d;
+    }
+}
+
 static void count_lanes(const struct bce_plan *p, int lanes, struct bce_worker *w)
 {
     for (int b = 0; b < lanes; b++) {
@@ -114,17 +137,18 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
         tile[i] = tile_bytes(m, d->index[i]);
         plan[i] = m->plan[d->index[i]] = plan_memory(m, d->index[i]);
     }
-    if (!bce_words_apply(&op->cfg, op->tables, m->kind)) {
+    bool words = bce_words_apply(&op->cfg, op->tables, m->kind);
+    if (!words)
         decode_each(m, w, d->index, d->num);
-        d->num = 0;
-    }
-    for (int i = 0; i < d->num;) {
+    for (int i = 0; i < d->num && words;) {
         int some = bce_plan_words(&op->cfg, op->tables, tile + i, d->num - i, limit, m->amax,
                                   m->kind, plan + i, w->tile_selections, w->tile_cycles);
         if (some == 0)
             decode_each(m, w, d->index + i, 1);
         i += some > 0 ? some : 1;
     }
+    for (int i = 0; i < d->num && !bce_is_float(&op->cfg); i++)
+        count_tile(m, w, d->index[i]);
     d->num = 0;
 }
 

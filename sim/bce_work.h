@@ -21,7 +21,10 @@ struct bce_worker {
     struct bce_lane_counter lanes;
     uint64_t d_hist[SIM_MAX_D + 1];
     uint64_t lane_cycles[BCE_LANES];
-    uint64_t tile_selections[BCE_LANES], tile_cycles[BCE_LANES]; // of plans, for every position
+    // Of fixed plans, for every position alike.
+    uint64_t tile_selections[BCE_LANES], tile_cycles[BCE_LANES];
+    uint64_t tile_macs, tiles, idle_tiles, tile_d_hist[SIM_MAX_D + 1];
+    uint64_t first_uses, first_use_d; // of tiles
     bool range;
     const char *bad_map;
     struct bce_operand own, in; // where a piece builds its rows; those it works on
@@ -62,6 +65,8 @@ size_t bce_work_operand_bytes(const struct bce_op *op);
 struct bce_operand bce_work_operand(const struct bce_op *op, uint8_t *mem);
 // K indices of a group; fewer than N in the last one.
 int bce_work_rows(const struct bce_array *m, int64_t group);
+// Whether a tile of the batch counts for statistics about weights.
+bool bce_work_first_use(const struct bce_array *m, int index);
 
 // Bodies of thread_pool_run(); `user` is the struct bce_array.
 // Pieces 0 .. row_pieces - 1 build kept rows, those behind decode BCE_DECODE_TILES tiles each.

@@ -53,7 +53,5 @@ bool first_use_take(void *user, const uint8_t *tile)
     if (at == 0 || at > f->lanes_words)
         return true;
     uint64_t bit = UINT64_C(1) << (at - 1) % 64, *cell = &f->taken[(at - 1) / 64];
-    bool first = !(*cell & bit);
-    *cell |= bit;
-    return first;
+    return !(__atomic_fetch_or(cell, bit, __ATOMIC_RELAXED) & bit);
 }

@@ -15,7 +15,7 @@ void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uin
 // Word of .lanes plus 1 that these bytes of the weight buffer came from; 0: elsewhere.
 uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile);
 // Whether the tile at this host address of the weight buffer has not been asked for before. One
-// that did not come from .lanes is new every time.
+// that did not come from .lanes is new every time. Several threads may ask.
 bool first_use_take(void *f, const uint8_t *tile);
 
 #endif
