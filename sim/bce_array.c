@@ -78,6 +78,7 @@ static size_t lay_out(struct bce_array *m, const struct bce_op *op, int workers,
         m->plan_mem = lay(&l, bce_plan_bytes(&op->cfg) * tiles);
     }
     m->d = lay(&l, sizeof *m->d * batch * (size_t)d_entries(op));
+    m->first_use = lay(&l, sizeof *m->first_use * tiles);
     m->time_work = lay(&l, sizeof *m->time_work * (size_t)(op->npe + op->timing.fifo));
     return l.used;
 }
@@ -102,10 +103,23 @@ static void run_pieces(const struct bce_array *m, int pieces,
             body(u.out, i, 0);
 }
 
+static void find_first_uses(const struct bce_array *m)
+{
+    const struct bce_op *op = m->op;
+    int tiles = m->batch * op->npe;
+    if (bce_is_float(&op->cfg))
+        return;
+    if (op->first_use)
+        op->first_use(op->first_use_user, bce_work_tile(m, 0), op->tile_bytes, tiles, m->first_use);
+    else
+        memset(m->first_use, true, (size_t)tiles);
+}
+
 // Threads meet as seldom as the work allows: twice a batch, or once where PEs are many and the rows
 // are there.
 static void run_batch(struct bce_array *m)
 {
+    find_first_uses(m);
     int tile_pieces = (m->batch * m->op->npe + BCE_DECODE_TILES - 1) / BCE_DECODE_TILES;
     if (m->joined) {
         run_pieces(m, m->row_pieces, bce_work_prepare, m);
@@ -131,7 +145,7 @@ static void count_tile(const struct bce_array *m, int index, struct sim_layer_st
         return;
     }
     stats->pe_groups += positions;
-    if (!bce_is_float(&m->op->cfg) && bce_work_first_use(m, index)) {
+    if (!bce_is_float(&m->op->cfg) && m->first_use[index]) {
         stats->tile_count++;
         stats->tile_d_sum += m->d[index * m->positions];
     }
@@ -142,12 +156,13 @@ static void time_batch(const struct bce_array *m, struct sim_layer_stats *stats,
 {
     struct bce_timing timing = m->op->timing, *t = &timing;
     int npe = m->op->npe, pos_stride = fixed_vector(m->op) ? 0 : 1;
-    int64_t pe_stride = pos_stride ? m->positions : 1;
+    int64_t pe_stride = pos_stride ? m->positions : m->batch_max;
+    int64_t group_stride = pos_stride ? npe * m->positions : 1;
     for (int i = 0; i < m->batch * npe && pos_stride != 0; i++)
         count_tile(m, i, stats);
     for (int g = 0; g < m->batch; g++) {
         t->least = bce_least_cycles(t, bce_work_rows(m, m->first_group + g));
-        int64_t busy = bce_group_time(t, m->d + g * npe * pe_stride, npe, m->positions, pe_stride,
+        int64_t busy = bce_group_time(t, m->d + g * group_stride, npe, m->positions, pe_stride,
                                       pos_stride, m->time_work, &stats->step_cycles);
         bool last = m->first_group + g + 1 == m->groups;
         stats->weight_load_cycles += (uint64_t)bce_time_add(t, busy, last, time);

@@ -61,8 +61,8 @@ struct bce_op {
     uint64_t *psum; // [PE][position]
     bool acc;
     bool literal; // datapath rtl
-    // Whether a tile counts for statistics about weights (NULL: every one does).
-    bool (*first_use)(void *user, const uint8_t *tile);
+    // Which of `num` tiles count for statistics about weights (NULL: every one does).
+    void (*first_use)(void *user, const uint8_t *tile, size_t bytes, int num, bool *first);
     void *first_use_user;
 };
 int64_t bce_op_groups(const struct bce_op *op);

@@ -43,7 +43,7 @@ int bce_work_rows(const struct bce_array *m, int64_t group)
     return left < m->op->cfg.n ? (int)left : m->op->cfg.n;
 }
 
-static const uint8_t *tile_bytes(const struct bce_array *m, int index)
+const uint8_t *bce_work_tile(const struct bce_array *m, int index)
 {
     const struct bce_op *op = m->op;
     size_t at = (size_t)(m->first_group * op->npe + index);
@@ -60,7 +60,7 @@ static void load_tile(const struct bce_array *m, struct bce_worker *w, int index
 {
     const struct bce_op *op = m->op;
     int limit = bce_work_rows(m, m->first_group + index / op->npe);
-    bce_tile_load(&op->cfg, op->lanes, limit, tile_bytes(m, index), t);
+    bce_tile_load(&op->cfg, op->lanes, limit, bce_work_tile(m, index), t);
     if (op->cfg.regs > 0 && t->n_calc >= 0) {
         const char *bad = bce_map_fault(&t->map, op->cfg.regs, op->lanes, op->ext);
         if (bad) {
@@ -70,29 +70,24 @@ static void load_tile(const struct bce_array *m, struct bce_worker *w, int index
     }
 }
 
-// Tiles of one group to plans, some at a time.
+// Tiles of groups of as many rows to plans, some at a time.
 struct decoder {
-    int num, index[BCE_DECODE_TILES];
+    int num, rows, index[BCE_DECODE_TILES];
 };
-
-bool bce_work_first_use(const struct bce_array *m, int index)
-{
-    return !m->op->first_use || m->op->first_use(m->op->first_use_user, tile_bytes(m, index));
-}
 
 static void count_tile(const struct bce_array *m, struct bce_worker *w, int index)
 {
     const struct bce_config *c = &m->op->cfg;
     const struct bce_plan *p = m->plan[index];
     int d = c->walk == BCE_WALK_ALL && c->regs == 0 ? c->n : p->d;
-    m->d[index] = p->n_calc < 0 ? 0 : (uint16_t)d;
+    m->d[index % m->op->npe * m->batch_max + index / m->op->npe] = p->n_calc < 0 ? 0 : (uint16_t)d;
     w->idle_tiles += p->n_calc < 0;
     if (p->n_calc < 0)
         return;
     w->tiles++;
     w->tile_macs += (uint64_t)p->macs;
     w->tile_d_hist[d]++;
-    if (bce_work_first_use(m, index)) {
+    if (m->first_use[index]) {
         w->first_uses++;
         w->first_use_d += (uint64_t)d;
     }
@@ -132,16 +127,15 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
     struct bce_plan *plan[BCE_DECODE_TILES];
     if (d->num == 0)
         return;
-    int limit = bce_work_rows(m, m->first_group + d->index[0] / op->npe);
     for (int i = 0; i < d->num; i++) {
-        tile[i] = tile_bytes(m, d->index[i]);
+        tile[i] = bce_work_tile(m, d->index[i]);
         plan[i] = m->plan[d->index[i]] = plan_memory(m, d->index[i]);
     }
     bool words = bce_words_apply(&op->cfg, op->tables, m->kind);
     if (!words)
         decode_each(m, w, d->index, d->num);
     for (int i = 0; i < d->num && words;) {
-        int some = bce_plan_words(&op->cfg, op->tables, tile + i, d->num - i, limit, m->amax,
+        int some = bce_plan_words(&op->cfg, op->tables, tile + i, d->num - i, d->rows, m->amax,
                                   m->kind, plan + i, w->tile_selections, w->tile_cycles);
         if (some == 0)
             decode_each(m, w, d->index + i, 1);
@@ -159,9 +153,10 @@ static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct 
         load_tile(m, w, index, &m->tile[index]);
         return;
     }
-    bool next = d->num > 0 && index / m->op->npe != d->index[0] / m->op->npe;
-    if (next || d->num == BCE_DECODE_TILES)
+    int rows = bce_work_rows(m, m->first_group + index / m->op->npe);
+    if (d->num == BCE_DECODE_TILES || rows != d->rows)
         decode_flush(m, w, d);
+    d->rows = rows;
     d->index[d->num++] = index;
 }
 

@@ -54,7 +54,8 @@ struct bce_array {
     uint8_t *plan_mem;
     struct bce_plan **plan; // [batch][PE], datapath vector
     struct bce_tile *tile;  // [batch][PE], datapath rtl
-    uint16_t *d;            // [batch][PE][position]; fixed on datapath vector: [batch][PE]
+    uint16_t *d;            // [batch][PE][position]; fixed on datapath vector: [PE][batch_max]
+    bool *first_use;        // [batch][PE], fixed point
     int64_t *time_work;
 };
 
@@ -65,8 +66,8 @@ size_t bce_work_operand_bytes(const struct bce_op *op);
 struct bce_operand bce_work_operand(const struct bce_op *op, uint8_t *mem);
 // K indices of a group; fewer than N in the last one.
 int bce_work_rows(const struct bce_array *m, int64_t group);
-// Whether a tile of the batch counts for statistics about weights.
-bool bce_work_first_use(const struct bce_array *m, int index);
+// The batch's tiles in memory.
+const uint8_t *bce_work_tile(const struct bce_array *m, int index);
 
 // Bodies of thread_pool_run(); `user` is the struct bce_array.
 // Pieces 0 .. row_pieces - 1 build kept rows, those behind decode BCE_DECODE_TILES tiles each.

@@ -1,28 +1,37 @@
+// The weight buffer is a list of ranges in the order of their addresses, each of which came from
+// .lanes in one piece. Words are of 8 bytes.
 #include "first_use.h"
+
+#include <string.h>
+
+struct range {
+    uint64_t first, num; // words of the weight buffer
+    uint64_t from;       // the first one's word of .lanes
+};
 
 struct first_use {
     const uint8_t *wbuf; // host address of the weight buffer
-    uint64_t words;      // in the weight buffer
     uint64_t lanes_words;
-    uint64_t bytes;  // of this reservation
-    uint64_t *from;  // word of .lanes plus 1, by word of the weight buffer; 0: elsewhere
-    uint64_t *taken; // a bit a word of .lanes
+    uint64_t bytes; // of this reservation
+    size_t num_ranges;
+    struct range *range; // as many as the buffer has words
+    uint64_t *taken;     // a bit a word of .lanes
 };
 
 struct first_use *first_use_create(const struct sim *s)
 {
     uint64_t words = s->region[SIM_REGION_WBUF].bytes / 8;
     uint64_t lanes = s->region[SIM_REGION_LANES].bytes / 8;
-    uint64_t bytes = sizeof(struct first_use) + (words + lanes / 64 + 1) * sizeof(uint64_t);
+    uint64_t bytes = sizeof(struct first_use) + (words + 1) * sizeof(struct range) +
+                     (lanes / 64 + 1) * sizeof(uint64_t);
     struct first_use *f = sim_reserve((size_t)bytes);
     if (!f)
         return NULL;
     *f = (struct first_use){.wbuf = s->region[SIM_REGION_WBUF].host,
-                            .words = words,
                             .lanes_words = lanes,
                             .bytes = bytes,
-                            .from = (uint64_t *)(f + 1)};
-    f->taken = f->from + words;
+                            .range = (struct range *)(f + 1)};
+    f->taken = (uint64_t *)(f->range + words + 1);
     return f;
 }
 
@@ -32,26 +41,87 @@ void first_use_destroy(struct first_use *f)
         sim_release(f, (size_t)f->bytes);
 }
 
+// The first range that ends behind a word.
+static size_t range_behind(const struct first_use *f, uint64_t word)
+{
+    size_t lo = 0, hi = f->num_ranges;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (f->range[mid].first + f->range[mid].num > word)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+// What lies between two words is not known any more. Gives where a range there belongs.
+static size_t forget(struct first_use *f, uint64_t first, uint64_t end)
+{
+    size_t at = range_behind(f, first), last = range_behind(f, end);
+    struct range kept[2];
+    size_t num = 0, before = 0;
+    if (at < f->num_ranges && f->range[at].first < first) {
+        kept[num++] =
+            (struct range){f->range[at].first, first - f->range[at].first, f->range[at].from};
+        before = 1;
+    }
+    if (last < f->num_ranges && f->range[last].first < end) {
+        struct range r = f->range[last++];
+        uint64_t cut = end - r.first;
+        kept[num++] = (struct range){end, r.num - cut, r.from + cut};
+    }
+    memmove(f->range + at + num, f->range + last, (f->num_ranges - last) * sizeof *f->range);
+    memcpy(f->range + at, kept, num * sizeof *kept);
+    f->num_ranges -= last - at - num;
+    return at + before;
+}
+
 void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uint64_t bytes)
 {
     uint64_t first = (uint64_t)(to - f->wbuf) / 8, offset = from - IMAGE_LANES_BASE;
-    bool lanes = from >= IMAGE_LANES_BASE && offset % 8 == 0 && offset / 8 < f->lanes_words;
-    for (uint64_t i = 0; i < bytes / 8 && first + i < f->words; i++)
-        f->from[first + i] = lanes ? offset / 8 + i + 1 : 0;
+    uint64_t num = bytes / 8;
+    if (num == 0)
+        return;
+    size_t at = forget(f, first, first + num);
+    if (from < IMAGE_LANES_BASE || offset % 8 != 0 || offset / 8 >= f->lanes_words)
+        return;
+    memmove(f->range + at + 1, f->range + at, (f->num_ranges++ - at) * sizeof *f->range);
+    f->range[at] = (struct range){first, num, offset / 8};
+}
+
+// The range that a word lies in; NULL: none.
+static const struct range *range_of(const struct first_use *f, uint64_t word)
+{
+    size_t at = range_behind(f, word);
+    return at < f->num_ranges && f->range[at].first <= word ? &f->range[at] : NULL;
 }
 
 uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile)
 {
     uint64_t word = (uint64_t)(tile - f->wbuf) / 8;
-    return word < f->words ? f->from[word] : 0;
+    const struct range *r = range_of(f, word);
+    return r ? r->from + (word - r->first) + 1 : 0;
 }
 
-bool first_use_take(void *user, const uint8_t *tile)
+static bool take(struct first_use *f, uint64_t word)
+{
+    if (word >= f->lanes_words)
+        return true;
+    uint64_t bit = UINT64_C(1) << word % 64, *cell = &f->taken[word / 64];
+    bool first = !(*cell & bit);
+    *cell |= bit;
+    return first;
+}
+
+void first_use_take(void *user, const uint8_t *tile, size_t bytes, int num, bool *first)
 {
     struct first_use *f = user;
-    uint64_t at = first_use_origin(f, tile);
-    if (at == 0 || at > f->lanes_words)
-        return true;
-    uint64_t bit = UINT64_C(1) << (at - 1) % 64, *cell = &f->taken[(at - 1) / 64];
-    return !(__atomic_fetch_or(cell, bit, __ATOMIC_RELAXED) & bit);
+    const struct range *r = NULL;
+    uint64_t word = (uint64_t)(tile - f->wbuf) / 8;
+    for (int i = 0; i < num; i++, word += bytes / 8) {
+        if (!r || word - r->first >= r->num)
+            r = range_of(f, word);
+        first[i] = !r || take(f, r->from + (word - r->first));
+    }
 }
