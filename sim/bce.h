@@ -29,6 +29,7 @@ struct bce_config {
     enum bce_walk walk;
     bool compat; // the quirks of the authors' RTL
     bool fast;   // plans also hold whole weights
+    bool whole;  // and nothing else: every tile's fit (bce_whole_fits), and rows are I8
     bool bound;  // lanes that cannot be the slowest are not walked: their cycles are a lower bound
     int regs;    // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
 };
@@ -205,13 +206,13 @@ struct bce_plan {
     bool whole_wide;          // beyond 8 bits
     int32_t whole_correction; // of a sum over the operands of `interleave`
     // floats, and fixed in compat
-    bool special; // an infinity or NaN among the weights
-    bool tail;    // the last windows may reach bits past n_calc
-    uint64_t valid[BCE_MAX_WORDS];
-    int32_t *exp;  // BCE_NO_EXP where the weight cannot count
-    uint32_t *mag; // fixed: of the selected bits
-    int32_t *neg;  // 0 or -1
-    // fixed, of the lanes up to the highest that works
+    bool special;                  // an infinity or NaN among the weights
+    bool tail;                     // the last windows may reach bits past n_calc
+    int32_t *exp;                  // BCE_NO_EXP where the weight cannot count
+    uint32_t *mag;                 // fixed: of the selected bits
+    int32_t *neg;                  // 0 or -1
+    uint64_t valid[BCE_MAX_WORDS]; // floats
+    // fixed, from bce_plan_make: of the lanes up to the highest that works
     uint16_t lane_selections[BCE_LANES], lane_cycles[BCE_LANES];
 };
 #define BCE_NO_EXP (-(1 << 20))
@@ -339,7 +340,8 @@ struct bce_words {
     uint64_t sign[BCE_WORD_TILES];
     const uint8_t *columns[BCE_WORD_TILES]; // in the layout of a tile
     struct bce_plan *plan[BCE_WORD_TILES];
-    uint64_t selections[BCE_WORD_LANES], cycles[BCE_WORD_LANES]; // of all tiles, added up
+    uint16_t ones[BCE_WORD_TILES][BCE_WORD_LANES];
+    uint64_t *selections, *cycles; // by lane: those of the tiles are added
 };
 
 struct bce_kernels {
@@ -361,8 +363,8 @@ struct bce_kernels {
     // below `count`, into p->whole and what belongs to it. False: a sum does not fit.
     bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int count, int32_t amax,
                   struct bce_plan *p);
-    // Counts, D, and lists or whole weights of tiles that go into plans laid out; those with whole
-    // weights are of at most 7 lanes. NULL: not on this level.
+    // D, and lists or whole weights of tiles that go into plans laid out, those with whole weights
+    // of at most 7 lanes; and their counts. NULL: not on this level.
     void (*words)(const struct bce_tables *t, struct bce_words *x);
     // Rows I8 to operands of `dot`; those that a vector lacks are zero. As many bytes as the rows
     // and one row more.

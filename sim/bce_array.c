@@ -237,7 +237,6 @@ static void set_up(struct bce_array *m, const struct bce_op *op, struct thread_p
         m->amax = bce_activation_bound(op->agu->dtype);
         m->kind = op->literal ? BCE_ROW_I32 : bce_fixed_row(m->amax);
     }
-    m->whole = op->cfg.fast && m->kind == BCE_ROW_I8 && bce_whole_fits(&op->cfg);
     m->block = bce_row_block(m->kind);
     m->blocks = (int)((m->positions + m->block - 1) / m->block);
     int wanted = 4 * m->num_workers;

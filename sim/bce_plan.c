@@ -222,13 +222,15 @@ static struct plan_layout plan_layout_of(const struct bce_config *c)
     }
     if (bce_is_float(c))
         return l;
-    l.segment = l.end;
-    l.row = l.segment + segment_bytes(c);
-    l.end = l.row + list_bytes(c);
     if (c->fast) {
         l.whole = l.end;
         l.end += whole_bytes(c);
     }
+    if (c->whole)
+        return l;
+    l.segment = l.end;
+    l.row = l.segment + segment_bytes(c);
+    l.end = l.row + list_bytes(c);
     return l;
 }
 
@@ -242,7 +244,7 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, const struct pl
 {
     struct bce_plan *p = mem;
     uint8_t *at = mem;
-    memset(p, 0, offsetof(struct bce_plan, lane_selections));
+    memset(p, 0, offsetof(struct bce_plan, valid));
     if (l->weights) {
         p->exp = (int32_t *)(void *)(at + l->weights);
         p->mag = (uint32_t *)(p->exp + c->n);
@@ -494,7 +496,7 @@ static void list_words(const struct bce_words *x, enum bce_row row)
         if (k.p->whole)
             continue;
         for (int b = x->lanes - 1; b >= 0; b--)
-            add_segments(&k, b, k.p->lane_selections[b], 0);
+            add_segments(&k, b, x->ones[i][b], 0);
         finish_lists(&k, x->amax);
     }
 }
@@ -503,8 +505,14 @@ int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
                    const uint8_t *const *tile, int num, int limit, int32_t amax, enum bce_row row,
                    struct bce_plan **plan, uint64_t *selections, uint64_t *cycles)
 {
-    struct bce_words x = {.prune = c->prune, .amax = amax, .none = row_of_zeros(c)};
     const struct plan_layout l = plan_layout_of(c);
+    struct bce_words x;
+    x.num = 0;
+    x.prune = c->prune;
+    x.amax = amax;
+    x.none = row_of_zeros(c);
+    x.selections = selections;
+    x.cycles = cycles;
     x.lanes = c->prune >> 8 ? 16 : 8;
     x.n = valid_run(tile[0], limit);
     while (x.n % 4 == 0 && x.num < num && x.num < BCE_WALK_COLUMNS / x.lanes &&
@@ -522,10 +530,6 @@ int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
         return 0;
     tables->kernels->words(tables, &x);
     list_words(&x, row);
-    for (int b = 0; b < x.lanes; b++) {
-        selections[b] += x.selections[b];
-        cycles[b] += x.cycles[b];
-    }
     return x.num;
 }
 

@@ -72,15 +72,17 @@ static void load_tile(const struct bce_array *m, struct bce_worker *w, int index
 
 // Tiles of groups of as many rows to plans, some at a time.
 struct decoder {
-    int num, rows, index[BCE_DECODE_TILES];
+    int num, rows, group, group_rows; // rows of those that wait, and of the group that came last
+    int index[BCE_DECODE_TILES];      // in the batch
+    uint16_t *d[BCE_DECODE_TILES];    // where a plan's D goes
 };
 
-static void count_tile(const struct bce_array *m, struct bce_worker *w, int index)
+static void count_tile(const struct bce_array *m, struct bce_worker *w, int index, uint16_t *out)
 {
     const struct bce_config *c = &m->op->cfg;
     const struct bce_plan *p = m->plan[index];
     int d = c->walk == BCE_WALK_ALL && c->regs == 0 ? c->n : p->d;
-    m->d[index % m->op->npe * m->batch_max + index / m->op->npe] = p->n_calc < 0 ? 0 : (uint16_t)d;
+    *out = p->n_calc < 0 ? 0 : (uint16_t)d;
     w->idle_tiles += p->n_calc < 0;
     if (p->n_calc < 0)
         return;
@@ -142,21 +144,32 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
         i += some > 0 ? some : 1;
     }
     for (int i = 0; i < d->num && !bce_is_float(&op->cfg); i++)
-        count_tile(m, w, d->index[i]);
+        count_tile(m, w, d->index[i], d->d[i]);
     d->num = 0;
 }
 
-static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct decoder *d,
-                        int index)
+static void decode_begin(struct decoder *d)
 {
+    d->num = d->rows = 0;
+    d->group = -1;
+}
+
+// Of a group of the batch.
+static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct decoder *d,
+                        int group, int pe)
+{
+    int index = group * m->op->npe + pe;
     if (m->op->literal) {
         load_tile(m, w, index, &m->tile[index]);
         return;
     }
-    int rows = bce_work_rows(m, m->first_group + index / m->op->npe);
-    if (d->num == BCE_DECODE_TILES || rows != d->rows)
+    if (group != d->group)
+        d->group_rows = bce_work_rows(m, m->first_group + group);
+    if (d->num == BCE_DECODE_TILES || d->group_rows != d->rows)
         decode_flush(m, w, d);
-    d->rows = rows;
+    d->group = group;
+    d->rows = d->group_rows;
+    d->d[d->num] = m->d + (ptrdiff_t)pe * m->batch_max + group;
     d->index[d->num++] = index;
 }
 
@@ -188,7 +201,7 @@ static void build_rows(const struct bce_array *m, struct bce_worker *w, const st
     *to->kind = m->kind;
     if (op->cfg.fast && m->kind == BCE_ROW_I8)
         m->kernels->interleave(narrow, rows, m->amax, to->words);
-    if (m->kind != BCE_ROW_I32 && !m->whole)
+    if (m->kind != BCE_ROW_I32 && !op->cfg.whole)
         *to->kind = m->kernels->settle(m->kind, m->amax, narrow, op->cfg.compat ? n : rows);
 }
 
@@ -217,10 +230,10 @@ void bce_work_prepare(void *user, int piece, int worker)
     }
     piece -= m->row_pieces;
     struct decoder d;
-    d.num = 0;
-    int tiles = m->batch * m->op->npe, end = (piece + 1) * BCE_DECODE_TILES;
+    decode_begin(&d);
+    int npe = m->op->npe, tiles = m->batch * npe, end = (piece + 1) * BCE_DECODE_TILES;
     for (int i = piece * BCE_DECODE_TILES; i < end && i < tiles; i++)
-        decode_tile(m, &m->worker[worker], &d, i);
+        decode_tile(m, &m->worker[worker], &d, i / npe, i % npe);
     decode_flush(m, &m->worker[worker], &d);
 }
 
@@ -449,10 +462,10 @@ void bce_work_joined(void *user, int slice, int worker)
     struct bce_worker *w = &m->worker[worker];
     int pe0 = slice_begin(m, slice), pe1 = slice_begin(m, slice + 1);
     struct decoder d;
-    d.num = 0;
+    decode_begin(&d);
     for (int g = 0; g < m->batch; g++)
         for (int pe = pe0; pe < pe1; pe++)
-            decode_tile(m, w, &d, g * m->op->npe + pe);
+            decode_tile(m, w, &d, g, pe);
     decode_flush(m, w, &d);
     for (int block = 0; block < m->blocks; block++)
         compute_block(m, w, block, pe0, pe1);

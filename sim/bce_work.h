@@ -40,7 +40,6 @@ struct bce_array {
     int num_workers;
     enum bce_row kind; // of the rows that are built
     int32_t amax;
-    bool whole; // all tiles will be there as whole weights
     int64_t groups, positions;
     int block, blocks, slices;
     bool serial;

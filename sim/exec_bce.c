@@ -140,7 +140,7 @@ static struct bce_timing timing_of(const struct sim *s, bool is_float, uint64_t 
     return t;
 }
 
-static struct bce_config config_of(const struct sim *s, const struct isa_args_BCE *in)
+static struct bce_config config_of(const struct sim *s, const struct isa_args_BCE *in, enum dtype t)
 {
     struct bce_config c = {.n = (int)s->machine.group, .mode = (int)in->mode};
     c.fast = s->opt.datapath == SIM_DATAPATH_FAST && c.mode == ISA_MODE_fixed && !s->opt.compat_rtl;
@@ -151,6 +151,7 @@ static struct bce_config config_of(const struct sim *s, const struct isa_args_BC
         c.prune = (c.prune << 1 | 1) & ((1u << BCE_LANES) - 1);
     }
     c.compat = s->opt.compat_rtl;
+    c.whole = c.fast && bce_whole_fits(&c) && bce_fixed_row(bce_activation_bound(t)) == BCE_ROW_I8;
     c.walk = s->opt.no_distill                   ? BCE_WALK_ALL
              : s->opt.timing == SIM_TIMING_IDEAL ? BCE_WALK_IDEAL
                                                  : BCE_WALK_WINDOW;
@@ -226,7 +227,8 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     if (!check_mode(s, in, s->t[in->ta].dtype) || !find_operands(s, in, &o))
         return false;
     struct datapath *d = datapath_of(s);
-    struct bce_op op = {.cfg = config_of(s, in), .tables = &d->tables, .agu = &o.agu};
+    struct bce_op op = {
+        .cfg = config_of(s, in, o.view->dtype), .tables = &d->tables, .agu = &o.agu};
     if (!map_operands(s, in, &o, &op))
         return false;
     if (o.agu.k_total == 0 || o.agu.p_total == 0) {

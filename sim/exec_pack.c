@@ -10,7 +10,7 @@
 
 #define BLOCK BCE_BLOCK_I16
 #define MAX_PES 512
-#define PARALLEL_ELEMS 16384
+#define PARALLEL_ELEMS 2048
 
 bool sim_exec_PCFG(struct sim *s, const struct isa_args_PCFG *in)
 {

@@ -10,7 +10,7 @@
 #include "vec_fn.h"
 #include "vec_loop.h"
 
-#define GRAIN 16384
+#define GRAIN 4096
 #define MAX_LIMIT (INT64_C(1) << 40)
 
 struct moved {

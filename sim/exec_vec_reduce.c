@@ -12,7 +12,7 @@
 #include "vec_fn.h"
 #include "vec_loop.h"
 
-#define GRAIN 32768
+#define GRAIN 4096
 #define ROW_CHUNK 256
 #define MIN_ROW 16 // reduced elements that are worth a stream of their own
 

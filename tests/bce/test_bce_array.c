@@ -388,6 +388,9 @@ static bool datapaths_agree_on(uint64_t round)
         same = CHECK(equal(&s, &vector, &literal)) && same_everywhere(&s, &vector);
         s.op.cfg.fast = !bce_is_float(&s.op.cfg) && !s.op.cfg.compat;
         same = same && same_everywhere(&s, &vector);
+        s.op.cfg.whole = s.op.cfg.fast && bce_whole_fits(&s.op.cfg) &&
+                         bce_fixed_row(bce_activation_bound(s.agu.dtype)) == BCE_ROW_I8;
+        same = same && same_everywhere(&s, &vector);
         if (!s.lossy)
             check_sums(&s, &vector);
     }
