@@ -385,6 +385,7 @@ bool image_read(const char *path, struct image *out, struct arena *a, struct dia
     if (!io_map_file(&map, path, FILE_MAX, d))
         return false;
     struct source s = {.path = path, .map = &map, .diag = d};
+    io_map_ahead(&map);
     if (!read_mapped(&s, out, a)) {
         io_unmap(&map);
         *out = (struct image){0};

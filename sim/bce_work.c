@@ -169,6 +169,9 @@ static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct 
         decode_flush(m, w, d);
     d->group = group;
     d->rows = d->group_rows;
+    const uint8_t *bytes = bce_work_tile(m, index); // which another core's cache may hold
+    __builtin_prefetch(bytes);
+    __builtin_prefetch(bytes + 64);
     d->d[d->num] = m->d + (ptrdiff_t)pe * m->batch_max + group;
     d->index[d->num++] = index;
 }

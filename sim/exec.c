@@ -10,7 +10,7 @@
 #include "predict.h"
 #include "timeline.h"
 
-#define CACHE_ENTRIES 4096
+#define CACHE_ENTRIES 512
 #define MAX_CYCLES (1ll << 56)
 
 struct sim_decoded {

@@ -180,7 +180,7 @@ static struct datapath *datapath_of(struct sim *s)
     struct datapath *d = arena_alloc(s->arena, sizeof *d);
     memset(d, 0, sizeof *d);
     bce_tables_init(&d->tables);
-    d->rows.mem = sim_reserve(ROWS_BYTES);
+    d->rows.mem = sim_reserve(ROWS_BYTES, false);
     if (d->rows.mem) { // without, rows are built where they are needed
         d->rows.bytes = ROWS_BYTES;
         arena_adopt_mapping(s->arena, d->rows.mem, ROWS_BYTES);

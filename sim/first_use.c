@@ -24,7 +24,7 @@ struct first_use *first_use_create(const struct sim *s)
     uint64_t lanes = s->region[SIM_REGION_LANES].bytes / 8;
     uint64_t bytes = sizeof(struct first_use) + (words + 1) * sizeof(struct range) +
                      (lanes / 64 + 1) * sizeof(uint64_t);
-    struct first_use *f = sim_reserve((size_t)bytes);
+    struct first_use *f = sim_reserve((size_t)bytes, false);
     if (!f)
         return NULL;
     *f = (struct first_use){.wbuf = s->region[SIM_REGION_WBUF].host,

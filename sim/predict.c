@@ -117,7 +117,7 @@ struct predict *predict_create(const struct sim *s)
     size_t tiles = s->region[SIM_REGION_LANES].bytes / 8;
     size_t layers = s->stats.num_layers;
     size_t bytes = sizeof(struct predict) + tiles * sizeof(uint16_t);
-    struct predict *p = sim_reserve(bytes);
+    struct predict *p = sim_reserve(bytes, false);
     if (!p)
         return NULL;
     p->bytes = bytes;

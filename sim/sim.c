@@ -48,7 +48,7 @@ static bool check_machine(const struct image *img, struct arena *a, struct diag 
 static bool reserve_region(struct sim *s, enum sim_region_id id, uint64_t base, uint64_t bytes)
 {
     s->region[id] = (struct sim_region){.base = base, .bytes = bytes, .writable = true};
-    s->region[id].host = sim_reserve((size_t)bytes + GUARD_BYTES);
+    s->region[id].host = sim_reserve((size_t)bytes + GUARD_BYTES, id != SIM_REGION_HEAP);
     return s->region[id].host != NULL;
 }
 
@@ -75,9 +75,9 @@ static bool reserve_memory(struct sim *s)
     ok = reserve_region(s, SIM_REGION_ABUF, IMAGE_ABUF_BASE, (uint64_t)m->act_buffer) && ok;
     ok = reserve_region(s, SIM_REGION_WBUF, IMAGE_WBUF_BASE, (uint64_t)m->weight_buffer) && ok;
     s->psum_entries = m->psum_buffer / 8;
-    s->psum = sim_reserve((size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES);
+    s->psum = sim_reserve((size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES, true);
     s->stats.num_layers = img->num_layers + 1;
-    s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers);
+    s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers, false);
     s->timeline = timeline_create(s);
     s->first_use = ok ? first_use_create(s) : NULL;
     if (s->opt.predict)

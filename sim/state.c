@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "pages.h"
+
 const char *const sim_fault_name[SIM_FAULT_NUM] = {
 #define SIM_FAULT(ENUM, id, doc) [SIM_FAULT_##ENUM] = id,
 #include "fault.def"
@@ -29,11 +31,9 @@ bool sim_fault_at(struct sim *s, enum sim_fault_kind kind, uint64_t addr, const 
 // ---- Memory
 // ------------------------------------------------------------------------------------------
 
-void *sim_reserve(size_t bytes)
+void *sim_reserve(size_t bytes, bool ahead)
 {
-    void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    return pages_map(bytes ? bytes : 1, ahead);
 }
 
 void sim_release(void *p, size_t bytes)
@@ -50,7 +50,7 @@ void *sim_scratch(struct sim *s, size_t bytes)
     if (bytes > SIZE_MAX / 4)
         bitlet_fatal("an instruction asks for %zu bytes of working memory", bytes);
     size_t want = bytes + bytes / 2;
-    s->scratch = sim_reserve(want);
+    s->scratch = sim_reserve(want, true);
     if (!s->scratch)
         bitlet_fatal("out of memory: %zu bytes for one instruction", want);
     s->scratch_bytes = want;

@@ -135,9 +135,9 @@ void *sim_scratch(struct sim *s, size_t bytes);
 // Register writes, entered in the commit log where there is one. A write to x0 does nothing.
 void sim_write_x(struct sim *s, int64_t reg, int64_t value);
 void sim_log_t(struct sim *s, int64_t reg); // after td was changed
-// Zeroed memory of the simulated machine, page-aligned, taken from the system as it is touched.
-// NULL: the system refuses.
-void *sim_reserve(size_t bytes);
+// Zeroed memory of the simulated machine, page-aligned, taken from the system as it is touched, or,
+// when little is asked for, ahead of that. NULL: the system refuses.
+void *sim_reserve(size_t bytes, bool ahead);
 void sim_release(void *p, size_t bytes);
 
 // One body per instruction; false: s->fault is set. Table in exec.c.

@@ -44,8 +44,8 @@ static bool board_open(struct board *b, uint64_t base, uint64_t size, int shift)
     b->limit = base + size;
     b->shift = shift;
     b->bytes = num * sizeof *b->write;
-    b->write = sim_reserve(b->bytes);
-    b->read = sim_reserve(b->bytes);
+    b->write = sim_reserve(b->bytes, false);
+    b->read = sim_reserve(b->bytes, false);
     return b->write && b->read;
 }
 

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
 #include <unistd.h>
+
+#include "pages.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -41,7 +44,6 @@ enum {
     LAST_CHUNK = 1024 * 1024,
 #endif
     LARGE_BYTES = 256 * 1024,
-    HUGE_PAGE = 2 * 1024 * 1024,
 };
 
 struct chunk {
@@ -177,27 +179,6 @@ void arena_drop_file_pages(struct arena *a)
             madvise(m->addr, m->len, MADV_DONTNEED);
 }
 
-// Whole huge pages where they fit: a fault for 2 MB instead of 512. Smaller data, which is going to
-// be written, comes with its pages.
-static void *map_zeroed(size_t bytes, bool data)
-{
-    size_t extra = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | (data && !extra ? MAP_POPULATE : 0);
-    void *p = mmap(NULL, bytes + extra, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (p == MAP_FAILED)
-        must(NULL, bytes);
-    if (!extra)
-        return p;
-    unsigned char *start = p, *aligned = start + (-(uintptr_t)start & (HUGE_PAGE - 1));
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), kept = (bytes + page - 1) & ~(page - 1);
-    if (aligned > start)
-        munmap(start, (size_t)(aligned - start));
-    if (aligned + kept < start + bytes + extra)
-        munmap(aligned + kept, (size_t)(start + bytes + extra - (aligned + kept)));
-    madvise(aligned, bytes & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE); // only a hint
-    return aligned;
-}
-
 static void *allocate(struct arena *a, size_t bytes, size_t align, bool data)
 {
     if (align < ALIGN)
@@ -209,7 +190,7 @@ static void *allocate(struct arena *a, size_t bytes, size_t align, bool data)
     a->handed_out += bytes;
     if (bytes < LARGE_BYTES)
         return bump(a, bytes, align);
-    void *p = map_zeroed(bytes, data);
+    void *p = must(pages_map(bytes, data), bytes);
     adopt(a, p, bytes, data ? DATA : KEPT);
     return p;
 }

@@ -105,6 +105,16 @@ bool io_map_file(struct io_map *m, const char *path, size_t max_bytes, struct di
     return ok;
 }
 
+void io_map_ahead(const struct io_map *m)
+{
+#ifdef MADV_POPULATE_READ
+    if (m->is_file)
+        madvise(m->handle, m->size, MADV_POPULATE_READ); // only a hint
+#else
+    (void)m;
+#endif
+}
+
 void io_unmap(struct io_map *m)
 {
     if (m->handle)

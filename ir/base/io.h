@@ -20,6 +20,8 @@ struct io_map {
 // returns false on failure.
 BITLET_MUST_USE bool io_map_file(struct io_map *m, const char *path, size_t max_bytes,
                                  struct diag *d);
+// All of it is going to be read, and soon.
+void io_map_ahead(const struct io_map *m);
 void io_unmap(struct io_map *m); // a zeroed map is fine
 // Gives the memory of pages that were read back to the system; a later access reads them again.
 void io_map_release(const struct io_map *m);
