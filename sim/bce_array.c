@@ -1,8 +1,8 @@
-// Work is cut by blocks of positions and, when there are few of those, by slices of PEs. Groups
-// come in batches: the tiles of a batch are decoded before pieces are computed. Rows are built for
-// the whole instruction beside the first batch of tiles, so that slices share them, or by each
-// piece where they are too many. Batches keep the decoded tiles in the cache and the table of D
-// small.
+// Rows are built for the whole instruction where there is room for them; then work is cut by slices
+// of PEs, each of which decodes its tiles as it goes. Else it is cut by blocks of positions and,
+// when there are few of those, by slices of PEs; the tiles of a batch of groups are decoded before
+// the pieces are computed, each of which builds its rows. Batches keep the decoded tiles in the
+// cache and the table of D small.
 #include "bce_array.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "bce_work.h"
 
 #define BATCH_PLAN_BYTES (1 << 19)
+#define SLICE_PLAN_BYTES (48 << 10)
 #define BATCH_D_ENTRIES (1 << 20)
 #define SERIAL_MACS 60000 // less than this is not worth waking threads
 
@@ -30,6 +31,13 @@ static int64_t d_entries(const struct bce_op *op)
     return fixed_vector(op) ? op->npe : op->npe * op->agu->p_total;
 }
 
+static enum bce_row row_kind(const struct bce_op *op)
+{
+    if (bce_is_float(&op->cfg))
+        return op->cfg.mode == ISA_MODE_fp32 ? BCE_ROW_F32 : BCE_ROW_F16;
+    return op->literal ? BCE_ROW_I32 : bce_fixed_row(bce_activation_bound(op->agu->dtype));
+}
+
 static size_t tile_memory(const struct bce_op *op)
 {
     if (op->literal)
@@ -37,11 +45,50 @@ static size_t tile_memory(const struct bce_op *op)
     return bce_plan_bytes(&op->cfg) + sizeof(struct bce_plan *);
 }
 
-static int batch_groups(const struct bce_op *op)
+static bool rows_fit(const struct bce_op *op)
 {
+    if (op->literal || !op->rows)
+        return false;
+    int64_t block = bce_row_block(row_kind(op)), blocks = (op->agu->p_total + block - 1) / block;
+    size_t entries = (size_t)bce_op_groups(op) * (size_t)blocks;
+    return entries <= op->rows->bytes / bce_work_operand_bytes(op);
+}
+
+static bool is_serial(const struct bce_op *op, int workers)
+{
+    int64_t per_position = op->agu->k_total * op->npe;
+    return workers == 1 || op->agu->p_total < SERIAL_MACS / per_position + 1;
+}
+
+static bool is_joined(const struct bce_op *op, int workers)
+{
+    return rows_fit(op) && (is_serial(op, workers) || op->npe >= 2 * workers);
+}
+
+// Narrow ones, whose plans stay in the nearest cache, and several a worker.
+static int joined_slices(const struct bce_op *op, int workers)
+{
+    int slices = op->npe / BCE_DOT_PLANS > 4 * workers ? op->npe / BCE_DOT_PLANS : 4 * workers;
+    return slices < op->npe ? slices : op->npe;
+}
+
+static int64_t slice_width(const struct bce_op *op, int workers)
+{
+    int slices = joined_slices(op, workers);
+    return (op->npe + slices - 1) / slices;
+}
+
+static int joined_groups(const struct bce_op *op, int workers)
+{
+    int64_t n = SLICE_PLAN_BYTES / ((int64_t)tile_memory(op) * slice_width(op, workers));
+    return n < 1 ? 1 : (int)n;
+}
+
+static int batch_groups(const struct bce_op *op, int workers)
+{
+    int64_t n = BATCH_D_ENTRIES / d_entries(op), groups = bce_op_groups(op);
     int64_t by_plan = BATCH_PLAN_BYTES / ((int64_t)tile_memory(op) * op->npe);
-    int64_t by_d = BATCH_D_ENTRIES / d_entries(op), n = by_plan < by_d ? by_plan : by_d;
-    int64_t groups = bce_op_groups(op);
+    n = by_plan < n && !is_joined(op, workers) ? by_plan : n;
     n = n < groups ? n : groups;
     return n < 1 ? 1 : (int)n;
 }
@@ -59,24 +106,44 @@ static void *lay(struct layout *l, size_t bytes)
     return p;
 }
 
+// Plans of so many tiles.
+static void lay_out_plans(struct layout *l, const struct bce_op *op, size_t tiles,
+                          struct bce_worker *w)
+{
+    w->plan = lay(l, sizeof *w->plan * tiles);
+    w->plan_mem = lay(l, bce_plan_bytes(&op->cfg) * tiles);
+    w->stride = op->npe;
+}
+
+static void lay_out_workers(struct layout *l, struct bce_array *m, const struct bce_op *op,
+                            int workers, size_t tiles)
+{
+    struct bce_worker all = {0}; // what they share
+    bool joined = is_joined(op, workers);
+    if (!op->literal && !joined)
+        lay_out_plans(l, op, tiles, &all);
+    if (joined)
+        tiles = (size_t)(slice_width(op, workers) * joined_groups(op, workers));
+    for (int i = 0; i < workers; i++) {
+        struct bce_worker w = all;
+        uint8_t *own = lay(l, bce_work_operand_bytes(op));
+        if (joined)
+            lay_out_plans(l, op, tiles, &w);
+        if (!l->at)
+            continue;
+        w.own = bce_work_operand(op, own);
+        m->worker[i] = w;
+    }
+}
+
 static size_t lay_out(struct bce_array *m, const struct bce_op *op, int workers, void *mem)
 {
     struct layout l = {mem, 0};
-    size_t batch = (size_t)batch_groups(op), tiles = batch * (size_t)op->npe;
+    size_t batch = (size_t)batch_groups(op, workers), tiles = batch * (size_t)op->npe;
     m->worker = lay(&l, sizeof *m->worker * (size_t)workers);
-    for (int i = 0; i < workers; i++) {
-        uint8_t *own = lay(&l, bce_work_operand_bytes(op));
-        if (mem) {
-            memset(&m->worker[i], 0, sizeof m->worker[i]);
-            m->worker[i].own = bce_work_operand(op, own);
-        }
-    }
+    lay_out_workers(&l, m, op, workers, tiles);
     if (op->literal)
         m->tile = lay(&l, sizeof *m->tile * tiles);
-    else {
-        m->plan = lay(&l, sizeof *m->plan * tiles);
-        m->plan_mem = lay(&l, bce_plan_bytes(&op->cfg) * tiles);
-    }
     m->d = lay(&l, sizeof *m->d * batch * (size_t)d_entries(op));
     m->first_use = lay(&l, sizeof *m->first_use * tiles);
     m->time_work = lay(&l, sizeof *m->time_work * (size_t)(op->npe + op->timing.fifo));
@@ -133,14 +200,12 @@ static void run_batch(struct bce_array *m)
 
 // ---- Time and statistics ------------------------------------------------------------------------
 
-// What a tile says about every position alike, where no worker has counted it.
+// What a tile says about every position alike, on datapath rtl; plans are counted by the workers.
 static void count_tile(const struct bce_array *m, int index, struct sim_layer_stats *stats)
 {
-    const struct bce_plan *p = m->op->literal ? NULL : m->plan[index];
-    int n_calc = p ? p->n_calc : m->tile[index].n_calc, macs = p ? p->macs : m->tile[index].macs;
     uint64_t positions = (uint64_t)m->positions;
-    stats->macs += (uint64_t)macs * positions;
-    if (n_calc < 0) {
+    stats->macs += (uint64_t)m->tile[index].macs * positions;
+    if (m->tile[index].n_calc < 0) {
         stats->idle_pe_steps += positions;
         return;
     }
@@ -158,7 +223,7 @@ static void time_batch(const struct bce_array *m, struct sim_layer_stats *stats,
     int npe = m->op->npe, pos_stride = fixed_vector(m->op) ? 0 : 1;
     int64_t pe_stride = pos_stride ? m->positions : m->batch_max;
     int64_t group_stride = pos_stride ? npe * m->positions : 1;
-    for (int i = 0; i < m->batch * npe && pos_stride != 0; i++)
+    for (int i = 0; i < m->batch * npe && m->op->literal; i++)
         count_tile(m, i, stats);
     for (int g = 0; g < m->batch; g++) {
         t->least = bce_least_cycles(t, bce_work_rows(m, m->first_group + g));
@@ -204,19 +269,28 @@ static bool same_rows(const struct bce_rows *r, const struct bce_op *op)
 static void set_up_rows(struct bce_array *m)
 {
     const struct bce_op *op = m->op;
-    size_t entries = (size_t)m->groups * (size_t)m->blocks;
-    if (op->literal || !op->rows || entries > op->rows->bytes / bce_work_operand_bytes(op))
-        return;
     m->rows = op->rows;
-    m->joined = m->serial || op->npe >= 2 * m->num_workers;
-    if (m->joined && !m->serial)
-        m->slices = 4 * m->num_workers < op->npe ? 4 * m->num_workers : op->npe;
     if (same_rows(m->rows, op))
         return;
     m->rows->filled = false;
     m->rows->agu = *op->agu;
     m->rows->cfg = op->cfg;
-    m->row_pieces = (int)entries;
+    m->row_pieces = (int)m->groups * m->blocks;
+}
+
+static void cut_work(struct bce_array *m)
+{
+    const struct bce_op *op = m->op;
+    int wanted = 4 * m->num_workers;
+    m->serial = is_serial(op, m->num_workers);
+    m->joined = is_joined(op, m->num_workers);
+    m->joined_groups = joined_groups(op, m->num_workers);
+    m->slices = m->blocks >= wanted ? 1 : (wanted + m->blocks - 1) / m->blocks;
+    if (m->joined)
+        m->slices = joined_slices(op, m->num_workers);
+    else if (m->serial)
+        m->slices = 1;
+    m->slices = m->slices < op->npe ? m->slices : op->npe;
 }
 
 static void set_up(struct bce_array *m, const struct bce_op *op, struct thread_pool *pool,
@@ -230,25 +304,15 @@ static void set_up(struct bce_array *m, const struct bce_op *op, struct thread_p
     m->plan_bytes = bce_plan_bytes(&op->cfg);
     m->groups = bce_op_groups(op);
     m->positions = op->agu->p_total;
-    m->batch_max = batch_groups(op);
-    if (bce_is_float(&op->cfg))
-        m->kind = op->cfg.mode == ISA_MODE_fp32 ? BCE_ROW_F32 : BCE_ROW_F16;
-    else {
+    m->batch_max = batch_groups(op, m->num_workers);
+    m->kind = row_kind(op);
+    if (!bce_is_float(&op->cfg))
         m->amax = bce_activation_bound(op->agu->dtype);
-        m->kind = op->literal ? BCE_ROW_I32 : bce_fixed_row(m->amax);
-    }
     m->block = bce_row_block(m->kind);
     m->blocks = (int)((m->positions + m->block - 1) / m->block);
-    int wanted = 4 * m->num_workers;
-    m->slices = m->blocks >= wanted ? 1 : (wanted + m->blocks - 1) / m->blocks;
-    if (m->num_workers == 1)
-        m->slices = 1;
-    m->slices = m->slices < op->npe ? m->slices : op->npe;
-    int64_t per_position = op->agu->k_total * op->npe;
-    m->serial = m->num_workers == 1 || m->positions < SERIAL_MACS / per_position + 1;
-    if (m->serial)
-        m->slices = 1;
-    set_up_rows(m);
+    cut_work(m);
+    if (rows_fit(op))
+        set_up_rows(m);
 }
 
 enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, void *mem,

@@ -50,11 +50,6 @@ const uint8_t *bce_work_tile(const struct bce_array *m, int index)
     return op->tiles + at * op->tile_bytes;
 }
 
-static struct bce_plan *plan_memory(const struct bce_array *m, int index)
-{
-    return (void *)(m->plan_mem + (size_t)index * m->plan_bytes);
-}
-
 static void load_tile(const struct bce_array *m, struct bce_worker *w, int index,
                       struct bce_tile *t)
 {
@@ -74,20 +69,25 @@ static void load_tile(const struct bce_array *m, struct bce_worker *w, int index
 struct decoder {
     int num, rows, group, group_rows; // rows of those that wait, and of the group that came last
     int index[BCE_DECODE_TILES];      // in the batch
-    uint16_t *d[BCE_DECODE_TILES];    // where a plan's D goes
+    struct bce_plan **plan[BCE_DECODE_TILES];
+    uint16_t *d[BCE_DECODE_TILES]; // where a plan's D goes
 };
 
-static void count_tile(const struct bce_array *m, struct bce_worker *w, int index, uint16_t *out)
+static void count_tile(const struct bce_array *m, struct bce_worker *w, int index,
+                       const struct bce_plan *p, uint16_t *out)
 {
     const struct bce_config *c = &m->op->cfg;
-    const struct bce_plan *p = m->plan[index];
+    bool fixed = !bce_is_float(c);
     int d = c->walk == BCE_WALK_ALL && c->regs == 0 ? c->n : p->d;
-    *out = p->n_calc < 0 ? 0 : (uint16_t)d;
+    if (fixed)
+        *out = p->n_calc < 0 ? 0 : (uint16_t)d;
     w->idle_tiles += p->n_calc < 0;
     if (p->n_calc < 0)
         return;
     w->tiles++;
     w->tile_macs += (uint64_t)p->macs;
+    if (!fixed)
+        return;
     w->tile_d_hist[d]++;
     if (m->first_use[index]) {
         w->first_uses++;
@@ -103,7 +103,8 @@ static void count_lanes(const struct bce_plan *p, int lanes, struct bce_worker *
     }
 }
 
-static void decode_each(const struct bce_array *m, struct bce_worker *w, const int *index, int num)
+static void decode_each(const struct bce_array *m, struct bce_worker *w, const int *index,
+                        struct bce_plan **const *plan, int num)
 {
     const struct bce_config *c = &m->op->cfg;
     struct bce_tile tile[BCE_DECODE_TILES];
@@ -114,7 +115,7 @@ static void decode_each(const struct bce_array *m, struct bce_worker *w, const i
     if (walk)
         bce_walk_tiles(c, m->op->tables, tile, num, walked);
     for (int i = 0; i < num; i++) {
-        struct bce_plan **p = &m->plan[index[i]];
+        struct bce_plan **p = plan[i];
         bce_plan_make(c, m->op->tables, &tile[i], walk ? &walked[i] : NULL, m->amax, m->kind, *p,
                       p);
         if (!bce_is_float(c))
@@ -131,20 +132,20 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
         return;
     for (int i = 0; i < d->num; i++) {
         tile[i] = bce_work_tile(m, d->index[i]);
-        plan[i] = m->plan[d->index[i]] = plan_memory(m, d->index[i]);
+        plan[i] = *d->plan[i] = (void *)(w->plan_mem + (size_t)(d->plan[i] - w->plan) * m->plan_bytes);
     }
     bool words = bce_words_apply(&op->cfg, op->tables, m->kind);
     if (!words)
-        decode_each(m, w, d->index, d->num);
+        decode_each(m, w, d->index, d->plan, d->num);
     for (int i = 0; i < d->num && words;) {
         int some = bce_plan_words(&op->cfg, op->tables, tile + i, d->num - i, d->rows, m->amax,
                                   m->kind, plan + i, w->tile_selections, w->tile_cycles);
         if (some == 0)
-            decode_each(m, w, d->index + i, 1);
+            decode_each(m, w, d->index + i, d->plan + i, 1);
         i += some > 0 ? some : 1;
     }
-    for (int i = 0; i < d->num && !bce_is_float(&op->cfg); i++)
-        count_tile(m, w, d->index[i], d->d[i]);
+    for (int i = 0; i < d->num; i++)
+        count_tile(m, w, d->index[i], *d->plan[i], d->d[i]);
     d->num = 0;
 }
 
@@ -173,6 +174,7 @@ static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct 
     __builtin_prefetch(bytes);
     __builtin_prefetch(bytes + 64);
     d->d[d->num] = m->d + (ptrdiff_t)pe * m->batch_max + group;
+    d->plan[d->num] = bce_work_plan(w, group, pe);
     d->index[d->num++] = index;
 }
 
@@ -245,7 +247,7 @@ static void vector_float(const struct bce_array *m, struct bce_worker *w, const 
 {
     const struct bce_op *op = m->op;
     for (int pe = x->pe0; pe < x->pe1; pe++) {
-        const struct bce_plan *p = m->plan[local * op->npe + pe];
+        const struct bce_plan *p = *bce_work_plan(w, local, pe);
         uint64_t *psum = op->psum + pe * m->positions + x->p0;
         uint16_t *d = m->d + (local * op->npe + pe) * m->positions + x->p0;
         bce_vector_float(m->kernels, &op->cfg, p, w->in.block, &w->lanes, &w->out);
@@ -285,7 +287,7 @@ static void listed_fixed(const struct bce_array *m, struct bce_worker *w, const 
                          int local, int pe, bool add)
 {
     const struct bce_op *op = m->op;
-    const struct bce_plan *p = m->plan[local * op->npe + pe];
+    const struct bce_plan *p = *bce_work_plan(w, local, pe);
     uint64_t *psum = op->psum + pe * m->positions + x->p0;
     bce_vector_fixed(m->kernels, &op->cfg, p, *w->in.kind, w->in.rows, x->len, (int64_t *)psum,
                      add);
@@ -306,20 +308,21 @@ static void vector_fixed(const struct bce_array *m, struct bce_worker *w, const 
         listed_fixed(m, w, x, local, pe, add);
 }
 
-static bool all_whole(const struct bce_array *m, int pe, int first, int groups)
+static bool all_whole(const struct bce_worker *w, int pe, int first, int groups)
 {
     bool whole = true;
     for (int g = first; g < first + groups; g++)
-        whole = whole && m->plan[g * m->op->npe + pe]->whole;
+        whole = whole && (*bce_work_plan(w, g, pe))->whole;
     return whole;
 }
 
 // PEs from `pe` on, at most as many as share the loads, whose tiles are there as whole weights.
-static int whole_plans(const struct bce_array *m, const struct piece *x, int pe, int first,
-                       int groups)
+static int whole_plans(const struct bce_array *m, const struct bce_worker *w, const struct piece *x,
+                       int pe, int first, int groups)
 {
     int num = 0;
-    while (num < BCE_DOT_PLANS && pe + num < x->pe1 && all_whole(m, pe + num, first, groups))
+    int most = x->pe1 - pe < BCE_DOT_PLANS ? x->pe1 - pe : BCE_DOT_PLANS;
+    while (num < most && (m->op->cfg.whole || all_whole(w, pe + num, first, groups)))
         num++;
     return num;
 }
@@ -361,15 +364,15 @@ static void vector_fast(const struct bce_array *m, struct bce_worker *w, const s
                         int block, int first, int groups, bool add)
 {
     const struct bce_op *op = m->op;
-    struct bce_dot d = {.groups = groups, .plan_stride = op->npe, .n = op->cfg.n};
+    struct bce_dot d = {.groups = groups, .plan_stride = w->stride, .n = op->cfg.n};
     w->in = rows_of_group(m, w, x, block, first);
     d.operand = w->in.words;
     d.operand_stride = (ptrdiff_t)(bce_work_operand_bytes(op) / sizeof *d.operand) * m->blocks;
     d.num_rows = op->agu->k_total - (m->first_group + first) * op->cfg.n;
     for (int pe = x->pe0; pe<x->pe1; pe += d.num> 0 ? d.num : 1) {
         int64_t *psum[BCE_DOT_PLANS] = {0};
-        d.num = whole_plans(m, x, pe, first, groups);
-        d.plan = (const struct bce_plan *const *)m->plan + first * op->npe + pe;
+        d.num = whole_plans(m, w, x, pe, first, groups);
+        d.plan = (const struct bce_plan *const *)bce_work_plan(w, first, pe);
         for (int i = 0; i < d.num; i++)
             psum[i] = (int64_t *)(op->psum + (pe + i) * m->positions + x->p0);
         if (d.num > 0)
@@ -419,7 +422,7 @@ static void literal(const struct bce_array *m, struct bce_worker *w, const struc
 }
 
 static void compute_block(const struct bce_array *m, struct bce_worker *w, int block, int pe0,
-                          int pe1)
+                          int pe1, int g0, int g1)
 {
     const struct bce_op *op = m->op;
     struct piece x = piece_of_block(m, block);
@@ -427,10 +430,10 @@ static void compute_block(const struct bce_array *m, struct bce_worker *w, int b
     x.pe1 = pe1;
     bool fast = op->cfg.fast && m->kind == BCE_ROW_I8 && !op->literal;
     if (fast && m->rows) {
-        vector_fast(m, w, &x, block, 0, m->batch, op->acc || m->first_group > 0);
+        vector_fast(m, w, &x, block, g0, g1 - g0, op->acc || m->first_group + g0 > 0);
         return;
     }
-    for (int g = 0; g < m->batch; g++) {
+    for (int g = g0; g < g1; g++) {
         bool add = op->acc || m->first_group + g > 0;
         if (fast) {
             vector_fast(m, w, &x, block, g, 1, add);
@@ -456,7 +459,7 @@ void bce_work_compute(void *user, int index, int worker)
     const struct bce_array *m = user;
     int slice = index / m->blocks;
     compute_block(m, &m->worker[worker], index % m->blocks, slice_begin(m, slice),
-                  slice_begin(m, slice + 1));
+                  slice_begin(m, slice + 1), 0, m->batch);
 }
 
 void bce_work_joined(void *user, int slice, int worker)
@@ -465,11 +468,17 @@ void bce_work_joined(void *user, int slice, int worker)
     struct bce_worker *w = &m->worker[worker];
     int pe0 = slice_begin(m, slice), pe1 = slice_begin(m, slice + 1);
     struct decoder d;
-    decode_begin(&d);
-    for (int g = 0; g < m->batch; g++)
-        for (int pe = pe0; pe < pe1; pe++)
-            decode_tile(m, w, &d, g, pe);
-    decode_flush(m, w, &d);
-    for (int block = 0; block < m->blocks; block++)
-        compute_block(m, w, block, pe0, pe1);
+    w->stride = pe1 - pe0;
+    w->pe0 = pe0;
+    for (int g0 = 0, g1; g0 < m->batch; g0 = g1) {
+        g1 = m->batch - g0 < m->joined_groups ? m->batch : g0 + m->joined_groups;
+        w->group0 = g0;
+        decode_begin(&d);
+        for (int g = g0; g < g1; g++)
+            for (int pe = pe0; pe < pe1; pe++)
+                decode_tile(m, w, &d, g, pe);
+        decode_flush(m, w, &d);
+        for (int block = 0; block < m->blocks; block++)
+            compute_block(m, w, block, pe0, pe1, g0, g1);
+    }
 }

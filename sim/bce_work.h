@@ -30,6 +30,11 @@ struct bce_worker {
     struct bce_operand own, in; // where a piece builds its rows; those it works on
     int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
     bool have_sum;
+    // Plans it works on, of group g of the batch and PE pe at [(g - group0) * stride + pe - pe0]:
+    // the batch's, or those of its slice.
+    struct bce_plan **plan;
+    uint8_t *plan_mem;
+    int stride, group0, pe0;
 };
 
 struct bce_array {
@@ -46,19 +51,23 @@ struct bce_array {
     struct bce_rows *rows; // of the instruction; NULL: each piece builds its own
     int row_pieces;        // to be built beside the tiles of the batch
     bool joined;           // a piece is a slice of PEs: it decodes its tiles itself
+    int joined_groups;     // so many groups at a time
     // the batch
     int64_t first_group;
     int batch, batch_max;
     size_t plan_bytes;
-    uint8_t *plan_mem;
-    struct bce_plan **plan; // [batch][PE], datapath vector
-    struct bce_tile *tile;  // [batch][PE], datapath rtl
+    struct bce_tile *tile; // [batch][PE], datapath rtl
     uint16_t *d;            // [batch][PE][position]; fixed on datapath vector: [PE][batch_max]
     bool *first_use;        // [batch][PE], fixed point
     int64_t *time_work;
 };
 
 #define BCE_DECODE_TILES 16 // a piece of decoding
+
+static inline struct bce_plan **bce_work_plan(const struct bce_worker *w, int group, int pe)
+{
+    return &w->plan[(ptrdiff_t)(group - w->group0) * w->stride + pe - w->pe0];
+}
 
 // Operands of a group and block: the bytes they take, and their parts in 64-byte aligned memory.
 size_t bce_work_operand_bytes(const struct bce_op *op);
@@ -73,7 +82,7 @@ const uint8_t *bce_work_tile(const struct bce_array *m, int index);
 void bce_work_prepare(void *user, int piece, int worker);
 // Piece slice * blocks + block.
 void bce_work_compute(void *user, int piece, int worker);
-// All of a slice, its tiles decoded first.
+// All of a slice, some groups at a time, their tiles decoded first.
 void bce_work_joined(void *user, int slice, int worker);
 
 #endif
