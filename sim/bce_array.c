@@ -5,6 +5,7 @@
 // cache and the table of D small.
 #include "bce_array.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "bce_work.h"
@@ -108,31 +109,46 @@ static void *lay(struct layout *l, size_t bytes)
 
 // Plans of so many tiles.
 static void lay_out_plans(struct layout *l, const struct bce_op *op, size_t tiles,
-                          struct bce_worker *w)
+                          struct bce_plan ***plan, uint8_t **mem)
 {
-    w->plan = lay(l, sizeof *w->plan * tiles);
-    w->plan_mem = lay(l, bce_plan_bytes(&op->cfg) * tiles);
+    *plan = lay(l, sizeof **plan * tiles);
+    *mem = lay(l, bce_plan_bytes(&op->cfg) * tiles);
+}
+
+static int most_cycles(const struct bce_op *op)
+{
+    return op->cfg.n + 1; // SIM_MAX_D of the largest group
+}
+
+static void worker_begin(struct bce_worker *w, const struct bce_op *op)
+{
+    size_t hist = sizeof *w->d_hist * (size_t)(most_cycles(op) + 1);
+    memset(w, 0, offsetof(struct bce_worker, d_hist));
+    memset(w->d_hist, 0, hist);
+    memset(w->tile_d_hist, 0, hist);
     w->stride = op->npe;
 }
 
 static void lay_out_workers(struct layout *l, struct bce_array *m, const struct bce_op *op,
                             int workers, size_t tiles)
 {
-    struct bce_worker all = {0}; // what they share
+    struct bce_plan **plan = NULL;
+    uint8_t *mem = NULL;
     bool joined = is_joined(op, workers);
     if (!op->literal && !joined)
-        lay_out_plans(l, op, tiles, &all);
+        lay_out_plans(l, op, tiles, &plan, &mem);
     if (joined)
         tiles = (size_t)(slice_width(op, workers) * joined_groups(op, workers));
     for (int i = 0; i < workers; i++) {
-        struct bce_worker w = all;
         uint8_t *own = lay(l, bce_work_operand_bytes(op));
         if (joined)
-            lay_out_plans(l, op, tiles, &w);
+            lay_out_plans(l, op, tiles, &plan, &mem);
         if (!l->at)
             continue;
-        w.own = bce_work_operand(op, own);
-        m->worker[i] = w;
+        worker_begin(&m->worker[i], op);
+        m->worker[i].own = bce_work_operand(op, own);
+        m->worker[i].plan = plan;
+        m->worker[i].plan_mem = mem;
     }
 }
 
@@ -238,7 +254,8 @@ static void time_batch(const struct bce_array *m, struct sim_layer_stats *stats,
     stats->idle_pe_steps += steps * (uint64_t)(m->op->pes - npe);
 }
 
-static void merge_worker(struct bce_worker *w, uint64_t positions, struct sim_layer_stats *stats)
+static void merge_worker(struct bce_worker *w, const struct bce_op *op, uint64_t positions,
+                         struct sim_layer_stats *stats)
 {
     bce_lane_counter_drain(&w->lanes);
     stats->macs += w->tile_macs * positions;
@@ -246,7 +263,7 @@ static void merge_worker(struct bce_worker *w, uint64_t positions, struct sim_la
     stats->idle_pe_steps += w->idle_tiles * positions;
     stats->tile_count += w->first_uses;
     stats->tile_d_sum += w->first_use_d;
-    for (int i = 0; i <= SIM_MAX_D; i++) {
+    for (int i = 0; i <= most_cycles(op); i++) {
         uint64_t num = w->d_hist[i] + w->tile_d_hist[i] * positions;
         stats->d_hist[i] += num;
         stats->d_sum += num * (uint64_t)i;
@@ -338,7 +355,7 @@ enum bce_fault bce_array_run(const struct bce_op *op, struct thread_pool *pool, 
         m.first_group += m.batch;
     }
     for (int i = 0; i < m.num_workers; i++)
-        merge_worker(&m.worker[i], (uint64_t)m.positions, stats);
+        merge_worker(&m.worker[i], op, (uint64_t)m.positions, stats);
     if (m.rows)
         m.rows->filled = !range;
     return *what ? BCE_FAULT_MAP : range ? BCE_FAULT_RANGE : BCE_FAULT_NONE;

@@ -17,24 +17,25 @@ struct bce_operand {
 };
 
 struct bce_worker {
-    struct bce_float_out out;
     struct bce_lane_counter lanes;
-    uint64_t d_hist[SIM_MAX_D + 1];
     uint64_t lane_cycles[BCE_LANES];
-    // Of fixed plans, for every position alike.
+    // Of plans, for every position alike; lanes and D of fixed ones.
     uint64_t tile_selections[BCE_LANES], tile_cycles[BCE_LANES];
-    uint64_t tile_macs, tiles, idle_tiles, tile_d_hist[SIM_MAX_D + 1];
+    uint64_t tile_macs, tiles, idle_tiles;
     uint64_t first_uses, first_use_d; // of tiles
     bool range;
     const char *bad_map;
     struct bce_operand own, in; // where a piece builds its rows; those it works on
-    int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
     bool have_sum;
     // Plans it works on, of group g of the batch and PE pe at [(g - group0) * stride + pe - pe0]:
     // the batch's, or those of its slice.
     struct bce_plan **plan;
     uint8_t *plan_mem;
     int stride, group0, pe0;
+    // What is above begins with zeros, and so do these up to the largest D there can be.
+    uint64_t d_hist[SIM_MAX_D + 1], tile_d_hist[SIM_MAX_D + 1];
+    struct bce_float_out out;
+    int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
 };
 
 struct bce_array {
