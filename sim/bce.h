@@ -134,7 +134,7 @@ static inline size_t bce_round_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-#define BCE_ROW_BYTES 256 // one row of a block: 128 int16, 64 words, or two halves
+#define BCE_ROW_BYTES 256 // one row of a block: 64 words, or two halves of 128 bytes
 #define BCE_HALF_ROW (BCE_ROW_BYTES / 2)
 #define BCE_BLOCK_I16 (BCE_ROW_BYTES / 2)
 #define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4)
@@ -143,8 +143,8 @@ static inline size_t bce_round_up(size_t bytes)
 #define BCE_MAX_SPLIT 3
 #define BCE_PLANES 24
 
-// I8 and I16 are built: integers of 8 and of 16 bits, as words of 16. They are settled before they
-// are selected from: I8 as U7, when all of a block are of 7 bits without sign, of which a byte
+// I8 and I16 are built: integers of 8 and of 16 bits, in the first half of the row. They are settled
+// before they are selected from: I8 as U7, when all of a block are of 7 bits without sign, of which a byte
 // holds the sum of two, or as U8; I16 as U15, of which a word holds the sum of two, or as U16. U8
 // and U16 lie higher by a bias where there is a sign. The second half of a settled row is what
 // negative weights select: the most there is less the first half, bias included.
@@ -167,7 +167,7 @@ static inline int bce_row_block(enum bce_row r)
 }
 static inline int bce_row_elem(enum bce_row r)
 {
-    return r <= BCE_ROW_U16 ? 2 : 4;
+    return r <= BCE_ROW_U8 ? 1 : r <= BCE_ROW_U16 ? 2 : 4;
 }
 // Of integers of 8 bits whose magnitudes are at most amax.
 static inline int32_t bce_u8_bias(int32_t amax)
@@ -366,11 +366,11 @@ struct bce_kernels {
     // D, and lists or whole weights of tiles that go into plans laid out, those with whole weights
     // of at most 7 lanes; and their counts. NULL: not on this level.
     void (*words)(const struct bce_tables *t, struct bce_words *x);
-    // Rows I8 to operands of `dot`; those that a vector lacks are zero. As many bytes as the rows
-    // and one row more.
-    void (*interleave)(const int16_t *rows, int num, int32_t amax, int32_t *out);
+    // Rows I8 to operands of `dot`; those that a vector lacks are zero. At most as many bytes as
+    // the rows and one row more.
+    void (*interleave)(const uint8_t *rows, int num, int32_t amax, int32_t *out);
     // Settles `num` rows of kind I8 or I16.
-    enum bce_row (*settle)(enum bce_row kind, int32_t amax, int16_t *rows, int num);
+    enum bce_row (*settle)(enum bce_row kind, int32_t amax, uint8_t *rows, int num);
     // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
     // a whole row; behind the N settled rows one of zeros.
     void (*u7)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);

@@ -141,13 +141,11 @@ typedef bool widen_fn(void *dst, const void *src, int n);
         return bad != 0;                                                                           \
     }
 
-WIDENER(widen16_i8, int16_t, int8_t, in[i])
-WIDENER(widen16_u8, int16_t, uint8_t, in[i])
-WIDENER(widen16_i4, int16_t, uint8_t, sext(in[i], 4))
-WIDENER(widen16_u4, int16_t, uint8_t, in[i] & 15)
-WIDENER(widen16_i2, int16_t, uint8_t, sext(in[i], 2))
-WIDENER(widen16_u2, int16_t, uint8_t, in[i] & 3)
-WIDENER(widen16_bool, int16_t, uint8_t, in[i] != 0)
+WIDENER(widen8_i4, uint8_t, uint8_t, sext(in[i], 4))
+WIDENER(widen8_u4, uint8_t, uint8_t, in[i] & 15)
+WIDENER(widen8_i2, uint8_t, uint8_t, sext(in[i], 2))
+WIDENER(widen8_u2, uint8_t, uint8_t, in[i] & 3)
+WIDENER(widen8_bool, uint8_t, uint8_t, in[i] != 0)
 WIDENER(widen32_i8, int32_t, int8_t, in[i])
 WIDENER(widen32_u8, int32_t, uint8_t, in[i])
 WIDENER(widen32_i4, int32_t, uint8_t, sext(in[i], 4))
@@ -163,17 +161,15 @@ CHECKED_WIDENER(widen32_i64, int64_t)
 CHECKED_WIDENER(widen32_u64, uint64_t)
 WIDENER(widen_f16, uint32_t, uint16_t, in[i])
 
-static widen_fn *widener16(enum dtype t)
+static widen_fn *widener8(enum dtype t)
 {
     switch (t) {
-    case DT_I8: return widen16_i8;
-    case DT_U8: return widen16_u8;
-    case DT_I4: return widen16_i4;
-    case DT_U4: return widen16_u4;
-    case DT_I2: return widen16_i2;
-    case DT_U2: return widen16_u2;
-    case DT_BOOL: return widen16_bool;
-    default: bitlet_bug("activations of type %s as 16-bit rows", dtype_text(t));
+    case DT_I4: return widen8_i4;
+    case DT_U4: return widen8_u4;
+    case DT_I2: return widen8_i2;
+    case DT_U2: return widen8_u2;
+    case DT_BOOL: return widen8_bool;
+    default: bitlet_bug("activations of type %s as rows of bytes", dtype_text(t));
     }
 }
 
@@ -200,7 +196,7 @@ static widen_fn *widener32(enum dtype t)
 static widen_fn *widener_of(enum dtype t, enum bce_row kind)
 {
     switch (kind) {
-    case BCE_ROW_I8: return widener16(t);
+    case BCE_ROW_I8: return widener8(t);
     case BCE_ROW_I32: return widener32(t);
     case BCE_ROW_F16: return widen_f16;
     case BCE_ROW_U7:
@@ -448,6 +444,13 @@ static void read_row(const struct rows_reader *x, const struct point *row, const
     }
 }
 
+// Whether elements are in the view as they are in a row.
+static bool is_as_is(enum dtype t, enum bce_row kind)
+{
+    bool byte = t == DT_I8 || t == DT_U8;
+    return kind == BCE_ROW_I8 ? byte : kind == BCE_ROW_I16 ? t == DT_I16 : kind == BCE_ROW_F32;
+}
+
 bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int len,
                   enum bce_row kind, void *dst)
 {
@@ -456,8 +459,7 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
     uint64_t raw[BCE_BLOCK_I16];
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
-    bool bad = false, as_is = x.bytes == (size_t)bce_row_elem(kind) &&
-                              (kind == BCE_ROW_F32 || kind == BCE_ROW_I16);
+    bool bad = false, as_is = is_as_is(g->dtype, kind);
     widen_fn *widen = as_is ? NULL : widener_of(g->dtype, kind);
     size_t elem = (size_t)bce_row_elem(kind);
     x.num = block_runs(g, p0, len, x.runs);
@@ -476,7 +478,7 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
         else
             read_row(&x, &at, part, as_is ? row : (uint8_t *)raw);
         bad |= !as_is && widen(row, from, len);
-        memset(row + (size_t)len * elem, 0, BCE_ROW_BYTES - (size_t)len * elem);
+        memset(row + (size_t)len * elem, 0, (size_t)(bce_row_block(kind) - len) * elem);
         odometer_next(g->k, g->num_k - 1, idx, &at);
     }
     return bad;

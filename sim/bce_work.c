@@ -201,13 +201,12 @@ static void build_rows(const struct bce_array *m, struct bce_worker *w, const st
         m->kernels->decode(&op->cfg, op->cfg.compat ? n : rows, to->block);
         return;
     }
-    int16_t *narrow = (int16_t *)(void *)to->rows;
     memset(to->rows + (size_t)n * BCE_ROW_BYTES, 0, BCE_ROW_BYTES);
     *to->kind = m->kind;
     if (op->cfg.fast && m->kind == BCE_ROW_I8)
-        m->kernels->interleave(narrow, rows, m->amax, to->words);
+        m->kernels->interleave(to->rows, rows, m->amax, to->words);
     if (m->kind != BCE_ROW_I32 && !op->cfg.whole)
-        *to->kind = m->kernels->settle(m->kind, m->amax, narrow, op->cfg.compat ? n : rows);
+        *to->kind = m->kernels->settle(m->kind, m->amax, to->rows, op->cfg.compat ? n : rows);
 }
 
 static struct piece piece_of_block(const struct bce_array *m, int block)

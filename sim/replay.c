@@ -195,13 +195,12 @@ static int32_t bound_of(const struct row *row)
     return bound;
 }
 
-static void *block_rows(struct replay *r, const struct row *row, enum bce_row kind)
+static uint8_t *block_rows(struct replay *r, const struct row *row, enum bce_row kind)
 {
     uint8_t *rows = arena_alloc_aligned(r->arena, (size_t)(row->cfg.n + 1) * BCE_ROW_BYTES, 64);
     for (int i = 0; i < row->cfg.n; i++) {
-        int16_t narrow = (int16_t)row->a[i];
         if (kind == BCE_ROW_I8)
-            memcpy(rows + i * BCE_ROW_BYTES, &narrow, sizeof narrow);
+            rows[i * BCE_ROW_BYTES] = (uint8_t)row->a[i];
         else
             memcpy(rows + i * BCE_ROW_BYTES, &row->a[i], sizeof row->a[i]);
     }
@@ -218,7 +217,7 @@ static void run_fixed(struct replay *r, const struct bce_kernels *kn, const stru
     bce_plan_make(&row->cfg, &r->tables, &row->tile, NULL, bound, kind,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);
     if (kind == BCE_ROW_I8)
-        kind = kn->settle(kind, bound, (int16_t *)(void *)rows, row->cfg.n);
+        kind = kn->settle(kind, bound, rows, row->cfg.n);
     bce_vector_fixed(kn, &row->cfg, plan, kind, rows, 1, &got->acc, false);
     got->d = plan->d;
     got->emax = 0;
@@ -233,7 +232,7 @@ static void run_float(struct replay *r, const struct bce_kernels *kn, const stru
     struct bce_float_block b = {.len = 1};
     struct bce_lane_counter *n = arena_alloc_aligned(r->arena, (sizeof *n + 63) / 64 * 64, 64);
     struct bce_float_out *o = arena_alloc_aligned(r->arena, sizeof *o, 64);
-    b.raw = block_rows(r, row, BCE_ROW_F32);
+    b.raw = (const uint32_t *)(const void *)block_rows(r, row, BCE_ROW_F32);
     b.exp = arena_alloc_aligned(r->arena, operands, 64);
     b.mant = arena_alloc_aligned(r->arena, operands + BCE_FLOAT_SLACK, 64);
     bce_plan_make(&row->cfg, &r->tables, &row->tile, NULL, 0, BCE_ROW_F32,

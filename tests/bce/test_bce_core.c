@@ -34,10 +34,12 @@ struct block {
 static void put_row(struct block *b, int k, int p, uint32_t v)
 {
     uint8_t *row = b->rows + (size_t)k * BCE_ROW_BYTES;
-    int16_t narrow = (int16_t)v;
+    uint16_t half = (uint16_t)v;
     b->a[p][k] = v;
-    if (b->kind == BCE_ROW_I8 || b->kind == BCE_ROW_I16)
-        memcpy(row + 2 * p, &narrow, 2);
+    if (b->kind == BCE_ROW_I8)
+        row[p] = (uint8_t)v;
+    else if (b->kind == BCE_ROW_I16)
+        memcpy(row + 2 * p, &half, 2);
     else
         memcpy(row + 4 * p, &v, 4);
 }
@@ -128,7 +130,7 @@ static void vector_fixed(const struct bce_kernels *kn, const struct bce_config *
     enum bce_row kind = b->kind;
     memcpy(rows, b->rows, bytes);
     if (kind != BCE_ROW_I32)
-        kind = kn->settle(kind, b->amax, (int16_t *)(void *)rows, c->n);
+        kind = kn->settle(kind, b->amax, rows, c->n);
     settled[kind]++;
     bce_vector_fixed(kn, c, p, kind, rows, b->len, o->acc, false);
     for (int i = 0; i < b->len; i++)
@@ -236,15 +238,14 @@ static void whole_weights(void)
         d.n = largest ? BCE_MAX_N : 1 + bce_below(&state, BCE_MAX_N);
         d.num_rows = (d.groups - 1) * d.n + (largest ? d.n : 1 + bce_below(&state, d.n));
         d.plan_stride = BCE_DOT_PLANS + 1;
-        size_t group = (size_t)(d.n + 1) * BCE_BLOCK_I16;
-        d.operand_stride = (ptrdiff_t)(group / 2 + BCE_BLOCK_I16);
-        int16_t *rows = arena_alloc_aligned(arena, GROUPS * group * sizeof *rows, 64);
+        size_t group = (size_t)(d.n + 1) * BCE_ROW_BYTES;
+        d.operand_stride = (ptrdiff_t)(group / 4 + BCE_BLOCK_I16);
+        uint8_t *rows = arena_alloc_aligned(arena, GROUPS * group, 64);
         int32_t *operand =
             arena_alloc_aligned(arena, GROUPS * (size_t)d.operand_stride * sizeof *operand, 64);
         int32_t(*w)[BCE_MAX_N] = arena_alloc(arena, sizeof *w * GROUPS * BCE_DOT_PLANS);
         for (size_t i = 0; i < GROUPS * group; i++)
-            rows[i] = (int16_t)(largest ? (amax == 255 ? 255 : -128)
-                                        : bce_below(&state, 256) - (amax == 255 ? 0 : 128));
+            rows[i] = (uint8_t)(largest ? (amax == 255 ? 255 : -128) : bce_below(&state, 256));
         for (int i = 0; i < GROUPS * BCE_DOT_PLANS; i++)
             for (int k = 0; k < BCE_MAX_N; k++)
                 w[i][k] = largest ? most : bce_below(&state, 2 * most + 1) - most;
@@ -278,10 +279,12 @@ static void whole_weights(void)
             for (int i = 0; i < d.num; i++)
                 for (int at = 0; at < BCE_BLOCK_I16; at++) {
                     int64_t want = at < len && !add ? 0 : i * BCE_BLOCK_I16 + at;
-                    for (int64_t k = 0; k < d.num_rows && at < len; k++)
-                        want += rows[(size_t)(k / d.n) * group + (size_t)(k % d.n) * BCE_BLOCK_I16 +
-                                     (size_t)at] *
+                    for (int64_t k = 0; k < d.num_rows && at < len; k++) {
+                        uint8_t x = rows[(size_t)(k / d.n) * group +
+                                         (size_t)(k % d.n) * BCE_ROW_BYTES + (size_t)at];
+                        want += (amax == 255 ? x : (int8_t)x) *
                                 (int64_t)w[k / d.n * BCE_DOT_PLANS + i][k % d.n];
+                    }
                     if (!CHECK_INT(sum[i][at], want))
                         return;
                 }
