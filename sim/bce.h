@@ -143,11 +143,11 @@ static inline size_t bce_round_up(size_t bytes)
 #define BCE_MAX_SPLIT 3
 #define BCE_PLANES 24
 
-// I8 and I16 are built: integers of 8 and of 16 bits, in the first half of the row. They are settled
-// before they are selected from: I8 as U7, when all of a block are of 7 bits without sign, of which a byte
-// holds the sum of two, or as U8; I16 as U15, of which a word holds the sum of two, or as U16. U8
-// and U16 lie higher by a bias where there is a sign. The second half of a settled row is what
-// negative weights select: the most there is less the first half, bias included.
+// I8 and I16 are built: integers of 8 and of 16 bits, in the first half of the row. They are
+// settled before they are selected from: I8 as U7, when all of a block are of 7 bits without sign,
+// of which a byte holds the sum of two, or as U8; I16 as U15, of which a word holds the sum of two,
+// or as U16. U8 and U16 lie higher by a bias where there is a sign. The second half of a settled
+// row is what negative weights select: the most there is less the first half, bias included.
 enum bce_row {
     BCE_ROW_I8,
     BCE_ROW_U7,
@@ -346,6 +346,7 @@ struct bce_words {
 
 struct bce_kernels {
     const char *name;
+    int dot_rows; // of a word of the operands of `dot`
     // Entries of a plan's list for the set bits of n, those with a sign to second halves; gives
     // their number. Writes up to BCE_LIST_SLACK elements past.
     int (*list)(const struct bce_tables *t, const uint64_t *bits, const uint64_t *sign, int n,

@@ -52,7 +52,7 @@ static bool rows_fit(const struct bce_op *op)
         return false;
     int64_t block = bce_row_block(row_kind(op)), blocks = (op->agu->p_total + block - 1) / block;
     size_t entries = (size_t)bce_op_groups(op) * (size_t)blocks;
-    return entries <= op->rows->bytes / bce_work_operand_bytes(op);
+    return entries <= op->rows->bytes / bce_work_kept_bytes(op);
 }
 
 static bool is_serial(const struct bce_op *op, int workers)
@@ -280,7 +280,8 @@ static bool same_rows(const struct bce_rows *r, const struct bce_op *op)
 {
     const struct bce_config *a = &r->cfg, *b = &op->cfg;
     return r->filled && a->n == b->n && a->mode == b->mode && a->prune == b->prune &&
-           a->compat == b->compat && a->fast == b->fast && bce_agu_equal(&r->agu, op->agu);
+           a->compat == b->compat && a->fast == b->fast && a->whole == b->whole &&
+           bce_agu_equal(&r->agu, op->agu);
 }
 
 static void set_up_rows(struct bce_array *m)

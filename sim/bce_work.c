@@ -17,6 +17,13 @@ size_t bce_work_operand_bytes(const struct bce_op *op)
     return (op->cfg.fast ? 2 * rows : rows) + KIND_BYTES;
 }
 
+size_t bce_work_kept_bytes(const struct bce_op *op)
+{
+    size_t together = (size_t)op->tables->kernels->dot_rows;
+    size_t words = ((size_t)op->cfg.n + together - 1) / together * BCE_BLOCK_I16;
+    return op->cfg.whole ? sizeof(int32_t) * words : bce_work_operand_bytes(op);
+}
+
 struct bce_operand bce_work_operand(const struct bce_op *op, uint8_t *mem)
 {
     struct bce_operand x = {.rows = mem};
@@ -132,7 +139,8 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
         return;
     for (int i = 0; i < d->num; i++) {
         tile[i] = bce_work_tile(m, d->index[i]);
-        plan[i] = *d->plan[i] = (void *)(w->plan_mem + (size_t)(d->plan[i] - w->plan) * m->plan_bytes);
+        plan[i] = *d->plan[i] =
+            (void *)(w->plan_mem + (size_t)(d->plan[i] - w->plan) * m->plan_bytes);
     }
     bool words = bce_words_apply(&op->cfg, op->tables, m->kind);
     if (!words)
@@ -217,10 +225,15 @@ static struct piece piece_of_block(const struct bce_array *m, int block)
 }
 
 // Where the rows of a group and block are kept.
-static struct bce_operand kept_rows(const struct bce_array *m, int64_t group, int block)
+static struct bce_operand kept_rows(const struct bce_array *m, const struct bce_worker *w,
+                                    int64_t group, int block)
 {
-    size_t at = (size_t)(group * m->blocks + block) * bce_work_operand_bytes(m->op);
-    return bce_work_operand(m->op, m->rows->mem + at);
+    size_t at = (size_t)(group * m->blocks + block) * bce_work_kept_bytes(m->op);
+    if (!m->op->cfg.whole)
+        return bce_work_operand(m->op, m->rows->mem + at);
+    struct bce_operand x = w->own;
+    x.words = (int32_t *)(void *)(m->rows->mem + at);
+    return x;
 }
 
 void bce_work_prepare(void *user, int piece, int worker)
@@ -228,7 +241,8 @@ void bce_work_prepare(void *user, int piece, int worker)
     const struct bce_array *m = user;
     if (piece < m->row_pieces) {
         struct piece x = piece_of_block(m, piece % m->blocks);
-        struct bce_operand to = kept_rows(m, piece / m->blocks, piece % m->blocks);
+        struct bce_operand to =
+            kept_rows(m, &m->worker[worker], piece / m->blocks, piece % m->blocks);
         build_rows(m, &m->worker[worker], &x, piece / m->blocks, &to);
         return;
     }
@@ -330,7 +344,7 @@ static struct bce_operand rows_of_group(const struct bce_array *m, struct bce_wo
                                         const struct piece *x, int block, int local)
 {
     if (m->rows)
-        return kept_rows(m, m->first_group + local, block);
+        return kept_rows(m, w, m->first_group + local, block);
     build_rows(m, w, x, m->first_group + local, &w->own);
     return w->own;
 }
@@ -348,7 +362,7 @@ static void vector_mixed(const struct bce_array *m, struct bce_worker *w, const 
             m->kernels->dot(&d, x->len, &psum, add);
         else {
             if (m->rows)
-                w->in = kept_rows(m, m->first_group + g, block);
+                w->in = kept_rows(m, w, m->first_group + g, block);
             w->have_sum = false;
             listed_fixed(m, w, x, g, pe, add);
         }
@@ -366,7 +380,7 @@ static void vector_fast(const struct bce_array *m, struct bce_worker *w, const s
     struct bce_dot d = {.groups = groups, .plan_stride = w->stride, .n = op->cfg.n};
     w->in = rows_of_group(m, w, x, block, first);
     d.operand = w->in.words;
-    d.operand_stride = (ptrdiff_t)(bce_work_operand_bytes(op) / sizeof *d.operand) * m->blocks;
+    d.operand_stride = (ptrdiff_t)(bce_work_kept_bytes(op) / sizeof *d.operand) * m->blocks;
     d.num_rows = op->agu->k_total - (m->first_group + first) * op->cfg.n;
     for (int pe = x->pe0; pe<x->pe1; pe += d.num> 0 ? d.num : 1) {
         int64_t *psum[BCE_DOT_PLANS] = {0};

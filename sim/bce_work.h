@@ -58,8 +58,8 @@ struct bce_array {
     int batch, batch_max;
     size_t plan_bytes;
     struct bce_tile *tile; // [batch][PE], datapath rtl
-    uint16_t *d;            // [batch][PE][position]; fixed on datapath vector: [PE][batch_max]
-    bool *first_use;        // [batch][PE], fixed point
+    uint16_t *d;           // [batch][PE][position]; fixed on datapath vector: [PE][batch_max]
+    bool *first_use;       // [batch][PE], fixed point
     int64_t *time_work;
 };
 
@@ -72,6 +72,8 @@ static inline struct bce_plan **bce_work_plan(const struct bce_worker *w, int gr
 
 // Operands of a group and block: the bytes they take, and their parts in 64-byte aligned memory.
 size_t bce_work_operand_bytes(const struct bce_op *op);
+// What of it is kept: all, or of whole weights' operands the interleaved rows alone.
+size_t bce_work_kept_bytes(const struct bce_op *op);
 struct bce_operand bce_work_operand(const struct bce_op *op, uint8_t *mem);
 // K indices of a group; fewer than N in the last one.
 int bce_work_rows(const struct bce_array *m, int64_t group);
