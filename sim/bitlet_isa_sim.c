@@ -50,6 +50,17 @@ static void bar_clear(const struct bar *b)
         fprintf(stderr, "\r%*s\r", BAR_WIDTH + 40, "");
 }
 
+// When the parts of a run began, in seconds of the host.
+struct host_time {
+    double start, run, report;
+};
+
+static void print_host_time(const struct host_time *t)
+{
+    fprintf(stderr, "host seconds: %.6f set-up, %.6f simulation, %.6f report\n", t->run - t->start,
+            t->report - t->run, now_seconds() - t->report);
+}
+
 // ---- A run
 // -------------------------------------------------------------------------------------------
 
@@ -105,9 +116,12 @@ static bool use_outputs(struct sim *s, const struct image *img, const struct too
 static bool run(struct sim *s, const struct image *img, struct tool_args *args, struct bar *bar,
                 struct arena *a, struct diag *d)
 {
+    struct host_time t = {.start = bar->start};
     if (!tool_set_inputs(s, img, &args->inputs, args->seed, a, d))
         return false;
+    t.run = now_seconds();
     bool ran = sim_run(s, d);
+    t.report = now_seconds();
     bar_clear(bar);
     bool ok = ran && use_outputs(s, img, args, a, d);
     if (!args->quiet && args->verbose)
@@ -116,6 +130,8 @@ static bool run(struct sim *s, const struct image *img, struct tool_args *args, 
         stats_print_totals(s, stdout);
     if (args->stats)
         ok = stats_write_json(s, args->stats, d) && ok;
+    if (args->time)
+        print_host_time(&t);
     return ok;
 }
 

@@ -114,6 +114,7 @@ static bool apply_flag(enum option_id id, const char *v, struct tool_args *out)
 {
     switch (id) {
     case OPT_NO_DISTILL: out->sim.no_distill = true; return true;
+    case OPT_TIME: out->time = true; return true;
     case OPT_VERBOSE: out->verbose = true; return true;
     case OPT_QUIET: out->quiet = true; return true;
     case OPT_VERSION: out->version = true; return true;

@@ -16,7 +16,7 @@ struct tool_args {
     const char *outputs, *stats, *commit_log; // NULL: not asked for; commit_log "-": stderr
     double rtol, atol;
     uint64_t seed;
-    bool verbose, quiet, help, version;
+    bool time, verbose, quiet, help, version;
     struct sim_options sim;
 };
 
