@@ -122,9 +122,10 @@ static int most_cycles(const struct bce_op *op)
 
 static void worker_begin(struct bce_worker *w, const struct bce_op *op)
 {
-    size_t hist = sizeof *w->d_hist * (size_t)(most_cycles(op) + 1);
+    size_t hist = sizeof *w->tile_d_hist * (size_t)(most_cycles(op) + 1);
     memset(w, 0, offsetof(struct bce_worker, d_hist));
-    memset(w->d_hist, 0, hist);
+    memset(w->d_hist[0], 0, hist);
+    memset(w->d_hist[1], 0, hist);
     memset(w->tile_d_hist, 0, hist);
     w->stride = op->npe;
 }
@@ -264,7 +265,7 @@ static void merge_worker(struct bce_worker *w, const struct bce_op *op, uint64_t
     stats->tile_count += w->first_uses;
     stats->tile_d_sum += w->first_use_d;
     for (int i = 0; i <= most_cycles(op); i++) {
-        uint64_t num = w->d_hist[i] + w->tile_d_hist[i] * positions;
+        uint64_t num = w->d_hist[0][i] + w->d_hist[1][i] + w->tile_d_hist[i] * positions;
         stats->d_hist[i] += num;
         stats->d_sum += num * (uint64_t)i;
     }

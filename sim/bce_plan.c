@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bce.h"
+#include "clones.h"
 #include "io.h"
 
 // ---- Distillation of a column -------------------------------------------------------------------
@@ -259,19 +260,42 @@ static struct bce_plan *plan_lay_out(const struct bce_config *c, const struct pl
     return p;
 }
 
+// Exponents of magnitudes that are there; whether one is that of infinities and NaNs.
+BITLET_CLONES static bool float_exponents(const uint32_t *mag, const uint8_t *exp, int n, int top,
+                                          int32_t *out)
+{
+    int special = 0;
+    for (int i = 0; i < n; i++) {
+        out[i] = mag[i] != 0 ? exp[i] : BCE_NO_EXP;
+        special |= exp[i] == top;
+    }
+    return special != 0;
+}
+
+// The same where positions may be invalid, or the quirks of the RTL are asked for.
+static void some_exponents(const struct bce_config *c, const struct bce_tile *t, int top,
+                           struct bce_plan *p)
+{
+    for (int i = 0; i < c->n; i++) {
+        bool valid = bce_bit(t->valid, i);
+        p->exp[i] = c->compat || (valid && p->mag[i] != 0) ? t->exp[i] : BCE_NO_EXP;
+        p->special |= valid && t->exp[i] == top;
+        p->tail |= i > t->n_calc && p->mag[i] != 0;
+    }
+}
+
 static void plan_float(const struct bce_config *c, const struct bce_tables *tables,
                        const struct bce_tile *t, struct bce_plan *p)
 {
     int top = c->mode == ISA_MODE_fp32 ? 255 : 31;
     tables->kernels->magnitudes(t->col[0], (1u << BCE_LANES) - 1, c->n, p->mag);
     memcpy(p->valid, t->valid, sizeof p->valid);
-    for (int i = 0; i < c->n; i++) {
-        bool valid = bce_bit(t->valid, i);
-        p->exp[i] = c->compat || (valid && p->mag[i] != 0) ? t->exp[i] : BCE_NO_EXP;
+    if (t->macs == c->n && !c->compat)
+        p->special = float_exponents(p->mag, t->exp, c->n, top, p->exp);
+    else
+        some_exponents(c, t, top, p);
+    for (int i = 0; i < c->n; i++)
         p->neg[i] = bce_bit(t->sign, i) ? -1 : 0;
-        p->special |= valid && t->exp[i] == top;
-        p->tail |= i > t->n_calc && p->mag[i] != 0;
-    }
 }
 
 // Order of the selections: lanes from the highest down, so that an accumulator can be doubled on

@@ -31,6 +31,10 @@ static void load_exponents(const struct bce_config *c, const uint8_t *bytes, str
         uint64_t any = 0;
         for (int b = 0; b < BCE_LANES; b++)
             any |= out->col[b][w];
+        if (any == ~0ull) {
+            memcpy(out->exp + 64 * w, bytes + 64 * w, 64);
+            continue;
+        }
         for (; any; any &= any - 1) {
             int i = 64 * w + __builtin_ctzll(any);
             out->exp[i] = bytes[i];

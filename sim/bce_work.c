@@ -274,7 +274,7 @@ static void vector_float(const struct bce_array *m, struct bce_worker *w, const 
         if (p->n_calc < 0)
             continue;
         for (int i = 0; i < x->len; i++)
-            w->d_hist[d[i]]++;
+            w->d_hist[i & 1][d[i]]++;
     }
 }
 
@@ -411,7 +411,7 @@ static void literal_group(const struct bce_array *m, struct bce_worker *w, const
         *psum = (add ? *psum : 0) + (uint64_t)g.acc;
     if (t->n_calc < 0)
         return;
-    w->d_hist[g.d]++;
+    w->d_hist[0][g.d]++;
     for (int b = 0; b < BCE_LANES; b++) {
         w->lanes.total[b] += g.selections[b];
         w->lane_cycles[b] += bce_is_float(&m->op->cfg) ? 0 : g.cycles[b];

@@ -33,7 +33,8 @@ struct bce_worker {
     uint8_t *plan_mem;
     int stride, group0, pe0;
     // What is above begins with zeros, and so do these up to the largest D there can be.
-    uint64_t d_hist[SIM_MAX_D + 1], tile_d_hist[SIM_MAX_D + 1];
+    // Neighbouring positions count in two places, so that they need not wait for each other.
+    uint64_t d_hist[2][SIM_MAX_D + 1], tile_d_hist[SIM_MAX_D + 1];
     struct bce_float_out out;
     int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
 };
