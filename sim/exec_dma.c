@@ -14,7 +14,10 @@ struct copy {
     uint8_t *to;
     const uint8_t *from;
     size_t bytes; // of an element
+    int pieces;
 };
+
+#define PIECE_BYTES 8192
 
 struct interval { // [lo, hi)
     int64_t lo, hi;
@@ -208,25 +211,34 @@ static bool has_borders(const struct sim_view *v)
     return false;
 }
 
-// Dimensions from `d` on, without borders.
-static void copy_plain(const struct copy *c, int d, uint8_t *to, const uint8_t *from)
+// Indices lo .. hi - 1 of dimension `d` and all of those behind it, without borders.
+static void copy_plain(const struct copy *c, int d, int64_t lo, int64_t hi, uint8_t *to,
+                       const uint8_t *from)
 {
-    int64_t n = c->dst.extent[d], ds = c->dst.stride[d], ss = c->src.stride[d];
+    int64_t ds = c->dst.stride[d], ss = c->src.stride[d];
+    to = element(to, lo * ds, c->bytes);
+    from = element(from, lo * ss, c->bytes);
     if (d == c->dst.rank - 1) {
-        copy_run(to, ds, from, ss, n, c->bytes);
+        copy_run(to, ds, from, ss, hi - lo, c->bytes);
         return;
     }
-    for (int64_t i = 0; i < n; i++)
-        copy_plain(c, d + 1, element(to, i * ds, c->bytes), element(from, i * ss, c->bytes));
+    for (int64_t i = 0; i < hi - lo; i++)
+        copy_plain(c, d + 1, 0, c->dst.extent[d + 1], element(to, i * ds, c->bytes),
+                   element(from, i * ss, c->bytes));
+}
+
+// Part `piece` of c->pieces along the outermost dimension.
+static void copy_piece(void *user, int piece, int worker)
+{
+    const struct copy *c = user;
+    int64_t n = c->dst.extent[0], lo = n * piece / c->pieces, hi = n * (piece + 1) / c->pieces;
+    (void)worker;
+    copy_plain(c, 0, lo, hi, c->to, c->from);
 }
 
 static void copy_views(const struct copy *c)
 {
     int64_t idx[ISA_MAX_RANK] = {0};
-    if (c->from && !has_borders(&c->dst) && !has_borders(&c->src)) {
-        copy_plain(c, 0, c->to, c->from);
-        return;
-    }
     int d;
     do {
         copy_row(c, idx);
@@ -253,12 +265,24 @@ static void note_weights(struct sim *s, const struct copy *c, const struct sim_v
                          s->region[SIM_REGION_WBUF].bytes);
 }
 
-static void copy_all(struct sim *s, const struct copy *c)
+// Pieces that threads may copy side by side: none that is not worth waking one.
+static int pieces_of(const struct sim *s, const struct copy *c, int64_t bytes)
+{
+    int64_t pieces = 2 * thread_pool_size(s->pool), outer = c->dst.extent[0];
+    pieces = bytes / PIECE_BYTES < pieces ? bytes / PIECE_BYTES : pieces;
+    pieces = outer < pieces ? outer : pieces;
+    return pieces < 2 || !sim_view_disjoint(&c->dst) ? 1 : (int)pieces;
+}
+
+static void copy_all(struct sim *s, struct copy *c, int64_t bytes)
 {
     struct transpose t;
     if (transpose_fits(&c->dst, c->to, &c->src, c->from, &t))
         thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
-    else
+    else if (c->from && !has_borders(&c->dst) && !has_borders(&c->src)) {
+        c->pieces = pieces_of(s, c, bytes);
+        thread_pool_run(s->pool, c->pieces, copy_piece, c);
+    } else
         copy_views(c);
 }
 
@@ -281,7 +305,7 @@ static bool transfer(struct sim *s, const struct isa_args_DMA *in, enum sim_regi
     merge_dims(&c, td, ta);
     // A prediction needs the bits of stationary weights alone.
     if (!s->predict || buffer == SIM_REGION_WBUF)
-        copy_all(s, &c);
+        copy_all(s, &c, bytes);
     if (buffer == SIM_REGION_WBUF)
         note_weights(s, &c, ta);
     return true;
