@@ -102,6 +102,39 @@ static void random_transfers(void)
     case_end(&c);
 }
 
+// Transfers that several threads copy: rows cut from a picture, and one dense run.
+static void large_transfers(void)
+{
+    enum { LARGE = 1 << 18, ROWS = 96, COLUMNS = 1000, PITCH = 1500 };
+    struct sim_case c;
+    case_prepare(&c);
+    c.opt.threads = 3;
+    case_load(&c, ".heap 0x40000\n halt");
+    struct sim *s = c.sim;
+    uint8_t *heap = s->region[SIM_REGION_HEAP].host, *abuf = s->region[SIM_REGION_ABUF].host;
+    case_seed = 5;
+    for (int i = 0; i < LARGE; i++)
+        heap[i] = (uint8_t)case_bits();
+    s->t[0] = (struct sim_view){.dtype = DT_I8,
+                                .rank = 2,
+                                .base = IMAGE_ABUF_BASE,
+                                .extent = {ROWS, COLUMNS},
+                                .stride = {COLUMNS, 1},
+                                .axis = {-1, -1}};
+    s->t[1] = s->t[0];
+    s->t[1].base = IMAGE_HEAP_BASE;
+    s->t[1].stride[0] = PITCH;
+    CHECK(sim_exec_LDA(s, &(struct isa_args_DMA){.td = 0, .ta = 1}));
+    for (int r = 0; r < ROWS; r++)
+        CHECK(memcmp(abuf + r * COLUMNS, heap + r * PITCH, COLUMNS) == 0);
+    s->t[0].rank = s->t[1].rank = 1;
+    s->t[0].extent[0] = s->t[1].extent[0] = LARGE;
+    s->t[0].stride[0] = s->t[1].stride[0] = 1;
+    CHECK(sim_exec_LDA(s, &(struct isa_args_DMA){.td = 0, .ta = 1}));
+    CHECK(memcmp(abuf, heap, LARGE) == 0);
+    case_end(&c);
+}
+
 static void costs(void)
 {
     struct sim_case c;
@@ -124,6 +157,7 @@ static void costs(void)
 int main(void)
 {
     RUN(random_transfers);
+    RUN(large_transfers);
     RUN(costs);
     return check_summary();
 }
