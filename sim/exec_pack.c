@@ -1,6 +1,7 @@
 // PCFG and PACK: the final packagers. A partial sum becomes an f32; scale, bias and limits apply in
 // that order, each rounded once; then it is converted to the destination's type, or multiplied by q
 // and rounded to an integer.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,7 @@ struct pack {
     uint8_t *host;
     const uint64_t *psum;
     int npe;
+    bool to_bytes; // sums_to_bytes may be tried
     int64_t positions, blocks;
     // f32; one a PE, or with `along` one a position and no more than that
     const uint32_t *scale, *bias;
@@ -122,6 +124,32 @@ PACK_INLINE void quantize_narrow(const struct sim_pack_config *c, int n, const f
     }
 }
 
+// All of that for results of a byte in one loop, with the same roundings in the same order; what is
+// not asked for changes nothing. False: a sum is beyond 32 bits, and nothing is made.
+PACK_INLINE bool sums_to_bytes(const struct pack *p, int pe, const uint64_t *restrict psum, int n,
+                               uint8_t *restrict out)
+{
+    const struct sim_pack_config *c = &p->cfg;
+    const float scale = p->in->scale ? num_f32_of_bits(p->scale[pe]) : 1;
+    const float bias = p->in->bias ? num_f32_of_bits(p->bias[pe]) : 0;
+    const float min = c->clamp ? c->min : -INFINITY, max = c->clamp ? c->max : INFINITY;
+    const float hi = (float)((1 << (c->bits - 1)) - 1), lo = -hi - 1, magic = 0x1.8p23f, q = c->q;
+    uint64_t over = 0;
+    for (int i = 0; i < n; i++) {
+        over |= (psum[i] + 0x80000000u) >> 32;
+        float x = (float)(int32_t)psum[i] * scale;
+        x += bias;
+        x = x < min ? min : x;
+        x = x > max ? max : x;
+        x *= q;
+        x = x == x ? x : 0;
+        x = x < lo ? lo : x;
+        x = x > hi ? hi : x;
+        out[i] = (uint8_t)(int32_t)((x + magic) - magic);
+    }
+    return over == 0;
+}
+
 // Round half to even and saturate. Adding 1.5 * 2^52 makes a double drop its fraction in just that
 // rounding.
 PACK_INLINE void quantize(const struct sim_pack_config *c, int n, const float *v, int64_t *out)
@@ -209,6 +237,10 @@ BITLET_CLONES static void pack_piece(void *user, int piece, int worker)
     int64_t ints[BLOCK];
     int32_t narrow[BLOCK];
     (void)worker;
+    if (p->to_bytes && sums_to_bytes(p, pe, psum, n, out.bytes)) {
+        bce_agu_store(&p->agu, p->host, pe, p0, n, &out);
+        return;
+    }
     if (p->in->raw)
         memcpy(ints, psum, sizeof *ints * (size_t)n);
     else {
@@ -329,6 +361,8 @@ bool sim_exec_PACK(struct sim *s, const struct isa_args_PACK *in)
     struct pack p = {.in = in, .cfg = s->pcfg};
     if (!find_operands(s, in, &p))
         return false;
+    p.to_bytes = in->mode == ISA_MODE_fixed && !in->raw && !in->along && narrow_result(&p) &&
+                 dtype_bytes(v->dtype) == 1;
     int64_t elems = p.npe * p.positions, pieces = p.npe * p.blocks;
     if (elems == 0)
         return true;
