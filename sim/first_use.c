@@ -84,7 +84,8 @@ void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uin
     if (num == 0)
         return;
     size_t at = forget(f, first, first + num);
-    if (from < IMAGE_LANES_BASE || offset % 8 != 0 || offset / 8 >= f->lanes_words)
+    if (from < IMAGE_LANES_BASE || offset % 8 != 0 || offset / 8 >= f->lanes_words ||
+        num > f->lanes_words - offset / 8)
         return;
     memmove(f->range + at + 1, f->range + at, (f->num_ranges++ - at) * sizeof *f->range);
     f->range[at] = (struct range){first, num, offset / 8};
@@ -104,24 +105,36 @@ uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile)
     return r ? r->from + (word - r->first) + 1 : 0;
 }
 
-static bool take(struct first_use *f, uint64_t word)
+// Tiles whose first words lie `step` words apart, from `word` of .lanes on: their bits are set, one
+// cell after the other.
+static void take(struct first_use *f, uint64_t word, uint64_t step, int num, bool *first)
 {
-    if (word >= f->lanes_words)
-        return true;
-    uint64_t bit = UINT64_C(1) << word % 64, *cell = &f->taken[word / 64];
-    bool first = !(*cell & bit);
-    *cell |= bit;
-    return first;
+    uint64_t at = word / 64, cell = f->taken[at];
+    for (int i = 0; i < num; i++, word += step) {
+        uint64_t bit = UINT64_C(1) << word % 64;
+        if (word / 64 != at) {
+            f->taken[at] = cell;
+            at = word / 64;
+            cell = f->taken[at];
+        }
+        first[i] = !(cell & bit);
+        cell |= bit;
+    }
+    f->taken[at] = cell;
 }
 
 void first_use_take(void *user, const uint8_t *tile, size_t bytes, int num, bool *first)
 {
     struct first_use *f = user;
-    const struct range *r = NULL;
-    uint64_t word = (uint64_t)(tile - f->wbuf) / 8;
-    for (int i = 0; i < num; i++, word += bytes / 8) {
-        if (!r || word - r->first >= r->num)
-            r = range_of(f, word);
-        first[i] = !r || take(f, r->from + (word - r->first));
+    uint64_t word = (uint64_t)(tile - f->wbuf) / 8, step = bytes / 8;
+    for (int i = 0, some; i < num; i += some, word += (uint64_t)some * step) {
+        const struct range *r = range_of(f, word);
+        uint64_t left = r ? r->first + r->num - word : 1;
+        uint64_t within = (left + step - 1) / step;
+        some = within < (uint64_t)(num - i) ? (int)within : num - i;
+        if (r)
+            take(f, r->from + (word - r->first), step, some, first + i);
+        else
+            first[i] = true;
     }
 }
