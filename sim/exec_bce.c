@@ -165,12 +165,14 @@ static void start_sums(const struct isa_args_BCE *in, const struct bce_op *op, i
         memset(op->psum, 0, sizeof *op->psum * (size_t)entries);
 }
 
-#define ROWS_BYTES (24u << 20)
+#define ROWS_BYTES (20u << 20)
 
-// Made at the first use, kept for the run.
+// Made at the first use, kept for the run. Rows of the last instructions that had different ones:
+// what is cut along K takes turns.
 struct datapath {
     struct bce_tables tables;
-    struct bce_rows rows;
+    struct bce_rows rows[SIM_KEPT];
+    int next; // set to be given up
 };
 
 static struct datapath *datapath_of(struct sim *s)
@@ -180,33 +182,39 @@ static struct datapath *datapath_of(struct sim *s)
     struct datapath *d = arena_alloc(s->arena, sizeof *d);
     memset(d, 0, sizeof *d);
     bce_tables_init(&d->tables);
-    d->rows.mem = sim_reserve(ROWS_BYTES, false);
-    if (d->rows.mem) { // without, rows are built where they are needed
-        d->rows.bytes = ROWS_BYTES;
-        arena_adopt_mapping(s->arena, d->rows.mem, ROWS_BYTES);
+    for (int i = 0; i < SIM_KEPT; i++) {
+        struct bce_rows *r = &d->rows[i];
+        r->mem = sim_reserve(ROWS_BYTES, false);
+        if (!r->mem) // rows are built where they are needed
+            continue;
+        r->bytes = ROWS_BYTES;
+        arena_adopt_mapping(s->arena, r->mem, ROWS_BYTES);
     }
     return s->bce = d;
 }
 
 // Rows built before may be used again when nothing was written where they came from.
-static struct bce_rows *rows_of(struct sim *s, struct datapath *d)
+static struct bce_rows *rows_of(struct sim *s, struct datapath *d, const struct bce_agu *agu)
 {
     const struct sim_touch *t = &s->touch[0]; // the first thing that is mapped: the activations
-    d->rows.filled = d->rows.filled && s->kept_hi != 0;
+    int at = d->next;
     if (s->num_touch < 1 || t->psum || t->write || t->lo < IMAGE_ABUF_BASE ||
         t->lo >= IMAGE_WBUF_BASE)
         return NULL; // nothing but border
-    if (s->kept_lo != t->lo || s->kept_hi != t->hi)
-        d->rows.filled = false;
-    s->kept_lo = t->lo;
-    s->kept_hi = t->hi;
-    return &d->rows;
+    for (int i = 0; i < SIM_KEPT; i++) {
+        d->rows[i].filled = d->rows[i].filled && s->kept[i].hi != 0;
+        if (d->rows[i].filled && bce_agu_equal(&d->rows[i].agu, agu))
+            at = i;
+    }
+    s->kept[at] = (struct sim_kept){t->lo, t->hi};
+    d->next = (at + 1) % SIM_KEPT;
+    return &d->rows[at];
 }
 
 static bool run_array(struct sim *s, struct datapath *d, const struct operands *o,
                       struct bce_op *op, struct bce_time *time)
 {
-    op->rows = rows_of(s, d);
+    op->rows = rows_of(s, d, op->agu);
     void *mem = sim_scratch(s, bce_array_bytes(op, thread_pool_size(s->pool)));
     const char *what;
     switch (bce_array_run(op, s->pool, mem, s->layer, time, &what)) {

@@ -92,8 +92,9 @@ bool sim_bytes_map(struct sim *s, uint64_t addr, uint64_t bytes, bool write, uin
             return outside(s, addr, bytes, write, "into read-only memory");
         if (r->writable)
             record_touch(s, addr, addr + bytes, write, false);
-        if (write && addr < s->kept_hi && addr + bytes > s->kept_lo)
-            s->kept_hi = 0;
+        for (int k = 0; k < SIM_KEPT && write; k++)
+            if (addr < s->kept[k].hi && addr + bytes > s->kept[k].lo)
+                s->kept[k].hi = 0;
         *host = r->host + at;
         return true;
     }

@@ -54,6 +54,11 @@ struct sim_pack_config {
     float min, max, q;
 };
 
+#define SIM_KEPT 2
+struct sim_kept {
+    uint64_t lo, hi;
+};
+
 struct sim_decoded; // exec.c
 struct sim_timeline;
 struct first_use;
@@ -79,10 +84,10 @@ struct sim {
     struct sim_touch touch[SIM_MAX_TOUCH];
     int num_touch;
     struct sim_stats stats;
-    struct sim_layer_stats *layer; // statistics the current instruction counts into, never NULL
-    struct thread_pool *pool;      // worker threads
-    void *bce;                     // working memory of the datapath (exec_bce.c)
-    uint64_t kept_lo, kept_hi;     // bytes it keeps a copy of; a write to them sets kept_hi to 0
+    struct sim_layer_stats *layer;  // statistics the current instruction counts into, never NULL
+    struct thread_pool *pool;       // worker threads
+    void *bce;                      // working memory of the datapath (exec_bce.c)
+    struct sim_kept kept[SIM_KEPT]; // bytes it keeps copies of; a write to them sets hi to 0
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics
     struct predict *predict;     // NULL: the run makes values
