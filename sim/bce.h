@@ -246,6 +246,9 @@ struct bce_walked {
 };
 void bce_walk_tiles(const struct bce_config *c, const struct bce_tables *tables,
                     const struct bce_tile *t, int num, struct bce_walked *out);
+// Bits of a column that the lane selects, and its cycles.
+int bce_select_bits(const struct bce_config *c, const struct bce_walked *walk,
+                    const struct bce_tile *t, int lane, uint64_t *sel);
 // amax: bound of |activation|; the plan keeps every accumulator inside its type for it. walked may
 // be NULL.
 void bce_plan_make(const struct bce_config *c, const struct bce_tables *tables,
