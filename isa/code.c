@@ -81,6 +81,28 @@ static int64_t sign_extend(uint64_t v, int width)
     return (int64_t)((v ^ sign) - sign);
 }
 
+// Bits that the opcode and the formats' fields take.
+#define MASK(width) ((width) == 64 ? UINT64_MAX : (UINT64_C(1) << ((width)&63)) - 1)
+#define MASK_LO(low, width) ((low) < 64 ? MASK(width) << ((low)&63) : 0)
+#define MASK_HI(low, width)                                                                        \
+    ((low) >= 64            ? MASK(width) << ((low)&63)                                            \
+     : (low) + (width) > 64 ? MASK(width) >> ((64 - (low)) & 63)                                   \
+                            : 0)
+// clang-format off
+static const uint64_t used_low_bits[ISA_FMT_NUM] = {
+#define ISA_FORMAT(fmt) [ISA_FMT_##fmt] = 0xff
+#define ISA_FIELD(fmt, field, low, width, kind, doc) | MASK_LO(low, width)
+#define ISA_END(fmt) ,
+#include "isa.def"
+};
+static const uint64_t used_high_bits[ISA_FMT_NUM] = {
+#define ISA_FORMAT(fmt) [ISA_FMT_##fmt] = 0
+#define ISA_FIELD(fmt, field, low, width, kind, doc) | MASK_HI(low, width)
+#define ISA_END(fmt) ,
+#include "isa.def"
+};
+// clang-format on
+
 bool isa_decode(const uint8_t word[ISA_WORD_BYTES], struct isa_insn *out)
 {
     struct halves w = {io_get64(word), io_get64(word + 8)};
@@ -88,15 +110,14 @@ bool isa_decode(const uint8_t word[ISA_WORD_BYTES], struct isa_insn *out)
     if (op < 0)
         return false;
     *out = (struct isa_insn){.op = (enum isa_op)op};
-    const struct isa_format_info *fmt = &isa_format_info[isa_op_info[op].format];
-    struct halves used = {.lo = 0xff};
+    enum isa_format format = isa_op_info[op].format;
+    const struct isa_format_info *fmt = &isa_format_info[format];
     for (int i = 0; i < fmt->num_fields; i++) {
         const struct isa_field *f = &fmt->fields[i];
         uint64_t bits = get_bits(w, f->lo, f->width);
         out->f[i] = is_signed(f->kind) ? sign_extend(bits, f->width) : (int64_t)bits;
         if (isa_kind_is_enum(f->kind) && !isa_enum_text(f->kind, out->f[i]))
             return false;
-        put_bits(&used, f->lo, f->width, width_mask(f->width));
     }
-    return (w.lo & ~used.lo) == 0 && (w.hi & ~used.hi) == 0;
+    return (w.lo & ~used_low_bits[format]) == 0 && (w.hi & ~used_high_bits[format]) == 0;
 }

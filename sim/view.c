@@ -73,16 +73,26 @@ static bool add_scaled(struct range *r, struct range index, int64_t scale, int64
            r->lo >= -bound && r->hi <= bound;
 }
 
-static enum hull_status bound_unclipped(const struct sim_view *v, struct hull *h)
+// Offsets that there would be without axes.
+static enum hull_status bound_offsets(const struct sim_view *v, struct range *all)
 {
     int64_t max_elems = MAX_OFFSET / (int64_t)dtype_bytes(v->dtype);
+    for (int d = 0; d < v->rank; d++)
+        if (!add_scaled(all, (struct range){0, v->extent[d] - 1}, v->stride[d], max_elems))
+            return HULL_OFFSET;
+    return HULL_OK;
+}
+
+static enum hull_status bound_unclipped(const struct sim_view *v, struct hull *h)
+{
     struct range all = {0, 0};
+    enum hull_status st = bound_offsets(v, &all);
+    if (st != HULL_OK)
+        return st;
     for (int a = 0; a < ISA_MAX_AXES; a++)
         h->coord[a] = (struct range){v->origin[a], v->origin[a]};
     for (int d = 0; d < v->rank; d++) {
         h->index[d] = (struct range){0, v->extent[d] - 1};
-        if (!add_scaled(&all, h->index[d], v->stride[d], max_elems))
-            return HULL_OFFSET;
         int a = v->axis[d];
         if (a >= 0 && (v->origin[a] < -MAX_COORDINATE || v->origin[a] > MAX_COORDINATE ||
                        !add_scaled(&h->coord[a], h->index[d], v->step[d], MAX_COORDINATE)))
@@ -162,12 +172,22 @@ static bool axis_used(const struct sim_view *v, int a)
     return false;
 }
 
+static bool has_axes(const struct sim_view *v)
+{
+    bool has = false;
+    for (int d = 0; d < v->rank; d++)
+        has |= v->axis[d] >= 0;
+    return has;
+}
+
 static enum hull_status view_hull(const struct sim_view *v, struct hull *h)
 {
-    memset(h, 0, sizeof *h);
+    h->offset = (struct range){0, 0};
     enum hull_status st = count_elems(v, &h->elems);
     if (st != HULL_OK)
         return st;
+    if (!has_axes(v))
+        return bound_offsets(v, &h->offset);
     st = bound_unclipped(v, h);
     if (st != HULL_OK)
         return st;
@@ -352,7 +372,8 @@ static int64_t count_inside(const struct sim_view *v, bool skip_repeats)
     for (int d = 0; d < v->rank; d++)
         if (v->axis[d] < 0 && !(skip_repeats && v->stride[d] == 0))
             n *= v->extent[d];
-    for (int a = 0; a < ISA_MAX_AXES; a++)
+    bool any = has_axes(v);
+    for (int a = 0; a < ISA_MAX_AXES && any; a++)
         if (axis_used(v, a))
             n *= count_axis(v, a, skip_repeats);
     return n;
