@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "clones.h"
+#include "scoreboard.h"
 
 #define UNIT_BITS 3
 #define MAX_TIME (1ll << 56)
@@ -16,8 +16,7 @@ _Static_assert(ISA_UNIT_NUM <= 1 << UNIT_BITS, "a unit's number fits the packed 
 struct board {
     uint64_t base, limit; // addresses or partial-sum entries covered
     int shift;            // log2 of the granule
-    int64_t *write, *read;
-    size_t bytes; // of each array
+    struct scoreboard write, read;
 };
 
 enum board_id { BOARD_HEAP, BOARD_ABUF, BOARD_WBUF, BOARD_PSUM, BOARD_NUM };
@@ -43,10 +42,7 @@ static bool board_open(struct board *b, uint64_t base, uint64_t size, int shift)
     b->base = base;
     b->limit = base + size;
     b->shift = shift;
-    b->bytes = num * sizeof *b->write;
-    b->write = sim_reserve(b->bytes, false);
-    b->read = sim_reserve(b->bytes, false);
-    return b->write && b->read;
+    return scoreboard_open(&b->write, num) && scoreboard_open(&b->read, num);
 }
 
 struct sim_timeline *timeline_create(const struct sim *s)
@@ -69,8 +65,8 @@ struct sim_timeline *timeline_create(const struct sim *s)
 void timeline_destroy(struct sim_timeline *t)
 {
     for (int i = 0; t && i < BOARD_NUM; i++) {
-        sim_release(t->board[i].write, t->board[i].bytes);
-        sim_release(t->board[i].read, t->board[i].bytes);
+        scoreboard_close(&t->board[i].write);
+        scoreboard_close(&t->board[i].read);
     }
 }
 
@@ -97,19 +93,6 @@ static struct board *touch_board(struct sim_timeline *t, const struct sim_touch 
     return NULL;
 }
 
-BITLET_CLONES static int64_t latest(const int64_t *times, size_t num, int64_t best)
-{
-    for (size_t g = 0; g < num; g++)
-        best = times[g] > best ? times[g] : best;
-    return best;
-}
-
-BITLET_CLONES static void no_earlier(int64_t *times, size_t num, int64_t word)
-{
-    for (size_t g = 0; g < num; g++)
-        times[g] = word > times[g] ? word : times[g];
-}
-
 // Granules that an access touches.
 static size_t granules(const struct board *b, const struct sim_touch *x, size_t *first)
 {
@@ -129,9 +112,9 @@ static int64_t hazard(struct sim *s, unsigned boards)
         if (!b || !(boards >> (b - s->timeline->board) & 1))
             continue;
         size_t first, num = granules(b, x, &first);
-        best = latest(b->write + first, num, best);
+        best = scoreboard_latest(&b->write, first, num, best);
         if (x->write)
-            best = latest(b->read + first, num, best);
+            best = scoreboard_latest(&b->read, first, num, best);
     }
     return best;
 }
@@ -141,11 +124,11 @@ static void record(struct sim *s, enum isa_unit unit, int64_t end)
     int64_t word = end << UNIT_BITS | (int64_t)unit;
     for (int i = 0; i < s->num_touch; i++) {
         const struct sim_touch *x = &s->touch[i];
-        const struct board *b = touch_board(s->timeline, x);
+        struct board *b = touch_board(s->timeline, x);
         if (!b)
             continue;
         size_t first, num = granules(b, x, &first);
-        no_earlier((x->write ? b->write : b->read) + first, num, word);
+        scoreboard_raise(x->write ? &b->write : &b->read, first, num, word);
     }
 }
 
@@ -272,9 +255,22 @@ static void note_span(struct sim_layer_stats *l, struct timeline_span span)
         l->last_cycle = span.end;
 }
 
+// The core's own next step, when there is nothing to wait for.
+static struct timeline_span step_core(struct sim *s)
+{
+    struct sim_timeline *t = s->timeline;
+    int64_t start = t->core++;
+    s->layer->busy[ISA_UNIT_CTRL]++;
+    t->free[ISA_UNIT_CTRL] = t->core;
+    t->end = t->core > t->end ? t->core : t->end;
+    return (struct timeline_span){start, t->core};
+}
+
 struct timeline_span timeline_place(struct sim *s, enum isa_unit unit, unsigned wait)
 {
     struct sim_timeline *t = s->timeline;
+    if (unit == ISA_UNIT_CTRL && wait == 0 && s->num_touch == 0)
+        return step_core(s);
     bool on_core = unit == ISA_UNIT_CTRL || unit == ISA_UNIT_HOST;
     struct timeline_span span = on_core ? place_on_core(s, unit, wait) : place_on_unit(s, unit);
     record(s, unit, span.end);
