@@ -294,6 +294,11 @@ static bool read_vector(struct sim *s, const struct sim_view *v, const char *wha
                             (long long)count, what);
     if (!sim_view_map(s, v, false, &host))
         return false;
+    if (host && v->rank == 1 && v->stride[0] == 1 && v->axis[0] < 0) {
+        memcpy(out, host, sizeof *out * (size_t)count);
+        sim_count_view(s, v, false);
+        return true;
+    }
     if (!bce_agu_init(&g, v, (struct bce_span){0, 0}, (struct bce_span){0, v->rank}, host))
         return sim_fault_at(s, SIM_FAULT_VIEW, v->base, "coordinates overflow");
     for (int64_t p = 0; p < count; p += BCE_BLOCK_I32) {
