@@ -105,22 +105,46 @@ uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile)
     return r ? r->from + (word - r->first) + 1 : 0;
 }
 
-// Tiles whose first words lie `step` words apart, from `word` of .lanes on: their bits are set, one
-// cell after the other.
-static void take(struct first_use *f, uint64_t word, uint64_t step, int num, bool *first)
+// Bits of cell `at` that stand for words of [first, end).
+static uint64_t cell_mask(uint64_t at, uint64_t first, uint64_t end)
 {
-    uint64_t at = word / 64, cell = f->taken[at];
-    for (int i = 0; i < num; i++, word += step) {
-        uint64_t bit = UINT64_C(1) << word % 64;
-        if (word / 64 != at) {
-            f->taken[at] = cell;
-            at = word / 64;
-            cell = f->taken[at];
-        }
-        first[i] = !(cell & bit);
-        cell |= bit;
+    uint64_t mask = ~UINT64_C(0);
+    if (first > 64 * at)
+        mask <<= first - 64 * at;
+    if (end < 64 * at + 64)
+        mask &= ~UINT64_C(0) >> (64 * at + 64 - end);
+    return mask;
+}
+
+static bool any_taken(const struct first_use *f, uint64_t first, uint64_t end)
+{
+    uint64_t any = 0;
+    for (uint64_t at = first / 64; 64 * at < end; at++)
+        any |= f->taken[at] & cell_mask(at, first, end);
+    return any != 0;
+}
+
+static void take(struct first_use *f, uint64_t first, uint64_t end)
+{
+    for (uint64_t at = first / 64; 64 * at < end; at++)
+        f->taken[at] |= cell_mask(at, first, end);
+}
+
+// Tiles of `step` words from `word` of .lanes on; what belongs to them ends at `end`. Mostly none
+// of them has been asked for, or they are asked for again.
+static void take_tiles(struct first_use *f, uint64_t word, uint64_t step, uint64_t end, int num,
+                       bool *first)
+{
+    if (!any_taken(f, word, end)) {
+        take(f, word, end);
+        memset(first, true, (size_t)num);
+        return;
     }
-    f->taken[at] = cell;
+    for (int i = 0; i < num; i++, word += step) {
+        first[i] = !(f->taken[word / 64] >> word % 64 & 1);
+        if (first[i])
+            take(f, word, word + step < end ? word + step : end);
+    }
 }
 
 void first_use_take(void *user, const uint8_t *tile, size_t bytes, int num, bool *first)
@@ -132,8 +156,10 @@ void first_use_take(void *user, const uint8_t *tile, size_t bytes, int num, bool
         uint64_t left = r ? r->first + r->num - word : 1;
         uint64_t within = (left + step - 1) / step;
         some = within < (uint64_t)(num - i) ? (int)within : num - i;
+        uint64_t words = (uint64_t)some * step < left ? (uint64_t)some * step : left;
+        uint64_t from = r ? r->from + (word - r->first) : 0;
         if (r)
-            take(f, r->from + (word - r->first), step, some, first + i);
+            take_tiles(f, from, step, from + words, some, first + i);
         else
             first[i] = true;
     }

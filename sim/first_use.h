@@ -15,7 +15,8 @@ void first_use_loaded(struct first_use *f, const uint8_t *to, uint64_t from, uin
 // Word of .lanes plus 1 that these bytes of the weight buffer came from; 0: elsewhere.
 uint64_t first_use_origin(const struct first_use *f, const uint8_t *tile);
 // first[i]: whether tile i of `num` from this host address of the weight buffer on, each of
-// `bytes`, has not been asked for before. Those that did not come from .lanes are new every time.
+// `bytes`, begins with a word that was no part of a tile asked for before. Those that did not come
+// from .lanes are new every time.
 void first_use_take(void *f, const uint8_t *tile, size_t bytes, int num, bool *first);
 
 #endif

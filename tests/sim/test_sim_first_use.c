@@ -5,7 +5,8 @@
 #define LANES_WORDS 512
 #define BUFFER_WORDS 160
 
-static int64_t origin[BUFFER_WORDS]; // word of .lanes plus 1; 0: elsewhere
+static int64_t origin[BUFFER_WORDS];         // word of .lanes plus 1; 0: elsewhere
+static int64_t load_of[BUFFER_WORDS], loads; // which transfer brought a word
 static bool taken[LANES_WORDS];
 
 static void load(struct first_use *f, const uint8_t *wbuf)
@@ -17,8 +18,11 @@ static void load(struct first_use *f, const uint8_t *wbuf)
                      elsewhere ? IMAGE_RODATA_BASE
                                : IMAGE_LANES_BASE + (uint64_t)(8 * from + misplaced),
                      (uint64_t)(8 * num));
-    for (int64_t i = 0; i < num; i++)
+    loads++;
+    for (int64_t i = 0; i < num; i++) {
         origin[first + i] = elsewhere || misplaced ? 0 : from + i + 1;
+        load_of[first + i] = loads;
+    }
 }
 
 static void ask(struct first_use *f, const uint8_t *wbuf)
@@ -30,8 +34,13 @@ static void ask(struct first_use *f, const uint8_t *wbuf)
     for (int64_t i = 0; i < num; i++) {
         int64_t from = origin[at + i * words];
         CHECK(first[i] == (from == 0 || !taken[from - 1]));
-        if (from > 0)
-            taken[from - 1] = true;
+        if (from == 0 || !first[i])
+            continue;
+        for (int64_t w = at + i * words; w < at + (i + 1) * words; w++)
+            if (load_of[w] == load_of[at + i * words] && origin[w] == from + w - at - i * words)
+                taken[origin[w] - 1] = true;
+            else
+                break;
     }
 }
 
