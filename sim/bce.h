@@ -136,8 +136,8 @@ static inline size_t bce_round_up(size_t bytes)
 
 #define BCE_ROW_BYTES 256 // one row of a block: 64 words, or two halves of 128 bytes
 #define BCE_HALF_ROW (BCE_ROW_BYTES / 2)
-#define BCE_BLOCK_I16 (BCE_ROW_BYTES / 2)
-#define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4)
+#define BCE_BLOCK_I8 BCE_HALF_ROW         // positions, a byte each
+#define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4) // a word each, or half a word of half a row
 #define BCE_SUB                                                                                    \
     16 // positions of a float sub-block: decoded operands lie as [sub-block][k][BCE_SUB]
 #define BCE_MAX_SPLIT 3
@@ -163,7 +163,7 @@ enum bce_row {
 // Positions of a block, and bytes of an element of its rows as they are built.
 static inline int bce_row_block(enum bce_row r)
 {
-    return r <= BCE_ROW_U8 ? BCE_BLOCK_I16 : BCE_BLOCK_I32;
+    return r <= BCE_ROW_U8 ? BCE_BLOCK_I8 : BCE_BLOCK_I32;
 }
 static inline int bce_row_elem(enum bce_row r)
 {

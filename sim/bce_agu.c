@@ -384,7 +384,7 @@ struct clips {
     int64_t weight[ISA_MAX_RANK]; // of a K dimension's index in the number
     bool kept;                    // there are slots for all
     bool have[CLIP_SLOTS];
-    struct part part[CLIP_SLOTS][BCE_BLOCK_I16];
+    struct part part[CLIP_SLOTS][BCE_BLOCK_I8];
 };
 
 static void clips_init(const struct bce_agu *g, struct clips *c)
@@ -418,7 +418,7 @@ static const struct part *clips_of_row(const struct bce_agu *g, struct clips *c,
 
 struct rows_reader {
     const struct bce_agu *g;
-    struct run runs[BCE_BLOCK_I16];
+    struct run runs[BCE_BLOCK_I8];
     int num;
     size_t bytes;    // of an element
     ptrdiff_t pitch; // of a run's elements
@@ -456,7 +456,7 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
 {
     struct rows_reader x = {.g = g, .bytes = dtype_bytes(g->dtype)};
     struct clips clips;
-    uint64_t raw[BCE_BLOCK_I16];
+    uint64_t raw[BCE_BLOCK_I8];
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
     bool bad = false, as_is = is_as_is(g->dtype, kind);
@@ -487,7 +487,7 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
 void bce_agu_store(const struct bce_agu *g, uint8_t *host, int64_t k, int64_t p0, int len,
                    const void *src)
 {
-    struct run runs[BCE_BLOCK_I16];
+    struct run runs[BCE_BLOCK_I8];
     int64_t idx[ISA_MAX_RANK];
     struct point at = {0};
     size_t bytes = dtype_bytes(g->dtype);

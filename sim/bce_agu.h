@@ -36,7 +36,7 @@ bool bce_agu_equal(const struct bce_agu *a, const struct bce_agu *b);
 // does not fit 25 bits.
 bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int len,
                   enum bce_row kind, void *dst);
-// Writes row k, positions p0 .. p0+len-1 (at most BCE_BLOCK_I16), of elements of the view's type.
+// Writes row k, positions p0 .. p0+len-1 (at most BCE_BLOCK_I8), of elements of the view's type.
 // Elements outside the bounds are left out.
 void bce_agu_store(const struct bce_agu *g, uint8_t *host, int64_t k, int64_t p0, int len,
                    const void *src);

@@ -20,7 +20,7 @@ size_t bce_work_operand_bytes(const struct bce_op *op)
 size_t bce_work_kept_bytes(const struct bce_op *op)
 {
     size_t together = (size_t)op->tables->kernels->dot_rows;
-    size_t words = ((size_t)op->cfg.n + together - 1) / together * BCE_BLOCK_I16;
+    size_t words = ((size_t)op->cfg.n + together - 1) / together * BCE_BLOCK_I8;
     return op->cfg.whole ? sizeof(int32_t) * words : bce_work_operand_bytes(op);
 }
 

@@ -36,7 +36,7 @@ struct bce_worker {
     // Neighbouring positions count in two places, so that they need not wait for each other.
     uint64_t d_hist[2][SIM_MAX_D + 1], tile_d_hist[SIM_MAX_D + 1];
     struct bce_float_out out;
-    int64_t sum[BCE_BLOCK_I16]; // of the group's activations, per position
+    int64_t sum[BCE_BLOCK_I8]; // of the group's activations, per position
 };
 
 struct bce_array {

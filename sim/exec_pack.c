@@ -9,7 +9,7 @@
 #include "clones.h"
 #include "scalar_num.h"
 
-#define BLOCK BCE_BLOCK_I16
+#define BLOCK BCE_BLOCK_I8
 #define MAX_PES 512
 #define PARALLEL_ELEMS 2048
 

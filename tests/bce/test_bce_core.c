@@ -71,7 +71,7 @@ static struct block random_block(uint64_t *state, const struct bce_config *c)
                                         : BCE_ROW_F16;
     b.len = 1 + bce_below(state, bce_row_block(b.kind));
     b.rows = arena_alloc_aligned(arena, (BCE_MAX_N + 1) * BCE_ROW_BYTES, 64);
-    b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I16);
+    b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I8);
     int style = bce_below(state, 6);
     bool unsigned8 = b.kind == BCE_ROW_I8 && b.amax > 128;
     bool positive = unsigned8 || bce_below(state, 2);
@@ -86,9 +86,9 @@ static struct block random_block(uint64_t *state, const struct bce_config *c)
 }
 
 struct outcome {
-    int64_t acc[BCE_BLOCK_I16];
-    int emax[BCE_BLOCK_I16], d[BCE_BLOCK_I16];
-    uint32_t bits[BCE_BLOCK_I16];
+    int64_t acc[BCE_BLOCK_I8];
+    int emax[BCE_BLOCK_I8], d[BCE_BLOCK_I8];
+    uint32_t bits[BCE_BLOCK_I8];
     uint64_t selections[BCE_LANES], cycles[BCE_LANES];
 };
 
@@ -233,13 +233,13 @@ static void whole_weights(void)
         struct bce_dot d = {.num = 1 + bce_below(&state, BCE_DOT_PLANS),
                             .groups = 1 + bce_below(&state, GROUPS)};
         bool largest = round % 10 == 0, add = round & 1, bytes = bce_below(&state, 2);
-        int len = 1 + bce_below(&state, BCE_BLOCK_I16), most = bytes ? 127 : BCE_WHOLE_MOST;
+        int len = 1 + bce_below(&state, BCE_BLOCK_I8), most = bytes ? 127 : BCE_WHOLE_MOST;
         int32_t amax = bce_below(&state, 2) ? 255 : 128;
         d.n = largest ? BCE_MAX_N : 1 + bce_below(&state, BCE_MAX_N);
         d.num_rows = (d.groups - 1) * d.n + (largest ? d.n : 1 + bce_below(&state, d.n));
         d.plan_stride = BCE_DOT_PLANS + 1;
         size_t group = (size_t)(d.n + 1) * BCE_ROW_BYTES;
-        d.operand_stride = (ptrdiff_t)(group / 4 + BCE_BLOCK_I16);
+        d.operand_stride = (ptrdiff_t)(group / 4 + BCE_BLOCK_I8);
         uint8_t *rows = arena_alloc_aligned(arena, GROUPS * group, 64);
         int32_t *operand =
             arena_alloc_aligned(arena, GROUPS * (size_t)d.operand_stride * sizeof *operand, 64);
@@ -249,7 +249,7 @@ static void whole_weights(void)
         for (int i = 0; i < GROUPS * BCE_DOT_PLANS; i++)
             for (int k = 0; k < BCE_MAX_N; k++)
                 w[i][k] = largest ? most : bce_below(&state, 2 * most + 1) - most;
-        int64_t sum[BCE_DOT_PLANS][BCE_BLOCK_I16], *psum[BCE_DOT_PLANS];
+        int64_t sum[BCE_DOT_PLANS][BCE_BLOCK_I8], *psum[BCE_DOT_PLANS];
         for (int level = 0; bce_kernels_at(level); level++) {
             const struct bce_kernels *kn = bce_kernels_at(level);
             struct bce_plan plan[GROUPS][BCE_DOT_PLANS] = {{{0}}};
@@ -271,14 +271,14 @@ static void whole_weights(void)
                     all[g * d.plan_stride + i] = p;
                 }
             }
-            for (int i = 0; i < BCE_DOT_PLANS * BCE_BLOCK_I16; i++)
-                sum[i / BCE_BLOCK_I16][i % BCE_BLOCK_I16] = i;
+            for (int i = 0; i < BCE_DOT_PLANS * BCE_BLOCK_I8; i++)
+                sum[i / BCE_BLOCK_I8][i % BCE_BLOCK_I8] = i;
             for (int i = 0; i < BCE_DOT_PLANS; i++)
                 psum[i] = sum[i];
             kn->dot(&d, len, psum, add);
             for (int i = 0; i < d.num; i++)
-                for (int at = 0; at < BCE_BLOCK_I16; at++) {
-                    int64_t want = at < len && !add ? 0 : i * BCE_BLOCK_I16 + at;
+                for (int at = 0; at < BCE_BLOCK_I8; at++) {
+                    int64_t want = at < len && !add ? 0 : i * BCE_BLOCK_I8 + at;
                     for (int64_t k = 0; k < d.num_rows && at < len; k++) {
                         uint8_t x = rows[(size_t)(k / d.n) * group +
                                          (size_t)(k % d.n) * BCE_ROW_BYTES + (size_t)at];
@@ -527,7 +527,7 @@ static void golden_row(char *line)
     golden_tile(&c, lanes, cell, &t);
     parse_hex(cell[5], c.n, a);
     b.rows = arena_alloc_aligned(arena, (BCE_MAX_N + 1) * BCE_ROW_BYTES, 64);
-    b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I16);
+    b.a = arena_alloc(arena, sizeof *b.a * BCE_BLOCK_I8);
     for (int k = 0; k < c.n; k++)
         put_row(&b, k, 0, a[k]);
     literal(&c, &t, &b, &lit);
