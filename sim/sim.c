@@ -6,6 +6,7 @@
 
 #include "exec.h"
 #include "first_use.h"
+#include "pages.h"
 #include "predict.h"
 #include "refs.h"
 #include "tensor_list.h"
@@ -28,6 +29,8 @@ void sim_options_default(struct sim_options *o)
 
 #define GUARD_BYTES 4096 // kernels may read a vector past the last element of a buffer
 #define HOST_ALIGN 64
+#define HEAP_AHEAD                                                                                 \
+    (64u << 20) // a heap of up to this is written in full, before its program is done
 #define SIM_EXTENSIONS (MACHINE_EXT_P | MACHINE_MAP_EXT)
 
 static bool check_machine(const struct image *img, struct arena *a, struct diag *d)
@@ -72,6 +75,8 @@ static bool reserve_memory(struct sim *s)
     borrow_region(s, SIM_REGION_RODATA, IMAGE_RODATA_BASE, img->rodata, img->rodata_bytes);
     borrow_region(s, SIM_REGION_LANES, IMAGE_LANES_BASE, img->lanes, img->lanes_bytes);
     bool ok = reserve_region(s, SIM_REGION_HEAP, IMAGE_HEAP_BASE, img->heap_bytes);
+    if (ok && !s->opt.predict && img->heap_bytes <= HEAP_AHEAD)
+        pages_bring(s->region[SIM_REGION_HEAP].host, (size_t)img->heap_bytes);
     ok = reserve_region(s, SIM_REGION_ABUF, IMAGE_ABUF_BASE, (uint64_t)m->act_buffer) && ok;
     ok = reserve_region(s, SIM_REGION_WBUF, IMAGE_WBUF_BASE, (uint64_t)m->weight_buffer) && ok;
     s->psum_entries = m->psum_buffer / 8;

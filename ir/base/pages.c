@@ -25,3 +25,13 @@ void *pages_map(size_t bytes, bool ahead)
     madvise(aligned, bytes & ~(HUGE_PAGE - 1), MADV_HUGEPAGE); // only a hint
     return aligned;
 }
+
+void pages_bring(void *p, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    madvise(p, bytes, MADV_POPULATE_WRITE); // only a hint
+#else
+    (void)p;
+    (void)bytes;
+#endif
+}
