@@ -198,14 +198,19 @@ static struct bce_rows *rows_of(struct sim *s, struct datapath *d, const struct 
 {
     const struct sim_touch *t = &s->touch[0]; // the first thing that is mapped: the activations
     int at = d->next;
+    bool found = false;
     if (s->num_touch < 1 || t->psum || t->write || t->lo < IMAGE_ABUF_BASE ||
         t->lo >= IMAGE_WBUF_BASE)
         return NULL; // nothing but border
     for (int i = 0; i < SIM_KEPT; i++) {
         d->rows[i].filled = d->rows[i].filled && s->kept[i].hi != 0;
-        if (d->rows[i].filled && bce_agu_equal(&d->rows[i].agu, agu))
+        if (d->rows[i].filled && bce_agu_equal(&d->rows[i].agu, agu)) {
+            found = true;
             at = i;
+        }
     }
+    if (!found) // from here on its bytes are watched no more
+        d->rows[at].filled = false;
     s->kept[at] = (struct sim_kept){t->lo, t->hi};
     d->next = (at + 1) % SIM_KEPT;
     return &d->rows[at];

@@ -448,7 +448,8 @@ static void empty_sums(void)
 }
 
 // Activations that an instruction has used and another one changes: by a transfer and by the vector
-// unit, where they lie, at their very end, and beside them.
+// unit, where they lie, at their very end, and beside them; and after instructions whose rows are
+// too many to be kept.
 static void activations_change(void)
 {
     static const char *const change[] = {
@@ -459,8 +460,13 @@ static void activations_change(void)
         "tnew t5, x0, type=u8, rank=1, imm=0x4000000003f\n"
         "tdim t5, dim=0, extent=1, stride=1\n tdim t1, dim=0, extent=1, stride=1\n"
         "vmov t5, t1\n",
+        "tnew t6, x0, type=u8, rank=2, imm=0x40000001000\n tdim t6, dim=0, extent=192, stride=0\n"
+        "tdim t6, dim=1, extent=65000, stride=0\n"
+        "bce t6, x0, x0, nk=1, mode=fixed, lanes=1, npe=1, psum=2\n"
+        "tbase t6, x0, imm=0x40000002000\n"
+        "bce t6, x0, x0, nk=1, mode=fixed, lanes=1, npe=1, psum=2\n lda t2, t1\n",
     };
-    static const int want[] = {64 * 3, 63 + 3, 64, 63 + 3};
+    static const int want[] = {64 * 3, 63 + 3, 64, 63 + 3, 64 * 3};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         struct sim_case c;
         case_prepare(&c);
