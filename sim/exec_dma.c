@@ -203,14 +203,6 @@ static void copy_row(const struct copy *c, const int64_t *idx)
         fill_run(element(c->to, to + hi * ds, c->bytes), ds, c->src.fill, w.hi - hi, c->bytes);
 }
 
-static bool has_borders(const struct sim_view *v)
-{
-    for (int d = 0; d < v->rank; d++)
-        if (v->axis[d] >= 0)
-            return true;
-    return false;
-}
-
 // Indices lo .. hi - 1 of dimension `d` and all of those behind it, without borders.
 static void copy_plain(const struct copy *c, int d, int64_t lo, int64_t hi, uint8_t *to,
                        const uint8_t *from)
@@ -279,7 +271,7 @@ static void copy_all(struct sim *s, struct copy *c, int64_t bytes)
     struct transpose t;
     if (transpose_fits(&c->dst, c->to, &c->src, c->from, &t))
         thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
-    else if (c->from && !has_borders(&c->dst) && !has_borders(&c->src)) {
+    else if (c->from && !sim_view_has_axes(&c->dst) && !sim_view_has_axes(&c->src)) {
         c->pieces = pieces_of(s, c, bytes);
         thread_pool_run(s->pool, c->pieces, copy_piece, c);
     } else

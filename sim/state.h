@@ -127,6 +127,8 @@ void sim_count_view(struct sim *s, const struct sim_view *v, bool write);
 // The region that holds the view's elements; SIM_REGION_NUM when there are none or they lie in
 // none.
 enum sim_region_id sim_view_region(const struct sim_view *v);
+// Whether some of its dimensions count along a bounded axis.
+bool sim_view_has_axes(const struct sim_view *v);
 // Whether that is DRAM (rodata, lanes, heap) and not an on-chip buffer.
 bool sim_view_in_dram(const struct sim_view *v);
 // Number of elements inside the borders, of a view that sim_view_map has accepted.

@@ -172,7 +172,7 @@ static bool axis_used(const struct sim_view *v, int a)
     return false;
 }
 
-static bool has_axes(const struct sim_view *v)
+bool sim_view_has_axes(const struct sim_view *v)
 {
     bool has = false;
     for (int d = 0; d < v->rank; d++)
@@ -186,7 +186,7 @@ static enum hull_status view_hull(const struct sim_view *v, struct hull *h)
     enum hull_status st = count_elems(v, &h->elems);
     if (st != HULL_OK)
         return st;
-    if (!has_axes(v))
+    if (!sim_view_has_axes(v))
         return bound_offsets(v, &h->offset);
     st = bound_unclipped(v, h);
     if (st != HULL_OK)
@@ -372,7 +372,7 @@ static int64_t count_inside(const struct sim_view *v, bool skip_repeats)
     for (int d = 0; d < v->rank; d++)
         if (v->axis[d] < 0 && !(skip_repeats && v->stride[d] == 0))
             n *= v->extent[d];
-    bool any = has_axes(v);
+    bool any = sim_view_has_axes(v);
     for (int a = 0; a < ISA_MAX_AXES && any; a++)
         if (axis_used(v, a))
             n *= count_axis(v, a, skip_repeats);
