@@ -31,7 +31,8 @@ struct bce_config {
     bool fast;   // plans also hold whole weights
     bool whole;  // and nothing else: every tile's fit (bce_whole_fits), and rows are I8
     bool bound;  // lanes that cannot be the slowest are not walked: their cycles are a lower bound
-    int regs;    // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
+    bool uncounted; // floats: selections need not be counted
+    int regs;       // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
 };
 
 static inline bool bce_is_float(const struct bce_config *c)

@@ -145,6 +145,7 @@ static struct bce_config config_of(const struct sim *s, const struct isa_args_BC
     struct bce_config c = {.n = (int)s->machine.group, .mode = (int)in->mode};
     c.fast = s->opt.datapath == SIM_DATAPATH_FAST && c.mode == ISA_MODE_fixed && !s->opt.compat_rtl;
     c.bound = s->opt.bound_lanes;
+    c.uncounted = s->opt.uncounted;
     c.prune = (1u << in->lanes) - 1;
     if (in->map) { // codes may take a lane more
         c.regs = (int)s->machine.lanes;

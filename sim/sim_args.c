@@ -230,6 +230,7 @@ bool tool_parse_args(int argc, char **argv, struct tool_args *out, struct arena 
     if (!ok || out->help || out->version)
         return ok;
     out->sim.bound_lanes = !out->stats;
+    out->sim.uncounted = !out->stats && out->quiet;
     if (out->replay.num > 0 && out->model)
         return usage(d, "--replay-vectors runs without a binary; left over:", out->model);
     if (out->replay.num == 0 && !out->model)

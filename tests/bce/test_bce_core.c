@@ -141,6 +141,21 @@ static void vector_fixed(const struct bce_kernels *kn, const struct bce_config *
     }
 }
 
+// What selections add up to is the same where they are not counted.
+static void uncounted_equal(const struct bce_kernels *kn, const struct bce_config *c,
+                            const struct bce_plan *p, const struct bce_float_block *f,
+                            const struct bce_float_out *want)
+{
+    struct bce_config u = *c;
+    struct bce_lane_counter *n = arena_alloc_aligned(arena, sizeof *n, 64);
+    struct bce_float_out *out = arena_alloc_aligned(arena, sizeof *out, 64);
+    u.uncounted = true;
+    bce_vector_float(kn, &u, p, f, n, out);
+    for (int i = 0; i < f->len; i++)
+        CHECK(out->acc[i] == want->acc[i] && out->d[i] == want->d[i] &&
+              out->emax[i] == want->emax[i] && out->bits[i] == want->bits[i]);
+}
+
 static void vector_float(const struct bce_kernels *kn, const struct bce_config *c,
                          const struct bce_tile *t, const struct block *b, struct outcome *o)
 {
@@ -155,6 +170,7 @@ static void vector_float(const struct bce_kernels *kn, const struct bce_config *
     f->mant = arena_alloc_aligned(arena, bytes + BCE_FLOAT_SLACK, 64);
     kn->decode(c, c->n, f);
     bce_vector_float(kn, c, p, f, n, out);
+    uncounted_equal(kn, c, p, f, out);
     bce_lane_counter_drain(n);
     for (int i = 0; i < b->len; i++) {
         o->acc[i] = out->acc[i];
