@@ -31,7 +31,7 @@ struct bce_config {
     bool fast;   // plans also hold whole weights
     bool whole;  // and nothing else: every tile's fit (bce_whole_fits), and rows are I8
     bool bound;  // lanes that cannot be the slowest are not walked: their cycles are a lower bound
-    bool uncounted; // floats: selections need not be counted
+    bool uncounted; // selections of floats and first uses of tiles need not be counted
     int regs;       // RR-regs of a PE whose tiles have lane maps (fixed point, not compat); else 0
 };
 

@@ -193,7 +193,9 @@ static void find_first_uses(const struct bce_array *m)
     int tiles = m->batch * op->npe;
     if (bce_is_float(&op->cfg))
         return;
-    if (op->first_use)
+    if (op->cfg.uncounted)
+        memset(m->first_use, false, (size_t)tiles);
+    else if (op->first_use)
         op->first_use(op->first_use_user, bce_work_tile(m, 0), op->tile_bytes, tiles, m->first_use);
     else
         memset(m->first_use, true, (size_t)tiles);

@@ -8,7 +8,7 @@ bool scoreboard_open(struct scoreboard *b, size_t granules)
 {
     size_t blocks = granules / BLOCK + 1;
     b->bytes = blocks * (BLOCK + 2) * sizeof *b->granule;
-    b->granule = sim_reserve(b->bytes, false);
+    b->granule = sim_reserve(b->bytes, true);
     if (!b->granule)
         return false;
     b->least = b->granule + blocks * BLOCK;

@@ -82,7 +82,7 @@ static bool reserve_memory(struct sim *s)
     s->psum_entries = m->psum_buffer / 8;
     s->psum = sim_reserve((size_t)s->psum_entries * sizeof *s->psum + GUARD_BYTES, true);
     s->stats.num_layers = img->num_layers + 1;
-    s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers, false);
+    s->stats.layers = sim_reserve(s->stats.num_layers * sizeof *s->stats.layers, true);
     s->timeline = timeline_create(s);
     s->first_use = ok ? first_use_create(s) : NULL;
     if (s->opt.predict)

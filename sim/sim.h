@@ -15,7 +15,7 @@ struct sim_options {
     bool compat_rtl;    // the RTL's own quirks
     bool predict;       // no values are made, see predict.h
     bool bound_lanes;   // nobody reads lane_cycles: lanes that cannot be the slowest are not walked
-    bool uncounted;     // nobody reads lane_selections: those of floats may be left out
+    bool uncounted;     // nobody reads lane_selections or tile_count: they may be left out
     int threads;        // 0: as many as there are processors
     int64_t max_cycles; // 0: no bound
     FILE *commit_log;   // NULL: none
