@@ -103,6 +103,33 @@ static const uint64_t used_high_bits[ISA_FMT_NUM] = {
 };
 // clang-format on
 
+// False: the value names nothing.
+static inline bool decode_field(struct halves w, int lo, int width, enum isa_kind kind, int64_t *f)
+{
+    uint64_t bits = get_bits(w, lo, width);
+    *f = is_signed(kind) ? sign_extend(bits, width) : (int64_t)bits;
+    return !isa_kind_is_enum(kind) || isa_enum_text(kind, *f);
+}
+
+// clang-format off
+#define ISA_FORMAT(fmt)                                                                            \
+    static bool decode_##fmt(struct halves w, int64_t *f)                                          \
+    {                                                                                              \
+        bool known = true;                                                                         \
+        (void)w;
+#define ISA_FIELD(fmt, field, low, width, kind, doc)                                               \
+        known &= decode_field(w, low, width, ISA_KIND_##kind, f++);
+#define ISA_END(fmt)                                                                               \
+        (void)f;                                                                                   \
+        return known;                                                                              \
+    }
+#include "isa.def"
+static bool (*const decode_fields[ISA_FMT_NUM])(struct halves w, int64_t *f) = {
+#define ISA_FORMAT(fmt) [ISA_FMT_##fmt] = decode_##fmt,
+#include "isa.def"
+};
+// clang-format on
+
 bool isa_decode(const uint8_t word[ISA_WORD_BYTES], struct isa_insn *out)
 {
     struct halves w = {io_get64(word), io_get64(word + 8)};
@@ -111,13 +138,6 @@ bool isa_decode(const uint8_t word[ISA_WORD_BYTES], struct isa_insn *out)
         return false;
     *out = (struct isa_insn){.op = (enum isa_op)op};
     enum isa_format format = isa_op_info[op].format;
-    const struct isa_format_info *fmt = &isa_format_info[format];
-    for (int i = 0; i < fmt->num_fields; i++) {
-        const struct isa_field *f = &fmt->fields[i];
-        uint64_t bits = get_bits(w, f->lo, f->width);
-        out->f[i] = is_signed(f->kind) ? sign_extend(bits, f->width) : (int64_t)bits;
-        if (isa_kind_is_enum(f->kind) && !isa_enum_text(f->kind, out->f[i]))
-            return false;
-    }
-    return (w.lo & ~used_low_bits[format]) == 0 && (w.hi & ~used_high_bits[format]) == 0;
+    return decode_fields[format](w, out->f) && (w.lo & ~used_low_bits[format]) == 0 &&
+           (w.hi & ~used_high_bits[format]) == 0;
 }

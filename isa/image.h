@@ -130,8 +130,9 @@ BITLET_MUST_USE bool image_write(const char *path, const struct image *img, stru
 void image_close(struct image *img);
 // Puts lanes that are given in pieces into one array in the arena, as the text form needs them.
 void image_join_lanes(struct image *img, struct arena *a);
-// Layer that the instruction at pc belongs to, or -1.
-int image_layer_at(const struct image *img, uint64_t pc);
+// Layer that the instruction at pc belongs to, or -1. *near, 0 at first, is where it was found, and
+// looked for first; may be NULL.
+int image_layer_at(const struct image *img, uint64_t pc, size_t *near);
 // "layer 3: conv %y  node 12 'conv1' (Conv)"
 const char *image_layer_text(const struct image *img, uint32_t layer, struct arena *a);
 

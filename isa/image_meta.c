@@ -437,9 +437,18 @@ const char *image_effects_text(uint32_t effects, struct arena *a)
     return text;
 }
 
-int image_layer_at(const struct image *img, uint64_t pc)
+// Whether pc lies behind `past` locs and before the rest.
+static bool lies_behind(const struct image *img, uint64_t pc, size_t past)
+{
+    return past <= img->num_locs && (past == 0 || img->locs[past - 1].pc <= pc) &&
+           (past == img->num_locs || img->locs[past].pc > pc);
+}
+
+int image_layer_at(const struct image *img, uint64_t pc, size_t *near)
 {
     size_t lo = 0, hi = img->num_locs; // the first loc past pc
+    if (near && lies_behind(img, pc, *near))
+        lo = hi = *near;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (img->locs[mid].pc <= pc)
@@ -447,6 +456,8 @@ int image_layer_at(const struct image *img, uint64_t pc)
         else
             hi = mid;
     }
+    if (near)
+        *near = lo;
     return lo == 0 ? -1 : (int)img->locs[lo - 1].layer;
 }
 

@@ -38,7 +38,7 @@ void exec_create(struct sim *s)
 
 static struct sim_layer_stats *layer_at(struct sim *s, uint64_t pc)
 {
-    int at = image_layer_at(s->img, pc);
+    int at = image_layer_at(s->img, pc, &s->near_layer);
     size_t none = s->stats.num_layers - 1;
     return &s->stats.layers[at < 0 || (size_t)at >= none ? none : (size_t)at];
 }

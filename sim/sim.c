@@ -370,7 +370,7 @@ static void report_fault(const struct sim *s, struct diag *d)
                 "%s%s at pc 0x%" PRIx64 " (%s), address 0x%" PRIx64 ": %s", limit ? "" : "fault ",
                 limit ? "the bound on cycles is passed" : sim_fault_name[f->kind], f->pc,
                 insn_text(s, text, sizeof text), f->addr, f->detail);
-    int at = image_layer_at(s->img, f->pc);
+    int at = image_layer_at(s->img, f->pc, NULL);
     if (at < 0 || (size_t)at >= s->img->num_layers)
         return;
     const struct image_layer *l = &s->img->layers[at];

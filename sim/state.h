@@ -85,6 +85,7 @@ struct sim {
     int num_touch;
     struct sim_stats stats;
     struct sim_layer_stats *layer;  // statistics the current instruction counts into, never NULL
+    size_t near_layer;              // of image_layer_at
     struct thread_pool *pool;       // worker threads
     void *bce;                      // working memory of the datapath (exec_bce.c)
     struct sim_kept kept[SIM_KEPT]; // bytes it keeps copies of; a write to them sets hi to 0

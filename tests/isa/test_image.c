@@ -117,11 +117,17 @@ static void layers_by_pc(void)
 {
     struct image_loc locs[] = {{16, 4}, {48, 2}, {64, 4}};
     struct image img = {.locs = locs, .num_locs = 3};
-    CHECK_INT(image_layer_at(&img, 0), -1);
-    CHECK_INT(image_layer_at(&img, 16), 4);
-    CHECK_INT(image_layer_at(&img, 47), 4);
-    CHECK_INT(image_layer_at(&img, 48), 2);
-    CHECK_INT(image_layer_at(&img, 1000), 4);
+    CHECK_INT(image_layer_at(&img, 0, NULL), -1);
+    CHECK_INT(image_layer_at(&img, 16, NULL), 4);
+    CHECK_INT(image_layer_at(&img, 47, NULL), 4);
+    CHECK_INT(image_layer_at(&img, 48, NULL), 2);
+    CHECK_INT(image_layer_at(&img, 1000, NULL), 4);
+    for (size_t near = 0; near < 5; near++)
+        for (uint64_t pc = 0; pc < 64; pc++) {
+            size_t at = near;
+            CHECK_INT(image_layer_at(&img, pc, &at), image_layer_at(&img, pc, NULL));
+            CHECK(at <= img.num_locs);
+        }
 }
 
 // Lanes in pieces give the file that the same lanes in one array give.

@@ -85,7 +85,7 @@ static void use_image(const struct image *img, struct arena *a, struct diag *d)
     struct image back;
     CHECK(image_parse_asm("accepted.s", &back, a, d));
     for (uint64_t pc = 0; pc < img->text_bytes; pc += ISA_WORD_BYTES)
-        CHECK(image_layer_at(img, pc) < (int)img->num_layers);
+        CHECK(image_layer_at(img, pc, NULL) < (int)img->num_layers);
 }
 
 static void mutate_binaries(bool fix)
