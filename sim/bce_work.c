@@ -157,6 +157,16 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
     d->num = 0;
 }
 
+// A tile that is to be decoded after those that wait; another core's cache may hold it.
+static void decode_soon(const struct bce_array *m, int index)
+{
+    if (index >= m->batch * m->op->npe)
+        return;
+    const uint8_t *bytes = bce_work_tile(m, index);
+    __builtin_prefetch(bytes);
+    __builtin_prefetch(bytes + 64);
+}
+
 static void decode_begin(struct decoder *d)
 {
     d->num = d->rows = 0;
@@ -178,9 +188,6 @@ static void decode_tile(const struct bce_array *m, struct bce_worker *w, struct 
         decode_flush(m, w, d);
     d->group = group;
     d->rows = d->group_rows;
-    const uint8_t *bytes = bce_work_tile(m, index); // which another core's cache may hold
-    __builtin_prefetch(bytes);
-    __builtin_prefetch(bytes + 64);
     d->d[d->num] = m->d + (ptrdiff_t)pe * m->batch_max + group;
     d->plan[d->num] = bce_work_plan(w, group, pe);
     d->index[d->num++] = index;
@@ -250,8 +257,10 @@ void bce_work_prepare(void *user, int piece, int worker)
     struct decoder d;
     decode_begin(&d);
     int npe = m->op->npe, tiles = m->batch * npe, end = (piece + 1) * BCE_DECODE_TILES;
-    for (int i = piece * BCE_DECODE_TILES; i < end && i < tiles; i++)
+    for (int i = piece * BCE_DECODE_TILES; i < end && i < tiles; i++) {
+        decode_soon(m, i + BCE_DECODE_TILES);
         decode_tile(m, &m->worker[worker], &d, i / npe, i % npe);
+    }
     decode_flush(m, &m->worker[worker], &d);
 }
 
@@ -480,6 +489,7 @@ void bce_work_joined(void *user, int slice, int worker)
     const struct bce_array *m = user;
     struct bce_worker *w = &m->worker[worker];
     int pe0 = slice_begin(m, slice), pe1 = slice_begin(m, slice + 1);
+    int ahead = (BCE_DECODE_TILES + pe1 - pe0 - 1) / (pe1 - pe0); // groups
     struct decoder d;
     w->stride = pe1 - pe0;
     w->pe0 = pe0;
@@ -488,8 +498,10 @@ void bce_work_joined(void *user, int slice, int worker)
         w->group0 = g0;
         decode_begin(&d);
         for (int g = g0; g < g1; g++)
-            for (int pe = pe0; pe < pe1; pe++)
+            for (int pe = pe0; pe < pe1; pe++) {
+                decode_soon(m, (g + ahead) * m->op->npe + pe);
                 decode_tile(m, w, &d, g, pe);
+            }
         decode_flush(m, w, &d);
         for (int block = 0; block < m->blocks; block++)
             compute_block(m, w, block, pe0, pe1, g0, g1);
