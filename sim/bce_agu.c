@@ -297,6 +297,7 @@ struct run {
     struct point at;
 };
 
+// Coordinates are of interest where there are bounds.
 static int block_runs(const struct bce_agu *g, int64_t p0, int len, struct run *runs)
 {
     int64_t idx[ISA_MAX_RANK];
@@ -306,7 +307,11 @@ static int block_runs(const struct bce_agu *g, int64_t p0, int len, struct run *
     for (int done = 0; done < len; num++) {
         int64_t left = inner >= 0 ? g->p[inner].extent - idx[inner] : 1;
         int n = left < len - done ? (int)left : len - done;
-        runs[num] = (struct run){done, n, at};
+        runs[num].dst = done;
+        runs[num].len = n;
+        runs[num].at.off = at.off;
+        if (g->bounded)
+            memcpy(runs[num].at.coord, at.coord, sizeof at.coord);
         done += n;
         if (inner >= 0) {
             point_move(&at, &g->p[inner], -idx[inner]);

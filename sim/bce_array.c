@@ -261,11 +261,11 @@ static void merge_worker(struct bce_worker *w, const struct bce_op *op, uint64_t
                          struct sim_layer_stats *stats)
 {
     bce_lane_counter_drain(&w->lanes);
-    stats->macs += w->tile_macs * positions;
-    stats->pe_groups += w->tiles * positions;
-    stats->idle_pe_steps += w->idle_tiles * positions;
-    stats->tile_count += w->first_uses;
-    stats->tile_d_sum += w->first_use_d;
+    stats->macs += w->counts.macs * positions;
+    stats->pe_groups += w->counts.tiles * positions;
+    stats->idle_pe_steps += w->counts.idle * positions;
+    stats->tile_count += w->counts.first_uses;
+    stats->tile_d_sum += w->counts.first_use_d;
     for (int i = 0; i <= most_cycles(op); i++) {
         uint64_t num = w->d_hist[0][i] + w->d_hist[1][i] + w->tile_d_hist[i] * positions;
         stats->d_hist[i] += num;

@@ -1,7 +1,6 @@
 // Plans for the kernels: what depends on a stationary tile alone is worked out here, once per tile.
 // In fixed point that is everything about the selections and the distillation; in floats, the
 // unpacked weights.
-#include <stddef.h>
 #include <string.h>
 
 #include "bce.h"
@@ -83,12 +82,27 @@ size_t bce_plan_bytes(const struct bce_config *c)
     return plan_layout_of(c).end;
 }
 
+// One by one: there are hundreds of thousands of plans in a run, and a call of memset takes longer.
+static void plan_begin(struct bce_plan *p)
+{
+    p->n_calc = p->macs = p->d = 0;
+    p->wide = p->whole_wide = p->special = p->tail = false;
+    p->pos_weight = p->neg_weight = p->sum_factor = 0;
+    p->bias = p->whole_correction = 0;
+    p->num_segments = 0;
+    p->segment = NULL;
+    p->row = NULL;
+    p->whole = NULL;
+    p->exp = p->neg = NULL;
+    p->mag = NULL;
+}
+
 static struct bce_plan *plan_lay_out(const struct bce_config *c, const struct plan_layout *l,
                                      void *mem)
 {
     struct bce_plan *p = mem;
     uint8_t *at = mem;
-    memset(p, 0, offsetof(struct bce_plan, valid));
+    plan_begin(p);
     if (l->weights) {
         p->exp = (int32_t *)(void *)(at + l->weights);
         p->mag = (uint32_t *)(p->exp + c->n);

@@ -81,24 +81,24 @@ struct decoder {
 };
 
 static void count_tile(const struct bce_array *m, struct bce_worker *w, int index,
-                       const struct bce_plan *p, uint16_t *out)
+                       const struct bce_plan *p, struct bce_tile_counts *n, uint16_t *out)
 {
     const struct bce_config *c = &m->op->cfg;
     bool fixed = !bce_is_float(c);
     int d = c->walk == BCE_WALK_ALL && c->regs == 0 ? c->n : p->d;
     if (fixed)
         *out = p->n_calc < 0 ? 0 : (uint16_t)d;
-    w->idle_tiles += p->n_calc < 0;
+    n->idle += p->n_calc < 0;
     if (p->n_calc < 0)
         return;
-    w->tiles++;
-    w->tile_macs += (uint64_t)p->macs;
+    n->tiles++;
+    n->macs += (uint64_t)p->macs;
     if (!fixed)
         return;
     w->tile_d_hist[d]++;
     if (m->first_use[index]) {
-        w->first_uses++;
-        w->first_use_d += (uint64_t)d;
+        n->first_uses++;
+        n->first_use_d += (uint64_t)d;
     }
 }
 
@@ -152,8 +152,10 @@ static void decode_flush(const struct bce_array *m, struct bce_worker *w, struct
             decode_each(m, w, d->index + i, d->plan + i, 1);
         i += some > 0 ? some : 1;
     }
+    struct bce_tile_counts counts = w->counts;
     for (int i = 0; i < d->num; i++)
-        count_tile(m, w, d->index[i], *d->plan[i], d->d[i]);
+        count_tile(m, w, d->index[i], *d->plan[i], &counts, d->d[i]);
+    w->counts = counts;
     d->num = 0;
 }
 

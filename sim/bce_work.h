@@ -16,13 +16,17 @@ struct bce_operand {
     struct bce_float_block *block;
 };
 
+struct bce_tile_counts {
+    uint64_t macs, tiles, idle;
+    uint64_t first_uses, first_use_d; // of tiles
+};
+
 struct bce_worker {
     struct bce_lane_counter lanes;
     uint64_t lane_cycles[BCE_LANES];
     // Of plans, for every position alike; lanes and D of fixed ones.
     uint64_t tile_selections[BCE_LANES], tile_cycles[BCE_LANES];
-    uint64_t tile_macs, tiles, idle_tiles;
-    uint64_t first_uses, first_use_d; // of tiles
+    struct bce_tile_counts counts;
     bool range;
     const char *bad_map;
     struct bce_operand own, in; // where a piece builds its rows; those it works on
