@@ -10,7 +10,7 @@
 #include "vec_fn.h"
 #include "vec_loop.h"
 
-#define GRAIN 4096 // elements that are worth waking a thread for
+#define GRAIN 2048 // elements that are worth waking a thread for
 #define BUFFER (VEC_BLOCK * VEC_MAX_FORM_BYTES)
 #define MAX_SOURCES 3
 
