@@ -173,18 +173,28 @@ size_t bce_array_bytes(const struct bce_op *op, int workers)
     return lay_out(&m, op, workers, NULL);
 }
 
-static void run_pieces(const struct bce_array *m, int pieces,
-                       void (*body)(void *user, int piece, int worker), const void *user)
+// Pieces of this job, then of what is done beside it.
+static void run_beside(void *user, int piece, int worker)
 {
-    union { // the pool hands the pointer back and does not write through it
-        const void *in;
-        void *out;
-    } u = {user};
-    if (!m->serial)
-        thread_pool_run(m->pool, pieces, body, u.out);
+    const struct bce_array *m = user;
+    if (piece < m->pieces)
+        m->body(user, piece, worker);
     else
-        for (int i = 0; i < pieces; i++)
-            body(u.out, i, 0);
+        m->op->beside_body(m->op->beside_user, piece - m->pieces, worker);
+}
+
+static void run_pieces(struct bce_array *m, int pieces,
+                       void (*body)(void *user, int piece, int worker))
+{
+    m->pieces = m->serial ? 0 : pieces;
+    m->body = body;
+    if (pieces > 0 && m->beside > 0) {
+        thread_pool_run(m->pool, m->pieces + m->beside, run_beside, m);
+        m->beside = 0;
+    } else
+        thread_pool_run(m->pool, m->pieces, body, m);
+    for (int i = 0; i < pieces && m->serial; i++)
+        body(m, i, 0);
 }
 
 static void find_first_uses(const struct bce_array *m)
@@ -208,11 +218,11 @@ static void run_batch(struct bce_array *m)
     find_first_uses(m);
     int tile_pieces = (m->batch * m->op->npe + BCE_DECODE_TILES - 1) / BCE_DECODE_TILES;
     if (m->joined) {
-        run_pieces(m, m->row_pieces, bce_work_prepare, m);
-        run_pieces(m, m->slices, bce_work_joined, m);
+        run_pieces(m, m->row_pieces, bce_work_prepare);
+        run_pieces(m, m->slices, bce_work_joined);
     } else {
-        run_pieces(m, m->row_pieces + tile_pieces, bce_work_prepare, m);
-        run_pieces(m, m->blocks * m->slices, bce_work_compute, m);
+        run_pieces(m, m->row_pieces + tile_pieces, bce_work_prepare);
+        run_pieces(m, m->blocks * m->slices, bce_work_compute);
     }
     m->row_pieces = 0;
 }
@@ -319,6 +329,7 @@ static void set_up(struct bce_array *m, const struct bce_op *op, struct thread_p
 {
     m->op = op;
     m->pool = pool;
+    m->beside = op->beside;
     m->num_workers = thread_pool_size(pool);
     lay_out(m, op, m->num_workers, mem);
     m->kernels = bce_kernels_best();

@@ -64,6 +64,10 @@ struct bce_op {
     // Which of `num` tiles count for statistics about weights (NULL: every one does).
     void (*first_use)(void *user, const uint8_t *tile, size_t bytes, int num, bool *first);
     void *first_use_user;
+    // Pieces of other work, which are done beside the instruction's.
+    int beside;
+    void (*beside_body)(void *user, int piece, int worker);
+    void *beside_user;
 };
 int64_t bce_op_groups(const struct bce_op *op);
 size_t bce_array_bytes(const struct bce_op *op, int workers);

@@ -58,6 +58,9 @@ struct bce_array {
     int row_pieces;        // to be built beside the tiles of the batch
     bool joined;           // a piece is a slice of PEs: it decodes its tiles itself
     int joined_groups;     // so many groups at a time
+    int beside;            // pieces of other work that are still to be done
+    int pieces;            // of the job at hand, of its own work
+    void (*body)(void *user, int piece, int worker);
     // the batch
     int64_t first_group;
     int batch, batch_max;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bce_array.h"
+#include "exec_dma.h"
 #include "first_use.h"
 #include "image.h"
 #include "predict.h"
@@ -221,9 +222,14 @@ static bool run_array(struct sim *s, struct datapath *d, const struct operands *
                       struct bce_op *op, struct bce_time *time)
 {
     op->rows = rows_of(s, d, op->agu);
+    op->beside = dma_pieces(s);
+    op->beside_body = dma_piece;
+    op->beside_user = s;
     void *mem = sim_scratch(s, bce_array_bytes(op, thread_pool_size(s->pool)));
     const char *what;
-    switch (bce_array_run(op, s->pool, mem, s->layer, time, &what)) {
+    enum bce_fault fault = bce_array_run(op, s->pool, mem, s->layer, time, &what);
+    dma_done(s);
+    switch (fault) {
     case BCE_FAULT_RANGE:
         return sim_fault_at(s, SIM_FAULT_RANGE, o->view->base,
                             "an activation does not fit 25 bits two's complement");

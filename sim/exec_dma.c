@@ -3,6 +3,8 @@
 // Dimensions that both views lay out one inside the other are merged first, so that a dense tile is
 // one memcpy and a tile cut from rows is a memcpy a row. Where a source has borders, their elements
 // arrive as the fill value; elements outside a destination's borders are not written.
+#include "exec_dma.h"
+
 #include <string.h>
 
 #include "first_use.h"
@@ -242,6 +244,86 @@ static void copy_views(const struct copy *c)
     } while (d >= 0);
 }
 
+// ---- Transfers that wait
+// ------------------------------------------------------------------------------------
+
+#define MAX_WAITING 16
+
+struct waiting {
+    struct copy copy;
+    struct sim_touch touch[2];
+    int num_touch;
+};
+
+struct dma_queue {
+    int num, pieces;
+    struct waiting job[MAX_WAITING];
+};
+
+void dma_create(struct sim *s)
+{
+    s->dma = ARENA_NEW(s->arena, struct dma_queue);
+}
+
+int dma_pieces(const struct sim *s)
+{
+    return s->dma->pieces;
+}
+
+void dma_piece(void *user, int piece, int worker)
+{
+    const struct sim *s = user;
+    const struct waiting *j = s->dma->job;
+    for (; piece >= j->copy.pieces; j++)
+        piece -= j->copy.pieces;
+    union { // the pool hands the pointer back and does not write through it
+        const void *in;
+        void *out;
+    } u = {&j->copy};
+    copy_piece(u.out, piece, worker);
+}
+
+void dma_done(struct sim *s)
+{
+    s->dma->num = s->dma->pieces = 0;
+}
+
+void dma_settle(struct sim *s)
+{
+    if (!s->dma || s->dma->num == 0)
+        return;
+    thread_pool_run(s->pool, s->dma->pieces, dma_piece, s);
+    dma_done(s);
+}
+
+void dma_settle_for(struct sim *s, uint64_t lo, uint64_t hi, bool write)
+{
+    const struct dma_queue *q = s->dma;
+    for (int i = 0; q && i < q->num; i++)
+        for (int k = 0; k < q->job[i].num_touch; k++) {
+            const struct sim_touch *t = &q->job[i].touch[k];
+            if (t->lo < hi && lo < t->hi && (write || t->write)) {
+                dma_settle(s);
+                return;
+            }
+        }
+}
+
+// The instruction being executed has touched what it copies, and nothing else.
+static void wait_with(struct sim *s, const struct copy *c)
+{
+    struct dma_queue *q = s->dma;
+    if (q->num == MAX_WAITING)
+        dma_settle(s);
+    if (s->num_touch > 2)
+        bitlet_bug("a transfer touches %d ranges", s->num_touch);
+    struct waiting *j = &q->job[q->num++];
+    q->pieces += c->pieces;
+    j->copy = *c;
+    j->num_touch = s->num_touch;
+    memcpy(j->touch, s->touch, (size_t)s->num_touch * sizeof *s->touch);
+}
+
 // ---- Instructions
 // ------------------------------------------------------------------------------------
 
@@ -257,7 +339,7 @@ static void note_weights(struct sim *s, const struct copy *c, const struct sim_v
                          s->region[SIM_REGION_WBUF].bytes);
 }
 
-// Pieces that threads may copy side by side: none that is not worth waking one.
+// Pieces that threads may copy side by side, which are worth it.
 static int pieces_of(const struct sim *s, const struct copy *c, int64_t bytes)
 {
     int64_t pieces = 2 * thread_pool_size(s->pool), outer = c->dst.extent[0];
@@ -273,7 +355,10 @@ static void copy_all(struct sim *s, struct copy *c, int64_t bytes)
         thread_pool_run(s->pool, (int)t.pieces, transpose_piece, &t);
     else if (c->from && !sim_view_has_axes(&c->dst) && !sim_view_has_axes(&c->src)) {
         c->pieces = pieces_of(s, c, bytes);
-        thread_pool_run(s->pool, c->pieces, copy_piece, c);
+        if (thread_pool_size(s->pool) > 1 && !s->predict)
+            wait_with(s, c);
+        else
+            thread_pool_run(s->pool, c->pieces, copy_piece, c);
     } else
         copy_views(c);
 }

@@ -6,6 +6,7 @@
 // index order on one thread, so the last of equal targets stays.
 #include <stdatomic.h>
 
+#include "exec_dma.h"
 #include "vec_cost.h"
 #include "vec_fn.h"
 #include "vec_loop.h"
@@ -203,6 +204,7 @@ static bool map_moved(struct sim *s, const struct sim_view *v, const struct move
         t[0].lo = t[0].lo < t[1].lo ? t[0].lo : t[1].lo;
         t[0].hi = t[0].hi > t[1].hi ? t[0].hi : t[1].hi;
         s->num_touch--;
+        dma_settle_for(s, t->lo, t->hi, write);
     }
     return true;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "exec.h"
+#include "exec_dma.h"
 #include "first_use.h"
 #include "pages.h"
 #include "predict.h"
@@ -114,6 +115,7 @@ struct sim *sim_create(const struct image *img, const struct sim_options *o, str
     s->layer = &s->stats.layers[s->stats.num_layers - 1];
     s->pool = thread_pool_create(o->threads);
     exec_create(s);
+    dma_create(s);
     return s;
 }
 
@@ -387,6 +389,7 @@ bool sim_run(struct sim *s, struct diag *d)
         return false;
     while (!s->halted && exec_step(s))
         continue;
+    dma_settle(s);
     s->stats.cycles = timeline_end(s->timeline);
     sim_stats_finish(&s->stats);
     if (s->fault.kind == SIM_FAULT_NONE)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "exec_dma.h"
 #include "pages.h"
 
 const char *const sim_fault_name[SIM_FAULT_NUM] = {
@@ -60,6 +61,8 @@ void *sim_scratch(struct sim *s, size_t bytes)
 // A range already recorded is not recorded again. What no instruction writes needs no record.
 static void record_touch(struct sim *s, uint64_t lo, uint64_t hi, bool write, bool psum)
 {
+    if (!psum)
+        dma_settle_for(s, lo, hi, write);
     for (int i = 0; i < s->num_touch; i++) {
         const struct sim_touch *t = &s->touch[i];
         if (t->lo == lo && t->hi == hi && t->write == write && t->psum == psum)

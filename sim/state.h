@@ -64,6 +64,7 @@ struct sim_timeline;
 struct first_use;
 struct sim_refs;
 struct predict;
+struct dma_queue;
 
 struct sim {
     const struct image *img;
@@ -92,6 +93,7 @@ struct sim {
     struct sim_timeline *timeline;
     struct first_use *first_use; // of lane tiles, for statistics
     struct predict *predict;     // NULL: the run makes values
+    struct dma_queue *dma;       // transfers that wait (exec_dma.h)
     struct sim_refs *refs;       // values behind the handles of strings and lists
     struct sim_decoded *decoded; // cache of decoded instructions, by pc
     uint8_t *scratch;            // see sim_scratch

@@ -1,4 +1,7 @@
 // Transfers between random views, against copying element by element.
+#include <stdlib.h>
+
+#include "exec_dma.h"
 #include "sim_case.h"
 #include "timeline.h"
 
@@ -125,14 +128,98 @@ static void large_transfers(void)
     s->t[1].base = IMAGE_HEAP_BASE;
     s->t[1].stride[0] = PITCH;
     CHECK(sim_exec_LDA(s, &(struct isa_args_DMA){.td = 0, .ta = 1}));
+    dma_settle(s);
     for (int r = 0; r < ROWS; r++)
         CHECK(memcmp(abuf + r * COLUMNS, heap + r * PITCH, COLUMNS) == 0);
     s->t[0].rank = s->t[1].rank = 1;
     s->t[0].extent[0] = s->t[1].extent[0] = LARGE;
     s->t[0].stride[0] = s->t[1].stride[0] = 1;
+    s->num_touch = 0;
     CHECK(sim_exec_LDA(s, &(struct isa_args_DMA){.td = 0, .ta = 1}));
+    dma_settle(s);
     CHECK(memcmp(abuf, heap, LARGE) == 0);
     case_end(&c);
+}
+
+// A view of bytes in one of a few places, so that many lie over each other.
+static char *bytes_somewhere(struct arena *a, int reg, const char *space, int extent)
+{
+    return arena_printf(a,
+                        "tnew t%d, x0, type=u8, rank=1, imm=0x%s000%05x\n"
+                        "tdim t%d, dim=0, extent=%d, stride=1\n",
+                        reg, space, (unsigned)case_int(0, 6) * 768, reg, extent);
+}
+
+static char *random_step(struct arena *a)
+{
+    int extent = (int)case_int(1, 1500);
+    const char *heap = bytes_somewhere(a, 0, "300", extent);
+    const char *abuf = bytes_somewhere(a, 1, "400", extent);
+    switch (case_int(0, 6)) {
+    case 0:
+    case 1: return arena_printf(a, "%s%slda t1, t0\n", heap, abuf);
+    case 2:
+    case 3: return arena_printf(a, "%s%ssta t0, t1\n", heap, abuf);
+    case 4: return arena_printf(a, "%s%sldw t2, t0\n", heap, bytes_somewhere(a, 2, "500", extent));
+    case 5: return arena_printf(a, "%s%svmov t1, t2\n", abuf, bytes_somewhere(a, 2, "400", extent));
+    default:
+        return arena_printf(a,
+                            "%stnew t3, x0, type=u8, rank=2, imm=0x400000%05x\n"
+                            "tdim t3, dim=0, extent=64, stride=24\n"
+                            "tdim t3, dim=1, extent=1000, stride=1\n"
+                            "bce t3, x0, x0, nk=1, mode=fixed, lanes=1, npe=1, wbuf=%d\n"
+                            "tnew t4, x0, type=u16, rank=2, imm=0x400000%05x\n"
+                            "tdim t4, dim=0, extent=1, stride=1000\n"
+                            "tdim t4, dim=1, extent=1000, stride=1\n"
+                            "pack t4, t4, t4, x0, mode=fixed, raw\n",
+                            abuf, (unsigned)case_int(0, 6) * 768, (int)case_int(0, 6) * 768,
+                            (unsigned)case_int(0, 6) * 768);
+    }
+}
+
+static uint8_t *memory_after(const char *program, int threads, size_t *size)
+{
+    static const enum sim_region_id regions[] = {SIM_REGION_HEAP, SIM_REGION_ABUF, SIM_REGION_WBUF};
+    enum { SOME = 1 << 14 };
+    uint8_t *all = calloc(3, SOME);
+    struct sim_case c;
+    case_prepare(&c);
+    c.opt.threads = threads;
+    if (case_load(&c, program)) {
+        for (int r = 0; r < 3; r++)
+            for (int i = 0; i < SOME; i++)
+                c.sim->region[regions[r]].host[i] = (uint8_t)(i * (r + 1) ^ i >> 6);
+        if (!CHECK(sim_run(c.sim, c.diag)))
+            fprintf(stderr, "%s", c.messages);
+        for (int r = 0; r < 3 && all; r++)
+            memcpy(all + (size_t)r * SOME, c.sim->region[regions[r]].host, SOME);
+    }
+    case_end(&c);
+    *size = 3 * SOME;
+    return all;
+}
+
+// Transfers, moves and products one after the other over few places, so that most of them touch
+// what one before has written or read. What they leave does not depend on the number of threads,
+// and so not on which transfers wait.
+static void transfers_that_wait(void)
+{
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct arena *a = arena_create();
+        const char *program = ".heap 0x4000\n";
+        size_t size;
+        case_seed = seed;
+        for (int i = 0; i < 60; i++)
+            program = arena_printf(a, "%s%s", program, random_step(a));
+        program = arena_printf(a, "%s halt", program);
+        uint8_t *one = memory_after(program, 1, &size), *three = memory_after(program, 3, &size);
+        bool same = one && three && memcmp(one, three, size) == 0;
+        if (!CHECK(same))
+            fprintf(stderr, "seed %d\n", (int)seed);
+        free(one);
+        free(three);
+        arena_destroy(a);
+    }
 }
 
 static void costs(void)
@@ -158,6 +245,7 @@ int main(void)
 {
     RUN(random_transfers);
     RUN(large_transfers);
+    RUN(transfers_that_wait);
     RUN(costs);
     return check_summary();
 }
