@@ -127,7 +127,7 @@ BINARY(ne,   b,   uint8_t,  uint8_t,  a != b)
 BINARY(lt,   b,   uint8_t,  uint8_t,  a < b)
 BINARY(le,   b,   uint8_t,  uint8_t,  a <= b)
 
-#define ROW(name, ...) static const struct vec_fn_row row_##name = {{__VA_ARGS__}};
+#define ROW(name, ...) static const struct vec_fn_row row_##name = {.by_form = {__VA_ARGS__}};
 #define FLOATS(name) [VEC_F32] = name##_f32, [VEC_F64] = name##_f64
 #define INTEGERS(name) [VEC_I32] = name##_i32, [VEC_I64] = name##_i64, [VEC_U64] = name##_u64
 ROW(add,    FLOATS(add), INTEGERS(add))
@@ -164,7 +164,8 @@ enum vec_form vec_fn_form(const struct vec_fn_row *row, enum dtype t)
     enum vec_form f = vec_form_of(t);
     if (f == VEC_NONE)
         return VEC_NONE;
-    if (row->by_form[f])
+    bool wider = row->f32_alone && f == VEC_F32 && t != DT_F32;
+    if (row->by_form[f] && !wider)
         return f;
     return f == VEC_F32 && row->by_form[VEC_F64] ? VEC_F64 : VEC_NONE;
 }

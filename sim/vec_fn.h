@@ -23,6 +23,7 @@ typedef void vec_kernel(const struct vec_param *p, void *restrict out, const voi
 
 struct vec_fn_row {
     vec_kernel *by_form[VEC_B + 1];
+    bool f32_alone; // VEC_F32 gives results rounded to f32: narrower types use VEC_F64
 };
 extern const struct vec_fn_row *const vec_unary_row[UFN_NUM];
 extern const struct vec_fn_row *const vec_binary_row[BFN_NUM];

@@ -10,10 +10,12 @@
 #include <stdint.h>
 
 typedef void vec_math_fn(double *restrict out, const double *restrict in, int64_t n);
+typedef void vec_math_fn32(float *restrict out, const float *restrict in, int64_t n);
 
 struct vec_math {
     const char *name;
     vec_math_fn *exp, *tanh, *sigmoid;
+    vec_math_fn32 *exp32, *tanh32, *sigmoid32; // the same, rounded to f32
 };
 extern const struct vec_math vec_math_plain;
 #if defined(__x86_64__)

@@ -32,6 +32,12 @@
             const double x = a[i];                                                                 \
             o[i] = expr;                                                                           \
         }                                                                                          \
+    }                                                                                              \
+    static void name##_f32(const struct vec_param *p, void *restrict out, const void *const *in,   \
+                           int64_t n)                                                              \
+    {                                                                                              \
+        (void)p;                                                                                   \
+        vec_math_best()->name##32(out, in[0], n);                                                  \
     }
 
 // Rounding to integers by adding and taking away the number whose last place weighs 1; exact below
@@ -129,7 +135,9 @@ UNARY(isnan,      f64, double,   uint8_t,  x != x)
 UNARY(isinf,      f32, float,    uint8_t,  fabsf(x) > 0x1.fffffep127f)
 UNARY(isinf,      f64, double,   uint8_t,  fabs(x) > 0x1.fffffffffffffp1023)
 
-#define ROW(name, ...) static const struct vec_fn_row row_##name = {{__VA_ARGS__}};
+#define ROW(name, ...) static const struct vec_fn_row row_##name = {.by_form = {__VA_ARGS__}};
+#define ROW_F32(name, ...)                                                                         \
+    static const struct vec_fn_row row_##name = {.by_form = {__VA_ARGS__}, .f32_alone = true};
 #define FLOATS(name) [VEC_F32] = name##_f32, [VEC_F64] = name##_f64
 ROW(neg,    FLOATS(neg),  [VEC_I32] = neg_i32,    [VEC_I64] = neg_i64,    [VEC_U64] = neg_i64)
 ROW(abs,    FLOATS(abs),  [VEC_I32] = abs_i32,    [VEC_I64] = abs_i64,    [VEC_U64] = abs_u64)
@@ -145,11 +153,11 @@ ROW(sqrt,       FLOATS(sqrt))
 ROW(reciprocal, FLOATS(reciprocal))
 ROW(isnan,      FLOATS(isnan))
 ROW(isinf,      FLOATS(isinf))
-ROW(exp,        [VEC_F64] = exp_f64)
+ROW_F32(exp,     FLOATS(exp))
 ROW(log,        [VEC_F64] = log_f64)
 ROW(erf,        [VEC_F64] = erf_f64)
-ROW(tanh,       [VEC_F64] = tanh_f64)
-ROW(sigmoid,    [VEC_F64] = sigmoid_f64)
+ROW_F32(tanh,    FLOATS(tanh))
+ROW_F32(sigmoid, FLOATS(sigmoid))
 ROW(softplus,   [VEC_F64] = softplus_f64)
 ROW(sin,        [VEC_F64] = sin_f64)
 ROW(cos,        [VEC_F64] = cos_f64)

@@ -41,6 +41,12 @@ static vec_math_fn *function_of(const struct vec_math *m, int i)
     return fn[i];
 }
 
+static vec_math_fn32 *function32_of(const struct vec_math *m, int i)
+{
+    vec_math_fn32 *const fn[] = {m->exp32, m->tanh32, m->sigmoid32};
+    return fn[i];
+}
+
 static uint64_t state = 20;
 
 static uint64_t next_random(void)
@@ -103,16 +109,36 @@ static int first_unequal(const double *a, const double *b, int n)
     return k;
 }
 
+// Whether the loop over f32 gives what the one over doubles does, rounded.
+static void check_rounded(const struct vec_math *m, int i, const double *in, const double *want,
+                          int n)
+{
+    float x[BLOCK] = {0}, out[BLOCK];
+    int k = 0;
+    for (int j = 0; j < n; j++)
+        x[j] = (float)in[j];
+    function32_of(m, i)(out, x, n);
+    while (k < n &&
+           (want[k] != want[k] ? out[k] != out[k]
+                               : bits_of((double)(float)want[k]) == bits_of((double)out[k])))
+        k++;
+    if (!CHECK_INT(k, n))
+        printf("  %s(%a) in f32, %s: %a, not %a\n", functions[i].name, in[k], m->name,
+               (double)out[k], want[k]);
+}
+
 static void check_block(int i, const double *in, int n)
 {
     const struct function *f = &functions[i];
     double plain[BLOCK], out[BLOCK];
     function_of(&vec_math_plain, i)(plain, in, n);
+    check_rounded(&vec_math_plain, i, in, plain, n);
     int k = first_wrong(f, in, plain, n);
     if (!CHECK_INT(k, n))
         printf("  %s(%a): %a, not %a\n", f->name, in[k], plain[k], f->reference(in[k]));
     for (int level = 1; vec_math_at(level); level++) {
         function_of(vec_math_at(level), i)(out, in, n);
+        check_rounded(vec_math_at(level), i, in, plain, n);
         k = first_unequal(plain, out, n);
         if (!CHECK_INT(k, n))
             printf("  %s(%a): plain %a, %s %a\n", f->name, in[k], plain[k],
