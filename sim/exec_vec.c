@@ -10,7 +10,10 @@
 #include "vec_fn.h"
 #include "vec_loop.h"
 
-#define GRAIN 2048 // elements that are worth waking a thread for
+// Elements that are worth a thread, and those of a function of some weight.
+#define GRAIN 2048
+#define DEAR_GRAIN 512
+#define DEAR 8
 #define BUFFER (VEC_BLOCK * VEC_MAX_FORM_BYTES)
 #define MAX_SOURCES 3
 
@@ -53,7 +56,7 @@ static bool run_mapping(struct sim *s, struct mapping *m, int64_t elements, int6
     m->ordered = vec_is_ordered(s, &m->out, m->in, m->num_in);
     m->buffered = m->ordered || vec_operands_overlap(s);
     vec_charge(s, elements, weight);
-    vec_parallel(s, elements, GRAIN, m->ordered, map_range, m);
+    vec_parallel(s, elements, weight < DEAR ? GRAIN : DEAR_GRAIN, m->ordered, map_range, m);
     return true;
 }
 

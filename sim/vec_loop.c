@@ -478,6 +478,7 @@ static void run_share(void *user, int piece, int worker)
 }
 
 #define MAX_PIECES 65536
+#define CUT 64
 
 void vec_parallel(struct sim *s, int64_t total, int64_t grain, bool serial,
                   void (*body)(void *user, int64_t lo, int64_t hi), void *user)
@@ -488,7 +489,10 @@ void vec_parallel(struct sim *s, int64_t total, int64_t grain, bool serial,
         body(user, 0, total);
         return;
     }
-    int64_t grains = ceil_ratio(total, grain);
-    struct share sh = {total, grain * ceil_ratio(grains, MAX_PIECES), body, user};
+    // as many for every thread
+    int64_t threads = thread_pool_size(s->pool), unit = grain % CUT == 0 ? CUT : grain;
+    int64_t pieces = ceil_ratio(ceil_ratio(total, grain), threads) * threads;
+    pieces = pieces < MAX_PIECES ? pieces : MAX_PIECES;
+    struct share sh = {total, unit * ceil_ratio(ceil_ratio(total, pieces), unit), body, user};
     thread_pool_run(s->pool, (int)ceil_ratio(total, sh.size), run_share, &sh);
 }

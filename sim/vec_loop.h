@@ -100,7 +100,7 @@ bool vec_operands_overlap(const struct sim *s);
 bool vec_is_ordered(const struct sim *s, const struct vec_stream *out, const struct vec_stream *in,
                     int num_in);
 // Calls body for ranges that cover [0, total); with `serial` for the whole at once, else on all
-// threads, cut at multiples of `grain`.
+// threads where there are more than `grain` elements, cut at multiples of 64 or of `grain`.
 void vec_parallel(struct sim *s, int64_t total, int64_t grain, bool serial,
                   void (*body)(void *user, int64_t lo, int64_t hi), void *user);
 
