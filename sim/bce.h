@@ -331,13 +331,13 @@ struct bce_dot {
 #define BCE_LIST_SLACK 64
 #define BCE_WALK_COLUMNS 64
 
-// Tiles of one word that are decoded side by side: their positions below `n`, and no others, have
-// weights.
+// Tiles of one word that are decoded side by side: their positions below `n`, a multiple of 4, and
+// no others have weights.
 #define BCE_WORD_LANES 16
-#define BCE_WORD_TILES 8
+#define BCE_WORD_TILES 16
 struct bce_words {
     int num, n;
-    int lanes; // 8 or 16, of which `prune` work; num * lanes is at most BCE_WALK_COLUMNS
+    int lanes; // 8 or 16, of which `prune` work; num * lanes is at most 2 BCE_WALK_COLUMNS
     uint32_t prune;
     int32_t amax;
     uint16_t none; // an entry that selects nothing
