@@ -8,14 +8,13 @@
 #include "eval_num.h"
 
 enum { BLOCK = 512 };
-enum { ROUND_ZERO, ROUND_EVEN, ROUND_FLOOR, ROUND_CEIL };
 
 static double to_whole(double v, int64_t how)
 {
     switch (how) {
-    case ROUND_EVEN: return eval_round_even(v);
-    case ROUND_FLOOR: return floor(v);
-    case ROUND_CEIL: return ceil(v);
+    case IR_ROUND_EVEN: return eval_round_even(v);
+    case IR_ROUND_FLOOR: return floor(v);
+    case IR_ROUND_CEIL: return ceil(v);
     default: return trunc(v);
     }
 }
@@ -24,10 +23,10 @@ static double to_whole(double v, int64_t how)
 static double to_power(double v, int64_t how)
 {
     int exp;
-    if (!(v > 0) || isinf(v) || (how != ROUND_FLOOR && how != ROUND_CEIL))
+    if (!(v > 0) || isinf(v) || (how != IR_ROUND_FLOOR && how != IR_ROUND_CEIL))
         return v;
     double frac = frexp(v, &exp); // in [0.5, 1)
-    return ldexp(0.5, exp + (how == ROUND_CEIL && frac > 0.5));
+    return ldexp(0.5, exp + (how == IR_ROUND_CEIL && frac > 0.5));
 }
 
 // A whole double modulo 2^64; infinities give 0.
@@ -48,7 +47,7 @@ struct target { // what a conversion goes to
 
 static struct target target_of(const struct eval_call *c)
 {
-    struct target g = {.t = c->out[0]->dtype, .round = ir_int(c->op, IR_A_round, ROUND_ZERO)};
+    struct target g = {.t = c->out[0]->dtype, .round = ir_int(c->op, IR_A_round, IR_ROUND_ZERO)};
     int64_t bits = ir_int(c->op, IR_A_bits, 0);
     g.saturate = ir_int(c->op, IR_A_saturate, 0) != 0;
     if (!dtype_is_int(g.t) || g.t == DT_BOOL)

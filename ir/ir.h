@@ -153,6 +153,9 @@ void ir_value_replace(struct ir_value *old, struct ir_value *with);
 void ir_op_erase(struct ir_op *op); // its results must be unused
 void ir_op_move_before(struct ir_op *op, struct ir_op *before);
 
+// Values of the attribute `round`.
+enum ir_rounding { IR_ROUND_ZERO, IR_ROUND_EVEN, IR_ROUND_FLOOR, IR_ROUND_CEIL };
+
 void ir_set_int(struct ir_op *op, enum ir_attr_id id, int64_t v);  // I, T, U, B, R, M
 void ir_set_float(struct ir_op *op, enum ir_attr_id id, double v); // F: rounded to float; D
 void ir_set_ints(struct ir_op *op, enum ir_attr_id id, const int64_t *v, int n);  // copied

@@ -185,12 +185,6 @@ static struct ir_value *concat_rule(struct simplify *s, struct ir_op *op)
     return op->num_in == 1 ? op->in[0] : NULL;
 }
 
-static struct ir_value *convert_rule(struct simplify *s, struct ir_op *op)
-{
-    (void)s;
-    return same_type_as_operand(op) ? op->in[0] : NULL;
-}
-
 // ---- Arithmetic
 
 // An element-wise op broadcasts by itself: what only feeds it needs no broadcast, as long as the
@@ -296,6 +290,65 @@ static struct ir_value *unary_rule(struct simplify *s, struct ir_op *op)
         return inner->in[0];
     if (fn == UFN_abs || fn == UFN_floor || fn == UFN_ceil || fn == UFN_round || fn == UFN_trunc)
         return op->in[0];
+    return NULL;
+}
+
+static bool is_number(enum dtype t)
+{
+    return dtype_info[t].kind == DTK_I || dtype_info[t].kind == DTK_U;
+}
+
+// Whether every integer of one type is one of the other.
+static bool within(enum dtype t, enum dtype of)
+{
+    if (!is_number(t) || !is_number(of))
+        return false;
+    bool sign = dtype_info[t].kind == DTK_I, of_sign = dtype_info[of].kind == DTK_I;
+    return sign == of_sign ? dtype_info[t].bits <= dtype_info[of].bits
+                           : of_sign && dtype_info[t].bits < dtype_info[of].bits;
+}
+
+// How a function rounds as conversions to integers do; -1: it does not.
+static int rounding_of(const struct ir_op *op)
+{
+    switch ((enum unary_fn)ir_int(op, IR_A_fn_unary, -1)) {
+    case UFN_trunc: return IR_ROUND_ZERO;
+    case UFN_round: return IR_ROUND_EVEN;
+    case UFN_floor: return IR_ROUND_FLOOR;
+    case UFN_ceil: return IR_ROUND_CEIL;
+    default: return -1;
+    }
+}
+
+// A conversion of floats to integers, but for one to signs, rounds by itself and does not tell
+// zeros apart.
+static void convert_to_integer(struct simplify *s, struct ir_op *op)
+{
+    int x;
+    double c;
+    struct ir_op *inner = defined_by(op->in[0], IR_OP_UNARY);
+    int rounding = inner ? rounding_of(inner) : -1;
+    if (rounding >= 0) {
+        ir_set_int(op, IR_A_round, rounding);
+        set_operand(s, op, 0, inner->in[0]);
+        return;
+    }
+    inner = defined_by(op->in[0], IR_OP_BINARY);
+    if (inner && with_splat(inner, BFN_add, true, &x, &c) && c == 0)
+        set_operand(s, op, 0, inner->in[x]);
+}
+
+static struct ir_value *convert_rule(struct simplify *s, struct ir_op *op)
+{
+    if (same_type_as_operand(op) && !ir_has_attr(op, IR_A_bits))
+        return op->in[0];
+    struct ir_op *inner = defined_by(op->in[0], IR_OP_CONVERT);
+    if (inner && !ir_has_attr(inner, IR_A_bits) &&
+        within(inner->in[0]->type.dtype, inner->out[0]->type.dtype))
+        set_operand(s, op, 0, inner->in[0]);
+    else if (dtype_is_float(op->in[0]->type.dtype) && is_number(op->out[0]->type.dtype) &&
+             !ir_has_attr(op, IR_A_bits))
+        convert_to_integer(s, op);
     return NULL;
 }
 

@@ -88,6 +88,26 @@ static struct ir_value *random_mix(struct fixture *f, struct rng *r, struct ir_v
     }
 }
 
+// To integers and back, by way of what conversions to integers make needless.
+static struct ir_value *random_cast(struct fixture *f, struct rng *r, struct ir_value *x)
+{
+    static const enum unary_fn unary[] = {UFN_round, UFN_floor, UFN_ceil, UFN_trunc, UFN_abs};
+    static const enum dtype types[] = {DT_I4,  DT_U4,  DT_I8,  DT_U8,  DT_I16, DT_U16,
+                                       DT_I32, DT_U32, DT_I64, DT_U64, DT_BOOL};
+    int last = (int)(sizeof types / sizeof types[0]) - 1;
+    for (int i = (int)rng_range(r, 0, 2); i > 0; i--)
+        x = rng_range(r, 0, 1) ? irb_unary(&f->b, unary[rng_range(r, 0, 4)], x)
+                               : irb_binary(&f->b, BFN_add, x, irb_const_f32(&f->b, 0.0));
+    for (int i = (int)rng_range(r, 1, 3); i > 0; i--) {
+        x = irb_convert(&f->b, x, types[rng_range(r, 0, last)], rng_range(r, 0, 1));
+        if (x->def->op == IR_OP_CONVERT && rng_range(r, 0, 3) == 0)
+            ir_set_int(x->def, IR_A_bits, rng_range(r, 1, 4));
+        if (x->def->op == IR_OP_CONVERT && rng_range(r, 0, 3) == 0)
+            ir_set_int(x->def, IR_A_round, rng_range(r, 0, 3));
+    }
+    return irb_convert(&f->b, x, DT_F32, false);
+}
+
 static struct ir_value *random_op(struct fixture *f, struct rng *r, struct ir_value **v, int n)
 {
     // Mostly the newest value, so that rewrites meet chains.
@@ -95,7 +115,7 @@ static struct ir_value *random_op(struct fixture *f, struct rng *r, struct ir_va
                     *y = v[rng_range(r, 0, n - 1)];
     static const enum unary_fn unary[] = {UFN_neg, UFN_abs, UFN_floor, UFN_ceil};
     int64_t flat = ir_type_elems(&x->type);
-    switch (rng_range(r, 0, 11)) {
+    switch (rng_range(r, 0, 13)) {
     case 0:
     case 1: return random_clamp(f, r, x);
     case 2:
@@ -106,6 +126,8 @@ static struct ir_value *random_op(struct fixture *f, struct rng *r, struct ir_va
     case 7: return random_reshape(f, r, x);
     case 8: return irb_broadcast(&f->b, x, x->type.dim, x->type.rank);
     case 9: return random_mix(f, r, x, y);
+    case 11:
+    case 12: return random_cast(f, r, x);
     case 10: return irb_concat(&f->b, (struct ir_value *[]){x}, 1, 0);
     default:
         return irb_unary(&f->b, unary[rng_range(r, 0, 3)],
