@@ -4,6 +4,7 @@
 // loop, write.
 #include <string.h>
 
+#include "clones.h"
 #include "predict.h"
 #include "transpose.h"
 #include "vec_cost.h"
@@ -173,8 +174,8 @@ bool sim_exec_VSEL(struct sim *s, const struct isa_args_VSEL *in)
 
 // f32 elements in either form; the product is rounded to f32 in both.
 #define CONVERT_SCALED(name, T)                                                                    \
-    static void convert_scaled_##name(const struct vec_param *p, void *restrict out,               \
-                                      const void *const *in, int64_t n)                            \
+    BITLET_CLONES static void convert_scaled_##name(const struct vec_param *p, void *restrict out, \
+                                                    const void *const *in, int64_t n)              \
     {                                                                                              \
         _Alignas(64) T scaled[VEC_BLOCK];                                                          \
         const T *x = in[0];                                                                        \

@@ -1,11 +1,12 @@
 // Functions of two operands.
 #include <math.h>
 
+#include "clones.h"
 #include "vec_fn.h"
 
 #define BINARY(name, form, T, R, expr)                                                             \
-    static void name##_##form(const struct vec_param *p, void *restrict out,                       \
-                              const void *const *in, int64_t n)                                    \
+    BITLET_CLONES static void name##_##form(const struct vec_param *p, void *restrict out,         \
+                                            const void *const *in, int64_t n)                      \
     {                                                                                              \
         R *restrict o = out;                                                                       \
         const T *restrict x = in[0];                                                               \

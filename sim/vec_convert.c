@@ -5,11 +5,12 @@
 // integer is taken modulo the width.
 #include <math.h>
 
+#include "clones.h"
 #include "vec_fn.h"
 
 #define KERNEL(name, T, R, expr)                                                                   \
-    static void name(const struct vec_param *p, void *restrict out, const void *const *in,         \
-                     int64_t n)                                                                    \
+    BITLET_CLONES static void name(const struct vec_param *p, void *restrict out,                  \
+                                   const void *const *in, int64_t n)                               \
     {                                                                                              \
         R *restrict o = out;                                                                       \
         const T *restrict a = in[0];                                                               \

@@ -2,10 +2,12 @@
 // code, and one for any stride.
 #include "vec_form.h"
 
+#include "clones.h"
+
 // `dec` makes the form's value of the stored bits s (of type S).
 #define LOADER(name, S, T, dec)                                                                    \
-    static void load_##name(void *restrict out, const uint8_t *restrict src, int64_t stride,       \
-                            int64_t n)                                                             \
+    BITLET_CLONES static void load_##name(void *restrict out, const uint8_t *restrict src,         \
+                                          int64_t stride, int64_t n)                               \
     {                                                                                              \
         T *restrict o = out;                                                                       \
         if (stride == (int64_t)sizeof(S)) {                                                        \
@@ -31,8 +33,8 @@
 
 // `enc` makes the stored bits of the form's value v.
 #define STORER(name, S, T, enc)                                                                    \
-    static void store_##name(uint8_t *restrict dst, int64_t stride, const void *restrict in,       \
-                             int64_t n, unsigned mode)                                             \
+    BITLET_CLONES static void store_##name(uint8_t *restrict dst, int64_t stride,                  \
+                                           const void *restrict in, int64_t n, unsigned mode)      \
     {                                                                                              \
         const T *restrict a = in;                                                                  \
         (void)mode;                                                                                \

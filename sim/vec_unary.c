@@ -1,11 +1,12 @@
 // Functions of one operand.
 #include <math.h>
 
+#include "clones.h"
 #include "vec_fn.h"
 #include "vec_math.h"
 
 #define UNARY(name, form, T, R, expr)                                                              \
-    static void name##_##form(const struct vec_param *p, void *restrict out,                       \
+    BITLET_CLONES static void name##_##form(const struct vec_param *p, void *restrict out,                       \
                               const void *const *in, int64_t n)                                    \
     {                                                                                              \
         R *restrict o = out;                                                                       \
