@@ -6,8 +6,8 @@
 #include "vec_math.h"
 
 #define UNARY(name, form, T, R, expr)                                                              \
-    BITLET_CLONES static void name##_##form(const struct vec_param *p, void *restrict out,                       \
-                              const void *const *in, int64_t n)                                    \
+    BITLET_CLONES static void name##_##form(const struct vec_param *p, void *restrict out,         \
+                                            const void *const *in, int64_t n)                      \
     {                                                                                              \
         R *restrict o = out;                                                                       \
         const T *restrict a = in[0];                                                               \
