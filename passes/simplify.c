@@ -293,7 +293,7 @@ static struct ir_value *unary_rule(struct simplify *s, struct ir_op *op)
     return NULL;
 }
 
-static bool is_number(enum dtype t)
+static bool is_integer(enum dtype t)
 {
     return dtype_info[t].kind == DTK_I || dtype_info[t].kind == DTK_U;
 }
@@ -301,7 +301,7 @@ static bool is_number(enum dtype t)
 // Whether every integer of one type is one of the other.
 static bool within(enum dtype t, enum dtype of)
 {
-    if (!is_number(t) || !is_number(of))
+    if (!is_integer(t) || !is_integer(of))
         return false;
     bool sign = dtype_info[t].kind == DTK_I, of_sign = dtype_info[of].kind == DTK_I;
     return sign == of_sign ? dtype_info[t].bits <= dtype_info[of].bits
@@ -346,7 +346,7 @@ static struct ir_value *convert_rule(struct simplify *s, struct ir_op *op)
     if (inner && !ir_has_attr(inner, IR_A_bits) &&
         within(inner->in[0]->type.dtype, inner->out[0]->type.dtype))
         set_operand(s, op, 0, inner->in[0]);
-    else if (dtype_is_float(op->in[0]->type.dtype) && is_number(op->out[0]->type.dtype) &&
+    else if (dtype_is_float(op->in[0]->type.dtype) && is_integer(op->out[0]->type.dtype) &&
              !ir_has_attr(op, IR_A_bits))
         convert_to_integer(s, op);
     return NULL;

@@ -272,15 +272,11 @@ int dma_pieces(const struct sim *s)
 
 void dma_piece(void *user, int piece, int worker)
 {
-    const struct sim *s = user;
-    const struct waiting *j = s->dma->job;
+    struct sim *s = user;
+    struct waiting *j = s->dma->job;
     for (; piece >= j->copy.pieces; j++)
         piece -= j->copy.pieces;
-    union { // the pool hands the pointer back and does not write through it
-        const void *in;
-        void *out;
-    } u = {&j->copy};
-    copy_piece(u.out, piece, worker);
+    copy_piece(&j->copy, piece, worker);
 }
 
 void dma_done(struct sim *s)
