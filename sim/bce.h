@@ -141,14 +141,13 @@ static inline size_t bce_round_up(size_t bytes)
 #define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4) // a word each, or half a word of half a row
 #define BCE_SUB                                                                                    \
     16 // positions of a float sub-block: decoded operands lie as [sub-block][k][BCE_SUB]
-#define BCE_MAX_SPLIT 3
+#define BCE_MAX_SPLIT 4 // steps of a lane
 #define BCE_PLANES 24
 
 // I8 and I16 are built: integers of 8 and of 16 bits, in the first half of the row. They are
 // settled before they are selected from: I8 as U7, when all of a block are of 7 bits without sign,
 // of which a byte holds the sum of two, or as U8; I16 as U15, of which a word holds the sum of two,
-// or as U16. U8 and U16 lie higher by a bias where there is a sign. The second half of a settled
-// row is what negative weights select: the most there is less the first half, bias included.
+// or as U16. The second half of a settled row is what negative weights select.
 enum bce_row {
     BCE_ROW_I8,
     BCE_ROW_U7,
@@ -175,15 +174,41 @@ static inline int32_t bce_u8_bias(int32_t amax)
 {
     return amax <= 128 ? 128 : 0;
 }
+// Elements of settled rows: the activation + bias, and in the second half most - that. [0] is for
+// even positions, [1] for odd ones; words at odd ones have a sign, at even ones none.
+struct bce_settled {
+    int32_t bias[2], most[2];
+};
+// amax: bound of |activation|.
+static inline struct bce_settled bce_settled_of(enum bce_row r, int32_t amax)
+{
+    int32_t byte = bce_u8_bias(amax);
+    switch (r) {
+    case BCE_ROW_U7: return (struct bce_settled){{0, 0}, {0x7f, 0x7f}};
+    case BCE_ROW_U8: return (struct bce_settled){{byte, byte}, {0xff, 0xff}};
+    case BCE_ROW_U15: return (struct bce_settled){{0, -0x4000}, {0x7fff, -1}};
+    case BCE_ROW_U16: return (struct bce_settled){{0x8000, 0}, {0xffff, -1}};
+    default: return (struct bce_settled){{0, 0}, {0, 0}};
+    }
+}
 
-// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then `num` rows are
-// added, of rows I32 only the first `pos`, the others subtracted; with `flush`, accumulator <<
-// shift then goes to the group sum and the accumulator starts anew.
+// A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then selected rows are
+// added to it; with `flush`, accumulator << shift then goes to the group sum and the accumulator
+// starts anew. It takes one lane, or, of rows I16, two neighbouring ones, each with an accumulator,
+// so that a row which both select is loaded once; the upper one's is doubled once more in the end.
+// num: of rows I8: selected rows; of rows I32: those that are added, those that are subtracted; of
+// rows I16: those that the upper lane selects, both do, the lower one does.
+#define BCE_PARTS 3
 struct bce_segment {
-    uint16_t num, pos;
+    uint16_t num[BCE_PARTS];
     uint8_t dbl, shift;
     bool flush;
 };
+// Entries of a part, filled up.
+static inline int bce_part_entries(int num)
+{
+    return (num + 3) & ~3;
+}
 
 // What one tile asks of the kernels, decoded once. The arrays lie behind the struct, in the
 // caller's memory.
@@ -193,12 +218,12 @@ struct bce_plan {
     int d;                          // distillation cycles
     bool wide;                      // the group sum may leave 32 bits
     int64_t pos_weight, neg_weight; // what selections of either sign add up to, without it
-    int32_t bias;                   // of rows U8
+    int32_t amax;                   // bound of |activation|
     int64_t sum_factor;             // of the sum of the group's activations
     int num_segments;
     struct bce_segment *segment;
-    // Selected rows, segment by segment, each filled up to fours with the row of zeros behind the
-    // N: where they begin, in BCE_ROW_UNIT bytes. Of settled rows, those of negative weights begin
+    // Selected rows, part by part, each filled up to fours with the row of zeros behind the N:
+    // where they begin, in BCE_ROW_UNIT bytes. Of settled rows, those of negative weights begin
     // with their second half.
     uint16_t *row;
     // datapath fast: what the selections of each position add up to, as `dot` reads it; NULL where
@@ -337,15 +362,17 @@ struct bce_dot {
 #define BCE_WORD_TILES 16
 struct bce_words {
     int num, n;
-    int lanes; // 8 or 16, of which `prune` work; num * lanes is at most 2 BCE_WALK_COLUMNS
+    int lanes;  // 8 or 16, of which `prune` work; num * lanes is at most 2 BCE_WALK_COLUMNS
+    bool pairs; // of lanes are listed (rows I16)
     uint32_t prune;
     int32_t amax;
-    uint16_t none; // an entry that selects nothing
+    uint16_t none[4]; // entries that select nothing
     uint64_t sign[BCE_WORD_TILES];
     const uint8_t *columns[BCE_WORD_TILES]; // in the layout of a tile
     struct bce_plan *plan[BCE_WORD_TILES];
     uint16_t ones[BCE_WORD_TILES][BCE_WORD_LANES];
-    uint64_t *selections, *cycles; // by lane: those of the tiles are added
+    uint16_t both[BCE_WORD_TILES][BCE_WORD_LANES / 2]; // of the lanes of a pair
+    uint64_t *selections, *cycles;                     // by lane: those of the tiles are added
 };
 
 struct bce_kernels {

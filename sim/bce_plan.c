@@ -34,10 +34,10 @@ static size_t segment_bytes(const struct bce_config *c)
     return bce_round_up(most * sizeof(struct bce_segment));
 }
 
-// Selections, and what fills a lane's list up.
+// Selections, and what fills the parts of a lane or of two up.
 static size_t max_selections(const struct bce_config *c)
 {
-    return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 3);
+    return (size_t)__builtin_popcount(c->prune) * ((size_t)c->n + 3 * BCE_PARTS);
 }
 
 // An entry that selects nothing.
@@ -88,7 +88,7 @@ static void plan_begin(struct bce_plan *p)
     p->n_calc = p->macs = p->d = 0;
     p->wide = p->whole_wide = p->special = p->tail = false;
     p->pos_weight = p->neg_weight = p->sum_factor = 0;
-    p->bias = p->whole_correction = 0;
+    p->amax = p->whole_correction = 0;
     p->num_segments = 0;
     p->segment = NULL;
     p->row = NULL;
@@ -173,30 +173,42 @@ static void flush(struct packer *k)
     k->held = 0;
 }
 
-static void add_segment(struct packer *k, int lane, int num, int pos)
+// weight: of the selections, in those of `lane`.
+static void add_segment(struct packer *k, int lane, const int num[BCE_PARTS], int64_t weight)
 {
+    if (weight == 0)
+        return;
+    if (k->held && (k->held << (k->lane - lane)) + weight > k->limit)
+        flush(k);
     int dbl = k->held ? k->lane - lane : 0;
-    k->p->segment[k->p->num_segments++] =
-        (struct bce_segment){.num = (uint16_t)num, .pos = (uint16_t)pos, .dbl = (uint8_t)dbl};
-    k->held = (k->held << dbl) + num;
+    struct bce_segment *g = &k->p->segment[k->p->num_segments++];
+    *g = (struct bce_segment){.dbl = (uint8_t)dbl};
+    for (int i = 0; i < BCE_PARTS; i++)
+        g->num[i] = (uint16_t)num[i];
+    k->held = (k->held << dbl) + weight;
     k->lane = lane;
 }
 
-// A lane's `num` entries, the first `pos` of positive weights. The accumulator is emptied before
-// them where it has no room, and among them where it has none for all.
-static void add_segments(struct packer *k, int lane, int num, int pos)
+// A lane's entries. The accumulator is emptied before them where it has no room, and among them
+// where it has none for all.
+static void add_lane(struct packer *k, int lane, int first, int second)
 {
-    if (k->held && (k->held << (k->lane - lane)) + num > k->limit)
-        flush(k);
-    while (num > k->limit) {
-        int take = (int)k->limit & ~3, plus = pos < take ? pos : take;
-        add_segment(k, lane, take, plus);
-        flush(k);
-        num -= take;
-        pos -= plus;
-    }
-    if (num > 0)
-        add_segment(k, lane, num, pos);
+    int num[BCE_PARTS] = {first, second};
+    for (int i = 0; i < 2 && first + second > k->limit; i++)
+        for (int most = (int)k->limit & ~3; num[i] > 0;) {
+            int take[BCE_PARTS] = {0};
+            take[i] = num[i] < most ? num[i] : most;
+            add_segment(k, lane, take, take[i]);
+            flush(k);
+            num[i] -= take[i];
+        }
+    add_segment(k, lane, num, num[0] + num[1]);
+}
+
+// num: as in a segment of two lanes.
+static void add_pair(struct packer *k, int lower, const int num[BCE_PARTS])
+{
+    add_segment(k, lower, num, 2 * num[0] + 3 * num[1] + num[2]);
 }
 
 // Selections that an accumulator has room for.
@@ -211,33 +223,91 @@ static void finish_lists(struct packer *k, int32_t amax)
 {
     struct bce_plan *p = k->p;
     flush(k);
-    p->bias = bce_u8_bias(amax);
+    p->amax = amax;
     p->wide = (p->pos_weight + p->neg_weight) * amax > INT32_MAX;
 }
 
-// Of settled rows in the order of the positions, of rows I32 positive weights first.
+// A part's entries, of which those with a sign select second halves. Gives their number.
+static int list_part(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
+                     const uint64_t *bits, const uint64_t *sign)
+{
+    uint16_t *out = k->p->row + k->used;
+    int num = tables->kernels->list(tables, bits, sign, c->n, out);
+    for (int i = 0; i < 3; i++)
+        out[num + i] = row_of_zeros(c);
+    k->used += bce_part_entries(num);
+    return num;
+}
+
 static void list_lane(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
                       enum bce_row row, int lane, const struct bce_selected *sel)
 {
     const uint64_t none[BCE_MAX_WORDS] = {0}, *plus = sel->pos[lane], *minus = sel->neg[lane];
-    uint64_t both[BCE_MAX_WORDS];
-    uint16_t *out = k->p->row + k->used;
-    int pos = 0, num = 0, words = (c->n + 63) / 64;
-    for (int w = 0; w < words; w++) {
-        both[w] = plus[w] | minus[w];
-        pos += __builtin_popcountll(plus[w]);
-    }
+    uint64_t all[BCE_MAX_WORDS];
+    int first, second = 0;
+    for (int w = 0; w < BCE_MAX_WORDS; w++)
+        all[w] = plus[w] | minus[w];
     if (row == BCE_ROW_I32) {
-        num = tables->kernels->list(tables, plus, none, c->n, out);
-        num += tables->kernels->list(tables, minus, none, c->n, out + num);
+        first = list_part(k, c, tables, plus, none);
+        second = list_part(k, c, tables, minus, none);
     } else
-        num = tables->kernels->list(tables, both, minus, c->n, out);
-    for (int i = 0; i < 3; i++)
-        out[num + i] = row_of_zeros(c);
-    k->used += (num + 3) & ~3;
-    k->p->pos_weight += (int64_t)pos << lane;
-    k->p->neg_weight += (int64_t)(num - pos) << lane;
-    add_segments(k, lane, num, pos);
+        first = list_part(k, c, tables, all, minus);
+    add_lane(k, lane, first, second);
+}
+
+// A lane's selections of either sign; none where it does not work.
+static void lane_bits(const struct bce_config *c, const struct bce_selected *sel, int lane,
+                      uint64_t out[2][BCE_MAX_WORDS])
+{
+    bool works = lane < BCE_LANES && (c->prune >> lane & 1);
+    for (int w = 0; w < (c->n + 63) / 64; w++) {
+        out[0][w] = works ? sel->pos[lane][w] : 0;
+        out[1][w] = works ? sel->neg[lane][w] : 0;
+    }
+}
+
+// Lanes `lower` and the one above it. Digits of a position need not be of one sign.
+static void list_pair(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
+                      int lower, const struct bce_selected *sel)
+{
+    uint64_t low[2][BCE_MAX_WORDS], high[2][BCE_MAX_WORDS];
+    uint64_t bits[BCE_PARTS][BCE_MAX_WORDS];
+    lane_bits(c, sel, lower, low);
+    lane_bits(c, sel, lower + 1, high);
+    for (int w = 0; w < (c->n + 63) / 64; w++) {
+        uint64_t both = (low[0][w] & high[0][w]) | (low[1][w] & high[1][w]);
+        bits[0][w] = (high[0][w] | high[1][w]) & ~both;
+        bits[1][w] = both;
+        bits[2][w] = (low[0][w] | low[1][w]) & ~both;
+    }
+    int num[BCE_PARTS];
+    for (int i = 0; i < BCE_PARTS; i++)
+        num[i] = list_part(k, c, tables, bits[i], i == 0 ? high[1] : low[1]);
+    add_pair(k, lower, num);
+}
+
+static void list_all(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
+                     enum bce_row row, const struct bce_selected *sel)
+{
+    for (int b = (31 - __builtin_clz(c->prune)) & ~1; b >= 0 && row == BCE_ROW_I16; b -= 2)
+        list_pair(k, c, tables, b, sel);
+    for (int b = BCE_LANES - 1; b >= 0 && row != BCE_ROW_I16; b--)
+        if (c->prune >> b & 1)
+            list_lane(k, c, tables, row, b, sel);
+}
+
+// What the selections of the lanes add up to, by sign.
+static void weigh(const struct bce_config *c, const struct bce_selected *sel, struct bce_plan *p)
+{
+    for (uint32_t left = c->prune; left; left &= left - 1) {
+        int b = __builtin_ctz(left), pos = 0, neg = 0;
+        for (int w = 0; w < (c->n + 63) / 64; w++) {
+            pos += __builtin_popcountll(sel->pos[b][w]);
+            neg += __builtin_popcountll(sel->neg[b][w]);
+        }
+        p->pos_weight += (int64_t)pos << b;
+        p->neg_weight += (int64_t)neg << b;
+    }
 }
 
 // The selections of the lanes as lists, or, for the datapath fast, as whole weights where they fit.
@@ -249,9 +319,8 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
     if (p->whole && tables->kernels->whole(sel, c->prune, c->n, t->count, amax, p))
         return;
     p->whole = NULL;
-    for (int b = BCE_LANES - 1; b >= 0; b--)
-        if (c->prune >> b & 1)
-            list_lane(&k, c, tables, row, b, sel);
+    weigh(c, sel, p);
+    list_all(&k, c, tables, row, sel);
     finish_lists(&k, amax);
 }
 
@@ -376,8 +445,13 @@ static void list_words(const struct bce_words *x, enum bce_row row)
         struct packer k = {.p = x->plan[i], .limit = selections_limit(x->amax, row)};
         if (k.p->whole)
             continue;
-        for (int b = x->lanes - 1; b >= 0; b--)
-            add_segments(&k, b, x->ones[i][b], 0);
+        for (int b = x->lanes - 1; b >= 0 && !x->pairs; b--)
+            add_lane(&k, b, x->ones[i][b], 0);
+        for (int b = x->lanes - 2; b >= 0 && x->pairs; b -= 2) {
+            int both = x->both[i][b / 2];
+            const int num[BCE_PARTS] = {x->ones[i][b + 1] - both, both, x->ones[i][b] - both};
+            add_pair(&k, b, num);
+        }
         finish_lists(&k, x->amax);
     }
 }
@@ -391,10 +465,12 @@ int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
     x.num = 0;
     x.prune = c->prune;
     x.amax = amax;
-    x.none = row_of_zeros(c);
+    for (int i = 0; i < 4; i++)
+        x.none[i] = row_of_zeros(c);
     x.selections = selections;
     x.cycles = cycles;
     x.lanes = c->prune >> 8 ? 16 : 8;
+    x.pairs = row == BCE_ROW_I16;
     x.n = valid_run(tile[0], limit);
     while (x.n % 4 == 0 && x.num < num && x.num < 2 * BCE_WALK_COLUMNS / x.lanes &&
            valid_run(tile[x.num], limit) == x.n && x.n > 0) {

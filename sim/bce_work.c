@@ -293,18 +293,21 @@ static void vector_float(const struct bce_array *m, struct bce_worker *w, const 
 static void sum_rows(struct bce_worker *w, int32_t amax, int rows, int len)
 {
     enum bce_row kind = *w->in.kind;
-    int bias = kind == BCE_ROW_U8 ? bce_u8_bias(amax) : kind == BCE_ROW_U16 ? 0x8000 : 0;
-    memset(w->sum, 0, sizeof w->sum);
+    const struct bce_settled s = bce_settled_of(kind, amax);
+    for (int i = 0; i < len; i++)
+        w->sum[i] = -(int64_t)rows * s.bias[i & 1];
     for (int k = 0; k < rows; k++) {
         const void *row = w->in.rows + (size_t)k * BCE_ROW_BYTES;
         const uint8_t *bytes = row;
-        const uint16_t *narrow = row;
+        const uint16_t *even = row;
+        const int16_t *odd = row;
         const int32_t *wide = row;
         for (int i = 0; i < len; i++)
-            w->sum[i] += kind == BCE_ROW_I32 ? wide[i] : kind <= BCE_ROW_U8 ? bytes[i] : narrow[i];
+            w->sum[i] += kind == BCE_ROW_I32  ? wide[i]
+                         : kind <= BCE_ROW_U8 ? bytes[i]
+                         : i & 1              ? odd[i]
+                                              : even[i];
     }
-    for (int i = 0; i < len; i++)
-        w->sum[i] -= (int64_t)rows * bias;
 }
 
 static void listed_fixed(const struct bce_array *m, struct bce_worker *w, const struct piece *x,
