@@ -193,17 +193,26 @@ static inline struct bce_settled bce_settled_of(enum bce_row r, int32_t amax)
 }
 
 // A step of a fixed-point plan: the lane accumulator is doubled `dbl` times, then selected rows are
-// added to it; with `flush`, accumulator << shift then goes to the group sum and the accumulator
-// starts anew. It takes one lane, or, of rows I16, two neighbouring ones, each with an accumulator,
-// so that a row which both select is loaded once; the upper one's is doubled once more in the end.
-// num: of rows I8: selected rows; of rows I32: those that are added, those that are subtracted; of
-// rows I16: those that the upper lane selects, both do, the lower one does.
+// added to it; unless shift is negative, accumulator << shift then goes to the group sum and the
+// accumulator starts anew. It takes one lane, or, of rows I16, two neighbouring ones, each with an
+// accumulator, so that a row which both select is loaded once; the upper one's is doubled once more
+// in the end. num: of rows I8: selected rows; of rows I32: those that are added, those that are
+// subtracted; of rows I16: those that the upper lane selects, both do, the lower one does.
 #define BCE_PARTS 3
 struct bce_segment {
     uint16_t num[BCE_PARTS];
-    uint8_t dbl, shift;
-    bool flush;
+    uint8_t dbl;
+    int8_t shift;
 };
+#define BCE_BYTE_ROOM (UINT16_MAX / 0xff) // selections that accumulators of bytes have room for
+// Accumulators of words have room for selections that weigh 2^15 in their lane. Gives the lane, an
+// even one, at which they must be emptied when selections from there on upwards weigh so much in
+// lane 0.
+static inline int bce_pair_flush(int64_t weight)
+{
+    int lane = 64 - __builtin_clzll((unsigned long long)weight | 1) - 15;
+    return lane <= 0 ? 0 : (lane + 1) & ~1;
+}
 // Entries of a part, filled up.
 static inline int bce_part_entries(int num)
 {
@@ -371,8 +380,7 @@ struct bce_words {
     const uint8_t *columns[BCE_WORD_TILES]; // in the layout of a tile
     struct bce_plan *plan[BCE_WORD_TILES];
     uint16_t ones[BCE_WORD_TILES][BCE_WORD_LANES];
-    uint16_t both[BCE_WORD_TILES][BCE_WORD_LANES / 2]; // of the lanes of a pair
-    uint64_t *selections, *cycles;                     // by lane: those of the tiles are added
+    uint64_t *selections, *cycles; // by lane: those of the tiles are added
 };
 
 struct bce_kernels {
@@ -396,7 +404,7 @@ struct bce_kernels {
     bool (*whole)(const struct bce_selected *sel, uint32_t lanes, int n, int count, int32_t amax,
                   struct bce_plan *p);
     // D, and lists or whole weights of tiles that go into plans laid out, those with whole weights
-    // of at most 7 lanes; and their counts. NULL: not on this level.
+    // of at most 7 lanes; their counts; and the steps. NULL: not on this level.
     void (*words)(const struct bce_tables *t, struct bce_words *x);
     // Rows I8 to operands of `dot`; those that a vector lacks are zero. At most as many bytes as
     // the rows and one row more.

@@ -30,7 +30,7 @@ static size_t whole_bytes(const struct bce_config *c)
 
 static size_t segment_bytes(const struct bce_config *c)
 {
-    size_t most = (size_t)__builtin_popcount(c->prune) * BCE_MAX_SPLIT;
+    size_t most = (size_t)(32 - __builtin_clz(c->prune)) * BCE_MAX_SPLIT;
     return bce_round_up(most * sizeof(struct bce_segment));
 }
 
@@ -168,8 +168,7 @@ static void flush(struct packer *k)
     if (k->p->num_segments == 0)
         return;
     struct bce_segment *last = &k->p->segment[k->p->num_segments - 1];
-    last->flush = true;
-    last->shift = (uint8_t)k->lane;
+    last->shift = (int8_t)k->lane;
     k->held = 0;
 }
 
@@ -182,7 +181,7 @@ static void add_segment(struct packer *k, int lane, const int num[BCE_PARTS], in
         flush(k);
     int dbl = k->held ? k->lane - lane : 0;
     struct bce_segment *g = &k->p->segment[k->p->num_segments++];
-    *g = (struct bce_segment){.dbl = (uint8_t)dbl};
+    *g = (struct bce_segment){.dbl = (uint8_t)dbl, .shift = -1};
     for (int i = 0; i < BCE_PARTS; i++)
         g->num[i] = (uint16_t)num[i];
     k->held = (k->held << dbl) + weight;
@@ -205,24 +204,14 @@ static void add_lane(struct packer *k, int lane, int first, int second)
     add_segment(k, lane, num, num[0] + num[1]);
 }
 
-// num: as in a segment of two lanes.
-static void add_pair(struct packer *k, int lower, const int num[BCE_PARTS])
-{
-    add_segment(k, lower, num, 2 * num[0] + 3 * num[1] + num[2]);
-}
-
-// Selections that an accumulator has room for.
+// Selections that the accumulator of a lane has room for.
 static int64_t selections_limit(int32_t amax, enum bce_row row)
 {
-    if (row == BCE_ROW_I8)
-        return UINT16_MAX / 0xff;
-    return row == BCE_ROW_I16 ? INT32_MAX / 0xffff : INT32_MAX / amax;
+    return row == BCE_ROW_I8 ? BCE_BYTE_ROOM : INT32_MAX / amax;
 }
 
-static void finish_lists(struct packer *k, int32_t amax)
+static void bound_sum(struct bce_plan *p, int32_t amax)
 {
-    struct bce_plan *p = k->p;
-    flush(k);
     p->amax = amax;
     p->wide = (p->pos_weight + p->neg_weight) * amax > INT32_MAX;
 }
@@ -268,7 +257,7 @@ static void lane_bits(const struct bce_config *c, const struct bce_selected *sel
 
 // Lanes `lower` and the one above it. Digits of a position need not be of one sign.
 static void list_pair(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
-                      int lower, const struct bce_selected *sel)
+                      int lower, bool flush, const struct bce_selected *sel)
 {
     uint64_t low[2][BCE_MAX_WORDS], high[2][BCE_MAX_WORDS];
     uint64_t bits[BCE_PARTS][BCE_MAX_WORDS];
@@ -280,20 +269,31 @@ static void list_pair(struct packer *k, const struct bce_config *c, const struct
         bits[1][w] = both;
         bits[2][w] = (low[0][w] | low[1][w]) & ~both;
     }
-    int num[BCE_PARTS];
+    struct bce_segment *g = &k->p->segment[k->p->num_segments++];
+    *g = (struct bce_segment){.dbl = 2, .shift = flush ? (int8_t)lower : -1};
     for (int i = 0; i < BCE_PARTS; i++)
-        num[i] = list_part(k, c, tables, bits[i], i == 0 ? high[1] : low[1]);
-    add_pair(k, lower, num);
+        g->num[i] = (uint16_t)list_part(k, c, tables, bits[i], i == 0 ? high[1] : low[1]);
 }
 
-static void list_all(struct packer *k, const struct bce_config *c, const struct bce_tables *tables,
-                     enum bce_row row, const struct bce_selected *sel)
+static void list_pairs(struct packer *k, const struct bce_config *c,
+                       const struct bce_tables *tables, const struct bce_selected *sel)
 {
-    for (int b = (31 - __builtin_clz(c->prune)) & ~1; b >= 0 && row == BCE_ROW_I16; b -= 2)
-        list_pair(k, c, tables, b, sel);
-    for (int b = BCE_LANES - 1; b >= 0 && row != BCE_ROW_I16; b--)
+    int last = bce_pair_flush(k->p->pos_weight + k->p->neg_weight);
+    for (int b = (31 - __builtin_clz(c->prune)) & ~1; b >= 0; b -= 2) {
+        list_pair(k, c, tables, b, b == last, sel);
+        if (b == last)
+            last = bce_pair_flush((int64_t)c->n << b);
+    }
+}
+
+static void list_lanes(struct packer *k, const struct bce_config *c,
+                       const struct bce_tables *tables, enum bce_row row,
+                       const struct bce_selected *sel)
+{
+    for (int b = BCE_LANES - 1; b >= 0; b--)
         if (c->prune >> b & 1)
             list_lane(k, c, tables, row, b, sel);
+    flush(k);
 }
 
 // What the selections of the lanes add up to, by sign.
@@ -320,8 +320,11 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
         return;
     p->whole = NULL;
     weigh(c, sel, p);
-    list_all(&k, c, tables, row, sel);
-    finish_lists(&k, amax);
+    bound_sum(p, amax);
+    if (row == BCE_ROW_I16)
+        list_pairs(&k, c, tables, sel);
+    else
+        list_lanes(&k, c, tables, row, sel);
 }
 
 // Selections, cycles and D of a tile of one word that is full: nothing reaches past its end.
@@ -439,23 +442,6 @@ static int valid_run(const uint8_t *tile, int limit)
     return valid & (valid + 1) ? 0 : valid ? 64 - __builtin_clzll(valid) : 0;
 }
 
-static void list_words(const struct bce_words *x, enum bce_row row)
-{
-    for (int i = 0; i < x->num; i++) {
-        struct packer k = {.p = x->plan[i], .limit = selections_limit(x->amax, row)};
-        if (k.p->whole)
-            continue;
-        for (int b = x->lanes - 1; b >= 0 && !x->pairs; b--)
-            add_lane(&k, b, x->ones[i][b], 0);
-        for (int b = x->lanes - 2; b >= 0 && x->pairs; b -= 2) {
-            int both = x->both[i][b / 2];
-            const int num[BCE_PARTS] = {x->ones[i][b + 1] - both, both, x->ones[i][b] - both};
-            add_pair(&k, b, num);
-        }
-        finish_lists(&k, x->amax);
-    }
-}
-
 int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
                    const uint8_t *const *tile, int num, int limit, int32_t amax, enum bce_row row,
                    struct bce_plan **plan, uint64_t *selections, uint64_t *cycles)
@@ -486,7 +472,9 @@ int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
     if (x.num == 0)
         return 0;
     tables->kernels->words(tables, &x);
-    list_words(&x, row);
+    for (int i = 0; i < x.num; i++)
+        if (!plan[i]->whole)
+            bound_sum(plan[i], amax);
     return x.num;
 }
 
