@@ -1,6 +1,7 @@
 // Transcendental functions of the vector unit for operands that are floats of at most 32 bits,
-// computed in double precision. Wider results than rounding once to such a type needs are not
-// given: exponentials end at e^-200 and e^200, which are 0 and infinity in all of them.
+// computed in double precision, to 2^-48 of the result. Wider results than rounding once to such a
+// type needs are not given: exponentials end at e^-200 and e^200, which are 0 and infinity in all
+// of them.
 //
 // One table per instruction-set level. Every level performs the same operations on an element, so
 // that results are the same to the bit on every machine.
