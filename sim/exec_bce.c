@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "bce_array.h"
+#include "exec_bce.h"
 #include "exec_dma.h"
 #include "first_use.h"
 #include "image.h"
+#include "pages.h"
 #include "predict.h"
 
 // Tensors, weights and partial sums an instruction names.
@@ -168,31 +170,30 @@ static void start_sums(const struct isa_args_BCE *in, const struct bce_op *op, i
 }
 
 #define ROWS_BYTES (20u << 20)
+#define ROWS_AHEAD (2u << 20) // of them that nearly every instruction needs
 
-// Made at the first use, kept for the run. Rows of the last instructions that had different ones:
-// what is cut along K takes turns.
+// Rows of the last instructions that had different ones: what is cut along K takes turns.
 struct datapath {
     struct bce_tables tables;
     struct bce_rows rows[SIM_KEPT];
     int next; // set to be given up
 };
 
-static struct datapath *datapath_of(struct sim *s)
+void bce_create(struct sim *s)
 {
-    if (s->bce)
-        return s->bce;
     struct datapath *d = arena_alloc(s->arena, sizeof *d);
     memset(d, 0, sizeof *d);
+    s->bce = d;
     bce_tables_init(&d->tables);
-    for (int i = 0; i < SIM_KEPT; i++) {
+    for (int i = 0; i < SIM_KEPT && !s->opt.predict; i++) {
         struct bce_rows *r = &d->rows[i];
         r->mem = sim_reserve(ROWS_BYTES, false);
         if (!r->mem) // rows are built where they are needed
             continue;
         r->bytes = ROWS_BYTES;
         arena_adopt_mapping(s->arena, r->mem, ROWS_BYTES);
+        pages_bring(r->mem, ROWS_AHEAD);
     }
-    return s->bce = d;
 }
 
 // Rows built before may be used again when nothing was written where they came from.
@@ -246,7 +247,7 @@ bool sim_exec_BCE(struct sim *s, const struct isa_args_BCE *in)
     bool is_float = in->mode != ISA_MODE_fixed;
     if (!check_mode(s, in, s->t[in->ta].dtype) || !find_operands(s, in, &o))
         return false;
-    struct datapath *d = datapath_of(s);
+    struct datapath *d = s->bce;
     struct bce_op op = {
         .cfg = config_of(s, in, o.view->dtype), .tables = &d->tables, .agu = &o.agu};
     if (!map_operands(s, in, &o, &op))

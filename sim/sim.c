@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "exec.h"
+#include "exec_bce.h"
 #include "exec_dma.h"
 #include "first_use.h"
 #include "pages.h"
@@ -115,6 +116,7 @@ struct sim *sim_create(const struct image *img, const struct sim_options *o, str
     s->layer = &s->stats.layers[s->stats.num_layers - 1];
     s->pool = thread_pool_create(o->threads);
     exec_create(s);
+    bce_create(s);
     dma_create(s);
     return s;
 }
