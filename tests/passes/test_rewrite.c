@@ -1,6 +1,6 @@
-// simplify and dce change no bit of any result: random graphs are evaluated before and after, with
-// values that make careless rewrites visible (both zeros, NaN, infinities). schedule and alloc are
-// run afterwards, for the same reason.
+// simplify, dce and split-pools change no bit of any result: random graphs are evaluated before and
+// after, with values that make careless rewrites visible (both zeros, NaN, infinities). schedule
+// and alloc are run afterwards, for the same reason.
 #include "eval.h"
 #include "graph_random.h"
 
@@ -224,8 +224,63 @@ static void results_stay(void)
     CHECK(after < before * 3 / 4);
 }
 
+// A pool over one to three dimensions.
+static void random_pool(struct fixture *f, struct rng *r)
+{
+    static const enum reduce_fn fns[] = {RFN_max, RFN_max, RFN_min, RFN_sum};
+    int64_t dim[5] = {1, 2}, kernel[3], strides[3], dilations[3], pads[6];
+    int spatial = (int)rng_range(r, 1, 3);
+    for (int i = 0; i < spatial; i++) {
+        dim[2 + i] = rng_range(r, 5, spatial > 2 ? 7 : 14);
+        kernel[i] = rng_range(r, 1, 5);
+        strides[i] = rng_range(r, 0, 3) ? 1 : 2;
+        dilations[i] = rng_range(r, 0, 3) ? 1 : 2;
+        for (int side = 0; side < 2; side++) // more than a window, now and then
+            pads[side * spatial + i] = rng_range(r, 0, 5) ? rng_range(r, 0, 2) : 9;
+        if ((kernel[i] - 1) * dilations[i] >= dim[2 + i])
+            dilations[i] = 1;
+    }
+    struct ir_value *x = add_input(f, DT_F32, dim, 2 + spatial);
+    struct ir_value *y =
+        irb_pool(&f->b, fns[rng_range(r, 0, 3)], x, spatial, kernel, strides, dilations, pads);
+    ir_graph_add_output(f->b.graph, y, "y");
+}
+
+static bool check_pool(uint64_t seed, int *split)
+{
+    struct fixture f;
+    struct rng r = {seed};
+    struct tensor *before, *after;
+    fixture_start(&f);
+    random_pool(&f, &r);
+    struct ir_graph *g = f.b.graph;
+    const struct tensor *in = special_input(&f, &r, g->inputs[0]);
+    int ops = count_ops(g);
+    bool ok = CHECK(ir_eval(f.ctx.module, &in, NULL, &before, f.a, f.diag)) &&
+              CHECK(pass_split_pools(&f.ctx)) && CHECK(ir_verify(f.ctx.module, f.diag)) &&
+              CHECK(ir_eval(f.ctx.module, &in, NULL, &after, f.a, f.diag)) &&
+              CHECK(same_tensor(before, after));
+    *split += count_ops(g) > ops;
+    if (!ok) {
+        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, f.last);
+        ir_print(f.ctx.module, stderr, NULL);
+    }
+    fixture_end(&f);
+    return ok;
+}
+
+static void windows_stay(void)
+{
+    int split = 0;
+    for (uint64_t seed = 1; seed <= 600; seed++)
+        if (!check_pool(seed * 104729, &split))
+            return;
+    CHECK(split > 60 && split < 300);
+}
+
 int main(void)
 {
     RUN(results_stay);
+    RUN(windows_stay);
     return check_summary();
 }
