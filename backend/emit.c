@@ -146,7 +146,8 @@ void views_merge(struct emit_view *v, int n)
     }
 }
 
-static bool same_shape(const struct emit_view *a, const struct emit_view *b)
+// But for the base and where the axes begin and end.
+static bool same_dims(const struct emit_view *a, const struct emit_view *b)
 {
     if (a->dtype != b->dtype || a->rank != b->rank || a->num_axes != b->num_axes ||
         a->fill != b->fill)
@@ -156,26 +157,17 @@ static bool same_shape(const struct emit_view *a, const struct emit_view *b)
             a->sym[i] != b->sym[i] || a->part[i] != b->part[i] || a->first[i] != b->first[i] ||
             a->axis[i] != b->axis[i] || a->step[i] != b->step[i])
             return false;
+    return true;
+}
+
+static bool same_axes(const struct emit_view *a, const struct emit_view *b)
+{
     for (int i = 0; i < a->num_axes; i++)
         if (a->origin[i] != b->origin[i] || a->limit[i] != b->limit[i] ||
             a->limit_sym[i] != b->limit_sym[i] || a->coord[i] != b->coord[i] ||
             a->grain[i] != b->grain[i])
             return false;
     return true;
-}
-
-// Rewrites only the axes of a register that otherwise holds the view.
-static bool same_but_axes(const struct emit_view *a, const struct emit_view *b)
-{
-    struct emit_view c = *a;
-    for (int i = 0; i < ISA_MAX_AXES; i++) {
-        c.origin[i] = b->origin[i];
-        c.limit[i] = b->limit[i];
-        c.limit_sym[i] = b->limit_sym[i];
-        c.coord[i] = b->coord[i];
-        c.grain[i] = b->grain[i];
-    }
-    return same_shape(&c, b);
 }
 
 enum { X_EXTENT = 3, X_STRIDE = 4 }; // registers of this file alone
@@ -249,10 +241,10 @@ void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_ty
 void emit_view(struct emit *e, int t, const struct emit_view *v)
 {
     struct emit_view *h = &e->held[t];
-    if (e->holds[t] && same_but_axes(h, v)) {
+    if (e->holds[t] && same_dims(h, v)) {
         if (h->base != v->base)
             EMIT(e, TBASE, TBASE, .td = t, .imm = (int64_t)v->base);
-        if (!same_shape(h, v))
+        if (!same_axes(h, v))
             emit_axes(e, t, v);
     } else {
         EMIT(e, TNEW, TNEW, .td = t, .type = (int64_t)v->dtype, .rank = v->rank,
@@ -268,6 +260,25 @@ void emit_view(struct emit *e, int t, const struct emit_view *v)
     }
     *h = *v;
     e->holds[t] = true;
+}
+
+int emit_view_any(struct emit *e, const struct emit_view *v, uint32_t *taken)
+{
+    int best = -1, best_fit = -1;
+    for (int t = T_ANY; t < ISA_TREGS; t++) {
+        if (*taken >> t & 1)
+            continue;
+        bool shares = e->holds[t] && same_dims(&e->held[t], v);
+        int fit = !shares ? 0 : e->held[t].base != v->base ? 1 : 2;
+        if (fit > best_fit || (fit == best_fit && e->asked[t] < e->asked[best])) {
+            best = t;
+            best_fit = fit;
+        }
+    }
+    *taken |= 1u << best;
+    e->asked[best] = ++e->asks;
+    emit_view(e, best, v);
+    return best;
 }
 
 void emit_layer(struct emit *e, const struct ir_op *op)

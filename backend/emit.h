@@ -45,7 +45,8 @@ struct emit {
     size_t num_host, host_cap;
     struct emit_view held[ISA_TREGS]; // what each register holds
     bool holds[ISA_TREGS];
-    char *messages; // of traps, behind the constants of the module
+    uint64_t asked[ISA_TREGS], asks; // when emit_view_any last gave a register; how often it did
+    char *messages;                  // of traps, behind the constants of the module
     size_t messages_bytes, messages_cap;
     bool has_pcfg;
     struct isa_args_PCFG pcfg;    // what the packagers are set to
@@ -97,6 +98,10 @@ size_t emit_label(struct emit *e);
 void emit_patch(struct emit *e, size_t at, size_t target);
 
 void emit_view(struct emit *e, int treg, const struct emit_view *v);
+// The view in one of the registers T_ANY .. that are not in *taken, which it joins: in one that
+// holds it, else in one whose description it shares, else in the one not asked for the longest.
+enum { T_ANY = 16 };
+int emit_view_any(struct emit *e, const struct emit_view *v, uint32_t *taken);
 // A view without gaps over the extents of a type, strides computed at run time.
 void emit_dense_view(struct emit *e, int treg, uint64_t base, const struct ir_type *t);
 // xreg = extent d of the type. Uses no other register.

@@ -99,9 +99,9 @@ static void load_box(struct mac_job *j, struct emit_view from, int num_k, int64_
         job_dma(j->e, ISA_LDA, to, from);
         return;
     }
-    emit_view(j->e, T_DMA_TO, &to);
-    emit_view(j->e, T_DMA_FROM, &from);
-    EMIT(j->e, LDA, DMA, .td = T_DMA_TO, .ta = T_DMA_FROM);
+    uint32_t taken = 0;
+    int td = emit_view_any(j->e, &to, &taken), ta = emit_view_any(j->e, &from, &taken);
+    EMIT(j->e, LDA, DMA, .td = td, .ta = ta);
 }
 
 void job_load_rows(struct mac_job *j, const struct mac_step *s, int64_t pes, uint64_t raw)

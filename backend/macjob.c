@@ -55,10 +55,10 @@ uint64_t job_element_addr(const struct ir_value *v, int64_t element)
 void job_dma(struct emit *e, enum isa_op op, struct emit_view to, struct emit_view from)
 {
     struct emit_view v[2] = {to, from};
+    uint32_t taken = 0;
     views_merge(v, 2);
-    emit_view(e, T_DMA_TO, &v[0]);
-    emit_view(e, T_DMA_FROM, &v[1]);
-    emit_insn(e, (struct isa_insn){.op = op, .DMA = {.td = T_DMA_TO, .ta = T_DMA_FROM}});
+    int td = emit_view_any(e, &v[0], &taken), ta = emit_view_any(e, &v[1], &taken);
+    emit_insn(e, (struct isa_insn){.op = op, .DMA = {.td = td, .ta = ta}});
 }
 
 bool job_ends_tile(const struct mac_job *j, const struct mac_step *s)

@@ -6,7 +6,7 @@
 #include "emit.h"
 #include "macgroup.h"
 
-enum { T_DMA_TO = 8, T_DMA_FROM = 9, T_X = 10, T_Y = 11, T_SCALE = 12, T_BIAS = 13, T_RAW = 14 };
+enum { T_X = 10, T_Y = 11, T_SCALE = 12, T_BIAS = 13, T_RAW = 14 };
 
 struct mac_job {
     struct emit *e;

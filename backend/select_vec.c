@@ -2,7 +2,7 @@
 #include "emit.h"
 #include "macgroup.h"
 
-enum { T_DST = 0, T_A = 1, T_B = 2, T_C = 3 };
+enum { T_DST = 0, T_A = 1 };
 
 // The operand's view over the result's extents, broadcast dimensions walked with stride 0.
 static struct emit_view broadcast_view(const struct ir_value *v, const struct ir_type *result)
@@ -20,28 +20,26 @@ static struct emit_view broadcast_view(const struct ir_value *v, const struct ir
 
 void emit_element_op(struct emit *e, const struct ir_op *op, const struct emit_view *v)
 {
-    bool select = op->op == IR_OP_SELECT;
-    emit_view(e, T_DST, &v[0]);
-    emit_view(e, select ? T_C : T_A, &v[1]);
-    if (op->num_in > 1)
-        emit_view(e, select ? T_A : T_B, &v[2]);
-    if (op->num_in > 2)
-        emit_view(e, T_B, &v[3]);
+    uint32_t taken = 0;
+    int t[4] = {0}; // of the result, then of the operands
+    for (int i = 0; i <= op->num_in; i++)
+        t[i] = emit_view_any(e, &v[i], &taken);
     switch (op->op) {
     case IR_OP_UNARY:
-        EMIT(e, VUN, VUN, .td = T_DST, .ta = T_A, .fn = ir_int(op, IR_A_fn_unary, 0));
+        EMIT(e, VUN, VUN, .td = t[0], .ta = t[1], .fn = ir_int(op, IR_A_fn_unary, 0));
         return;
     case IR_OP_BINARY:
-        EMIT(e, VBIN, VBIN, .td = T_DST, .ta = T_A, .tb = T_B, .fn = ir_int(op, IR_A_fn_binary, 0));
+        EMIT(e, VBIN, VBIN, .td = t[0], .ta = t[1], .tb = t[2],
+             .fn = ir_int(op, IR_A_fn_binary, 0));
         return;
-    case IR_OP_SELECT: EMIT(e, VSEL, VSEL, .td = T_DST, .ta = T_A, .tb = T_B, .tc = T_C); return;
+    case IR_OP_SELECT: EMIT(e, VSEL, VSEL, .td = t[0], .ta = t[2], .tb = t[3], .tc = t[1]); return;
     case IR_OP_CONVERT:
-        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A,
+        EMIT(e, VCVT, VCVT, .td = t[0], .ta = t[1],
              .round = ir_int(op, IR_A_round, ISA_ROUND_trunc), .sat = ir_int(op, IR_A_saturate, 0),
              .bits = ir_int(op, IR_A_bits, 0));
         return;
     case IR_OP_QUANTIZE:
-        EMIT(e, VCVT, VCVT, .td = T_DST, .ta = T_A, .round = ISA_ROUND_rne, .sat = 1,
+        EMIT(e, VCVT, VCVT, .td = t[0], .ta = t[1], .round = ISA_ROUND_rne, .sat = 1,
              .bits = ir_int(op, IR_A_bits, 8), .q = emit_float_bits(ir_float(op, IR_A_q, 1)));
         return;
     default: bitlet_bug("%s is not element-wise", ir_op_info[op->op].text);
@@ -96,10 +94,10 @@ static void store_strip(struct emit *e, const struct strip *s, const struct mac_
                              strip_view(s, slot->value)};
     if (!slot->stored || slot->last_use < 0)
         return;
+    uint32_t taken = 0;
     views_merge(v, 2);
-    emit_view(e, T_B, &v[0]);
-    emit_view(e, T_C, &v[1]);
-    emit_insn(e, (struct isa_insn){.op = ISA_STA, .DMA = {.td = T_B, .ta = T_C}});
+    int td = emit_view_any(e, &v[0], &taken), ta = emit_view_any(e, &v[1], &taken);
+    emit_insn(e, (struct isa_insn){.op = ISA_STA, .DMA = {.td = td, .ta = ta}});
 }
 
 static void emit_pool(struct emit *e, const struct ir_op *op, const struct strip *s);
