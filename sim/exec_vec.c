@@ -13,7 +13,7 @@
 
 // Elements that are worth a thread, and those of a function of some weight.
 #define GRAIN 2048
-#define DEAR_GRAIN 512
+#define DEAR_GRAIN 1024
 #define DEAR 8
 #define BUFFER (VEC_BLOCK * VEC_MAX_FORM_BYTES)
 #define MAX_SOURCES 3
