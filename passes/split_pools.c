@@ -66,7 +66,7 @@ static bool pays(const struct ir_op *op, const struct windows *w)
             part *= (double)(i < d ? x[i] : y[i]);
         split += w->kernel[d] > 1 || w->strides[d] > 1 ? part : 0;
     }
-    return 2 * split <= whole;
+    return split > 0 && 2 * split <= whole;
 }
 
 static bool split(struct pass_ctx *ctx, struct ir_op *op, const struct windows *w)

@@ -234,7 +234,7 @@ static void list_lane(struct packer *k, const struct bce_config *c, const struct
     const uint64_t none[BCE_MAX_WORDS] = {0}, *plus = sel->pos[lane], *minus = sel->neg[lane];
     uint64_t all[BCE_MAX_WORDS];
     int first, second = 0;
-    for (int w = 0; w < BCE_MAX_WORDS; w++)
+    for (int w = 0; w < (c->n + 63) / 64; w++)
         all[w] = plus[w] | minus[w];
     if (row == BCE_ROW_I32) {
         first = list_part(k, c, tables, plus, none);
