@@ -172,36 +172,39 @@ static void flush(struct packer *k)
     k->held = 0;
 }
 
-// weight: of the selections, in those of `lane`.
-static void add_segment(struct packer *k, int lane, const int num[BCE_PARTS], int64_t weight)
+static void add_segment(struct packer *k, int lane, int first, int second)
 {
-    if (weight == 0)
+    int num = first + second;
+    if (num == 0)
         return;
-    if (k->held && (k->held << (k->lane - lane)) + weight > k->limit)
+    if (k->held && (k->held << (k->lane - lane)) + num > k->limit)
         flush(k);
     int dbl = k->held ? k->lane - lane : 0;
-    struct bce_segment *g = &k->p->segment[k->p->num_segments++];
-    *g = (struct bce_segment){.dbl = (uint8_t)dbl, .shift = -1};
-    for (int i = 0; i < BCE_PARTS; i++)
-        g->num[i] = (uint16_t)num[i];
-    k->held = (k->held << dbl) + weight;
+    k->p->segment[k->p->num_segments++] =
+        (struct bce_segment){{(uint16_t)first, (uint16_t)second}, .dbl = (uint8_t)dbl, .shift = -1};
+    k->held = (k->held << dbl) + num;
     k->lane = lane;
 }
 
-// A lane's entries. The accumulator is emptied before them where it has no room, and among them
+// Parts of a lane. The accumulator is emptied before them where it has no room, and among them
 // where it has none for all.
 static void add_lane(struct packer *k, int lane, int first, int second)
 {
-    int num[BCE_PARTS] = {first, second};
-    for (int i = 0; i < 2 && first + second > k->limit; i++)
-        for (int most = (int)k->limit & ~3; num[i] > 0;) {
-            int take[BCE_PARTS] = {0};
-            take[i] = num[i] < most ? num[i] : most;
-            add_segment(k, lane, take, take[i]);
-            flush(k);
-            num[i] -= take[i];
-        }
-    add_segment(k, lane, num, num[0] + num[1]);
+    int most = (int)k->limit & ~3;
+    if (first + second <= k->limit) {
+        add_segment(k, lane, first, second);
+        return;
+    }
+    for (int take; first > 0; first -= take) {
+        take = first < most ? first : most;
+        add_segment(k, lane, take, 0);
+        flush(k);
+    }
+    for (int take; second > 0; second -= take) {
+        take = second < most ? second : most;
+        add_segment(k, lane, 0, take);
+        flush(k);
+    }
 }
 
 // Selections that the accumulator of a lane has room for.

@@ -186,6 +186,17 @@ static int count_ops(const struct ir_graph *g)
     return n;
 }
 
+// Says what failed. Gives ok.
+static bool end_case(struct fixture *f, uint64_t seed, bool ok)
+{
+    if (!ok) {
+        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, f->last);
+        ir_print(f->ctx.module, stderr, NULL);
+    }
+    fixture_end(f);
+    return ok;
+}
+
 static bool check_graph(uint64_t seed, int *before_ops, int *after_ops)
 {
     struct fixture f;
@@ -207,12 +218,7 @@ static bool check_graph(uint64_t seed, int *before_ops, int *after_ops)
     ok = ok && CHECK(ir_eval(f.ctx.module, in, NULL, after, f.a, f.diag));
     for (int i = 0; ok && i < 2; i++)
         ok = CHECK(same_tensor(before[i], after[i]));
-    if (!ok) {
-        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, f.last);
-        ir_print(f.ctx.module, stderr, NULL);
-    }
-    fixture_end(&f);
-    return ok;
+    return end_case(&f, seed, ok);
 }
 
 static void results_stay(void)
@@ -261,12 +267,7 @@ static bool check_pool(uint64_t seed, int *split)
               CHECK(ir_eval(f.ctx.module, &in, NULL, &after, f.a, f.diag)) &&
               CHECK(same_tensor(before, after));
     *split += count_ops(g) > ops;
-    if (!ok) {
-        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, f.last);
-        ir_print(f.ctx.module, stderr, NULL);
-    }
-    fixture_end(&f);
-    return ok;
+    return end_case(&f, seed, ok);
 }
 
 static void windows_stay(void)

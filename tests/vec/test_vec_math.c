@@ -81,7 +81,7 @@ static bool is_near(double want, double got)
     return x == 0 || !isfinite(x) || fabs(want - got) <= fabs(want) * 0x1p-48;
 }
 
-// Where the library's double lies as near to the middle between two f32, either may be right.
+// Where the library's double lies beside the middle between two f32, either may be right.
 static bool same_f32(double want, double got)
 {
     float a = (float)want, b = (float)got;
@@ -90,7 +90,7 @@ static bool same_f32(double want, double got)
     if (a == b && signbit(a) == signbit(b))
         return true;
     double middle = ((double)a + (double)b) / 2;
-    return isfinite(middle) && fabs(want - middle) <= fabs(middle) * 0x1p-48;
+    return isfinite(middle) && fabs(want - middle) <= fabs(middle) * 0x1p-52;
 }
 
 // The first element that differs; n: none.
