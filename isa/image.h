@@ -23,15 +23,16 @@
 //   floats: N exponent bytes (fp32: biased 8 bits; fp16: biased 5 bits), padded with zeros to 8; magnitudes hold the hidden bit,
 //           0 for a subnormal, whose exponent is stored as 1; infinities and NaNs keep exponent 255 / 31 and fraction.
 //   map     (bce with flag `map`, fixed point) the lane map: how the PE writes the weights as digits, and which RR-reg walks what
-//           word 0: bits 0..23 digit lanes that are walked; bits 32..55 those of them that are inverted; bits 62..63 the code
+//           word 0: bits 0..23 digit lanes that are walked; bits 32..55 those that are marked; bits 62..63 the code
 //           word 1: bits 0..23 RR-regs that begin a lane; bits 24..31 RR-regs in use; bits 32..47 the most cycles that one walks
 //           one byte for each RR-reg of the machine, padded to 8: the position where it begins
 //           RR-regs in use lie on the walked lanes from the lowest up, those of one lane in rising position. One walks to the
 //           next one's beginning or the group's end, and at most the given cycles.
-//   codes   0: sign and magnitude, `lanes` digit lanes. 1 (extension S): canonical signed digits of the magnitude, times the
-//           sign, one lane more. 2 (extension B): two's complement, one lane more, which counts negative; an inverted lane holds the
-//           complement of its bits up to the group's end, counts with the opposite sign, and its first RR-reg adds the sum of
-//           the group's activations in a cycle before its walk. More than one RR-reg on a lane or a beginning other than 0: extension G.
+//   codes   0: sign and magnitude, `lanes` digit lanes. 1 (extension S): signed digits of the magnitude, times the sign, one lane
+//           more; canonical, but a marked lane gives a one and leaves the rest above it as it is. 2 (extension B): two's
+//           complement, one lane more, which counts negative; a marked lane is inverted: it holds the complement of its bits up to
+//           the group's end, counts with the opposite sign, and its first RR-reg adds the sum of the group's activations in
+//           a cycle before its walk. More than one RR-reg on a lane or a beginning other than 0: extension G.
 // A BCE instruction reads tiles in the order [group][PE].
 // clang-format on
 #ifndef BITLET_IMAGE_H
@@ -42,7 +43,7 @@
 #include "machine.h"
 #include "tensor.h"
 
-#define IMAGE_VERSION 3
+#define IMAGE_VERSION 4
 #define IMAGE_TEXT_BASE 0x0ull
 #define IMAGE_RODATA_BASE (1ull << 40)
 #define IMAGE_LANES_BASE (2ull << 40)

@@ -4,6 +4,11 @@
 // counts is the fewest RR-regs that T takes, and the least T is found by trying from a lower bound:
 // an RR-reg selects one bit a cycle. The codes are compared by their least T, and in two's
 // complement each lane takes the form, inverted or not, that needs fewer RR-regs at this T.
+//
+// A marked lane of signed digits keeps its ones: 3 is 2 + 1 there in place of 4 - 1. Canonical
+// digits are the fewest, but marks move some of them to lanes whose RR-regs have cycles left. What
+// a lane holds follows from the marks below it, so that they are tried from the lowest lane up, and
+// a branch ends where the lanes so far take too many RR-regs.
 #include "lanemap.h"
 
 #include <string.h>
@@ -88,6 +93,51 @@ static int whole_walk(const uint64_t *bits, int count, bool sum)
     return cycles;
 }
 
+static int count_bits(const uint64_t *bits, int words)
+{
+    int n = 0;
+    for (int w = 0; w < words; w++)
+        n += __builtin_popcountll(bits[w]);
+    return n;
+}
+
+// Whether a window inside the lane may hold one bit and end before the next.
+static bool has_gap(uint64_t x)
+{
+    uint64_t below = x ^ (x - 1), above = x != 0 ? ~UINT64_C(0) >> __builtin_clzll(x) : 0;
+    uint64_t zeros = ~x & ~below & above;
+    zeros &= zeros >> 1;
+    zeros &= zeros >> 2;
+    return (zeros & zeros >> 4) != 0;
+}
+
+// Cuts of a lane of 64 positions, as lanemap_cut makes them.
+static int cuts_of_word(uint64_t x, int limit)
+{
+    int regs = 0;
+    while (x != 0) {
+        x >>= __builtin_ctzll(x);
+        for (int t = 0; t < limit && x != 0; t++) {
+            uint64_t window = x & 0xff, rest = window & (window - 1);
+            x >>= rest != 0 ? __builtin_ctzll(rest) : WINDOW;
+        }
+        regs++;
+    }
+    return regs;
+}
+
+// RR-regs that a lane takes; where they are more than `room`, perhaps fewer than it takes.
+static int count_regs(const uint64_t *bits, int words, int count, int limit, int room)
+{
+    uint8_t start[LANEMAP_REGS + 1];
+    int least = (count_bits(bits, words) + limit - 1) / limit;
+    if (least > room)
+        return least;
+    if (words > 1)
+        return lanemap_cut(bits, count, limit, false, start);
+    return has_gap(bits[0]) ? cuts_of_word(bits[0], limit) : least;
+}
+
 // ---- Digits
 
 static void read_magnitude(const uint8_t *tile, int lanes, int words, struct digits *d)
@@ -131,14 +181,6 @@ static void read_twos_complement(const uint8_t *tile, int lanes, int words, stru
 
 // ---- Choice
 
-static int count_bits(const uint64_t *bits, int words)
-{
-    int n = 0;
-    for (int w = 0; w < words; w++)
-        n += __builtin_popcountll(bits[w]);
-    return n;
-}
-
 // No map of the digits takes fewer cycles.
 static int lower_bound(const struct digits *d, bool inverts, int regs)
 {
@@ -154,27 +196,41 @@ static int lower_bound(const struct digits *d, bool inverts, int regs)
 static void add_lane(struct lanemap *m, int lane, bool inverted, const uint8_t *start, int regs)
 {
     m->walked |= 1u << lane;
-    m->inverted |= (uint32_t)inverted << lane;
+    m->marked |= (uint32_t)inverted << lane;
     m->first |= 1u << m->regs;
     memcpy(m->start + m->regs, start, (size_t)regs);
     m->regs += regs;
 }
 
+// Cuts a lane for the cycles in m->limit.
+static void cut_lane(const struct digits *d, int lane, bool inverted, struct lanemap *m)
+{
+    uint8_t start[LANEMAP_REGS + 1];
+    const uint64_t *bits = inverted ? d->complement[lane] : d->set[lane];
+    int n = lanemap_cut(bits, d->count, m->limit, inverted, start);
+    if (n > 0)
+        add_lane(m, lane, inverted, start, n);
+}
+
 // Fills the map for the cycles in m->limit; false: the RR-regs do not suffice.
 static bool fill_cut(const struct digits *d, bool inverts, int regs, struct lanemap *m)
 {
+    uint32_t inverted = 0;
+    int room = regs;
     for (int b = 0; b < d->lanes; b++) {
-        uint8_t plain[LANEMAP_REGS + 1], other[LANEMAP_REGS + 1];
-        int n = lanemap_cut(d->set[b], d->count, m->limit, false, plain);
-        int with =
-            n > 1 && inverts ? lanemap_cut(d->complement[b], d->count, m->limit, true, other) : n;
-        bool inverted = with < n;
-        n = inverted ? with : n;
-        if (m->regs + n > regs)
+        uint8_t start[LANEMAP_REGS + 1];
+        int n = count_regs(d->set[b], d->words, d->count, m->limit, room);
+        if (n > 1 && inverts && count_bits(d->complement[b], d->words) < (n - 1) * m->limit) {
+            int with = lanemap_cut(d->complement[b], d->count, m->limit, true, start);
+            inverted |= (uint32_t)(with < n) << b;
+            n = with < n ? with : n;
+        }
+        room -= n;
+        if (room < 0)
             return false;
-        if (n > 0)
-            add_lane(m, b, inverted, inverted ? other : plain, n);
     }
+    for (int b = 0; b < d->lanes; b++)
+        cut_lane(d, b, inverted >> b & 1, m);
     return true;
 }
 
@@ -213,27 +269,107 @@ static void try_code(const struct machine *machine, int code, const struct digit
     }
 }
 
-void lanemap_choose(const struct machine *m, const uint8_t *tile, int lanes, int count,
-                    struct lanemap *out)
+// ---- Marks
+
+// Enough for all marks of 7 bits: the lanes 0 to 5 have a bit above them.
+enum { BRANCHES = 63 };
+
+struct marks {
+    const struct machine *machine;
+    const struct digits *bits; // of the magnitude
+    struct digits digits;
+    int limit, branches; // that may still be tried
+    uint32_t marked;
+};
+
+static int lane_regs(const struct marks *s, const uint64_t *set, int room)
+{
+    const struct digits *d = s->bits;
+    if (s->machine->ext & MACHINE_EXT_G)
+        return count_regs(set, d->words, d->count, s->limit, room);
+    int cycles = whole_walk(set, d->count, false);
+    return cycles > s->limit ? LANEMAP_REGS + 1 : cycles > 0;
+}
+
+// Marks for the lanes from b on, where `carry` comes in and `room` RR-regs are left; false: none
+// fit.
+static bool mark_from(struct marks *s, int b, int room, const uint64_t *carry)
+{
+    const struct digits *d = s->bits;
+    uint64_t kept[LANEMAP_WORDS] = {0}, next[LANEMAP_WORDS] = {0}, differ = 0;
+    for (int w = 0; w < d->words; w++) {
+        uint64_t x = b < d->lanes ? d->set[b][w] : 0,
+                 above = b + 1 < d->lanes ? d->set[b + 1][w] : 0, set = x ^ carry[w];
+        s->digits.set[b][w] = set;
+        kept[w] = x & carry[w];
+        next[w] = kept[w] | (set & above);
+        differ |= set & above;
+    }
+    room -= lane_regs(s, s->digits.set[b], room);
+    if (room < 0 || b == d->lanes)
+        return room >= 0;
+    if (mark_from(s, b + 1, room, next))
+        return true;
+    if (differ == 0 || s->branches == 0)
+        return false;
+    s->branches--;
+    s->marked |= 1u << b;
+    if (mark_from(s, b + 1, room, kept))
+        return true;
+    s->marked &= ~(1u << b);
+    return false;
+}
+
+// Replaces *best when signed digits with marks take fewer cycles.
+static void try_marks(const struct machine *machine, const struct digits *canonical,
+                      const struct digits *bits, struct lanemap *best)
+{
+    static const uint64_t none[LANEMAP_WORDS] = {0};
+    bool cuts = machine->ext & MACHINE_EXT_G;
+    int limit = cuts ? lower_bound(canonical, false, (int)machine->lanes) : 1;
+    for (; limit < best->limit; limit++) {
+        struct marks s = {machine, bits, .limit = limit, .branches = BRANCHES};
+        if (!mark_from(&s, 0, (int)machine->lanes, none))
+            continue;
+        *best = (struct lanemap){.code = CODE_SIGNED_DIGITS, .limit = cuts ? limit : 0};
+        s.digits.lanes = bits->lanes + 1;
+        s.digits.words = bits->words;
+        s.digits.count = bits->count;
+        if (cuts)
+            fill_cut(&s.digits, false, (int)machine->lanes, best);
+        else
+            fill_whole(&s.digits, false, best);
+        best->marked = s.marked;
+        return;
+    }
+}
+
+void lanemap_choose(const struct machine *m, enum lanemap_by by, const uint8_t *tile, int lanes,
+                    int count, struct lanemap *out)
 {
     static void (*const read[CODES])(const uint8_t *, int, int, struct digits *) = {
         read_magnitude, read_signed_digits, read_twos_complement};
     static const uint32_t needs[CODES] = {0, MACHINE_EXT_S, MACHINE_EXT_B};
+    struct digits d[CODES];
+    bool has[CODES];
     *out = (struct lanemap){.limit = CYCLES_MAX + 1};
     for (int code = 0; code < CODES; code++) {
-        struct digits d = {.words = machine_group_words(m), .count = count};
         int most = m->lanes < LANEMAP_REGS ? (int)m->lanes : LANEMAP_REGS;
-        if ((m->ext & needs[code]) != needs[code] || lanes + (code != 0) > most)
+        has[code] = (m->ext & needs[code]) == needs[code] && lanes + (code != 0) <= most;
+        if (!has[code])
             continue;
-        read[code](tile, lanes, d.words, &d);
-        try_code(m, code, &d, out);
+        d[code] = (struct digits){.words = machine_group_words(m), .count = count};
+        read[code](tile, lanes, d[code].words, &d[code]);
+        try_code(m, code, &d[code], out);
     }
+    if (by == LANEMAP_BY_COMPILER && has[CODE_SIGNED_DIGITS])
+        try_marks(m, &d[CODE_SIGNED_DIGITS], &d[CODE_MAGNITUDE], out);
 }
 
 void lanemap_store(const struct machine *m, const struct lanemap *map, uint8_t *out)
 {
     memset(out, 0, machine_lane_map_bytes(m));
-    io_put64(out, (uint64_t)map->code << 62 | (uint64_t)map->inverted << 32 | map->walked);
+    io_put64(out, (uint64_t)map->code << 62 | (uint64_t)map->marked << 32 | map->walked);
     io_put64(out + 8, (uint64_t)map->limit << 32 | (uint64_t)map->regs << 24 | map->first);
     memcpy(out + MAP_HEAD, map->start, (size_t)map->regs);
 }

@@ -262,7 +262,7 @@ static void pack_tile(struct block *b, int64_t oc, int64_t k0, int n, uint8_t *o
     put_planes(s, g, out);
     if (s->src->map != NULL) {
         struct lanemap map;
-        lanemap_choose(s->src->map, out, lanes, n, &map);
+        lanemap_choose(s->src->map, LANEMAP_BY_COMPILER, out, lanes, n, &map);
         lanemap_store(s->src->map, &map, out + s->words * 8 * (size_t)(2 + lanes));
     }
     if (s->src->mode != IR_MODE_FIXED)

@@ -205,7 +205,8 @@ struct cycles {
 };
 
 // The slowest PE of a step.
-static struct cycles step_of(const struct machine *m, const int64_t *v, int rows, struct tile *t)
+static struct cycles step_of(const struct machine *m, enum lanemap_by by, const int64_t *v,
+                             int rows, struct tile *t)
 {
     struct cycles most = {0, 0};
     for (int r = 0; r < rows; r++) {
@@ -213,7 +214,7 @@ static struct cycles step_of(const struct machine *m, const int64_t *v, int rows
         double plain = slowest_lane(t), mapped = plain;
         if (m->ext & MACHINE_MAP_EXT) {
             struct lanemap map;
-            lanemap_choose(m, t->bytes, t->lanes, t->count, &map);
+            lanemap_choose(m, by, t->bytes, t->lanes, t->count, &map);
             mapped = map.limit;
         }
         most.plain = plain > most.plain ? plain : most.plain;
@@ -262,9 +263,9 @@ void walks_finish(struct walks *w, struct ir_op *op, double q)
         t.count = s->weights[k].count;
         u.count = s->activations[k].count;
         read_weights(s, &s->weights[k], data, m->group, v);
-        struct cycles of_w = step_of(m, v, s->weights[k].rows, &t);
+        struct cycles of_w = step_of(m, LANEMAP_BY_COMPILER, v, s->weights[k].rows, &t);
         round_activations(s->taken + k * num, num, q, abits, v);
-        struct cycles of_x = step_of(m, v, s->activations[k].rows, &u);
+        struct cycles of_x = step_of(m, LANEMAP_BY_MACHINE, v, s->activations[k].rows, &u);
         sum[0] += of_w.plain / SITES;
         sum[1] += of_w.mapped / SITES;
         sum[2] += of_x.plain / SITES;

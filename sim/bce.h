@@ -45,7 +45,7 @@ enum bce_code { BCE_CODE_MAGNITUDE, BCE_CODE_SIGNED_DIGITS, BCE_CODE_TWOS_COMPLE
 struct bce_map {
     enum bce_code code;
     int regs, limit;
-    uint32_t walked, inverted, first;
+    uint32_t walked, marked, first;
     uint8_t start[BCE_LANES];
 };
 // What one RR-reg walks: positions [start, end) of a digit lane.

@@ -79,7 +79,7 @@ static int uncut_cycles(const struct lanes *l, const uint64_t *bits, bool invert
 static void put_lane(struct bce_map *m, int lane, bool inverted, int n)
 {
     m->walked |= 1u << lane;
-    m->inverted |= (uint32_t)inverted << lane;
+    m->marked |= (uint32_t)inverted << lane;
     m->first |= 1u << m->regs;
     m->regs += n;
 }

@@ -18,7 +18,7 @@ void bce_map_load(const uint8_t *bytes, int regs, struct bce_map *out)
     uint64_t lanes = io_get64(bytes), work = io_get64(bytes + 8);
     *out = (struct bce_map){.code = (enum bce_code)(lanes >> 62),
                             .walked = lanes & 0xffffff,
-                            .inverted = lanes >> 32 & 0xffffff,
+                            .marked = lanes >> 32 & 0xffffff,
                             .first = work & 0xffffff,
                             .regs = (int)(work >> 24 & 0xff),
                             .limit = (int)(work >> 32 & 0xffff)};
@@ -28,7 +28,7 @@ void bce_map_load(const uint8_t *bytes, int regs, struct bce_map *out)
 void bce_map_store(const struct bce_map *m, int regs, uint8_t *bytes)
 {
     memset(bytes, 0, bce_map_bytes(regs));
-    io_put64(bytes, (uint64_t)m->code << 62 | (uint64_t)m->inverted << 32 | m->walked);
+    io_put64(bytes, (uint64_t)m->code << 62 | (uint64_t)m->marked << 32 | m->walked);
     io_put64(bytes + 8, (uint64_t)m->limit << 32 | (uint64_t)m->regs << 24 | m->first);
     memcpy(bytes + MAP_HEAD, m->start, (size_t)m->regs);
 }
@@ -44,8 +44,10 @@ static const char *shape_fault(const struct bce_map *m, int regs, int lanes)
         return "uses more RR-regs than there are";
     if (digits > BCE_LANES || m->walked >> digits != 0)
         return "walks lanes that its code has not";
-    if ((m->inverted & ~m->walked) || (m->inverted && m->code != BCE_CODE_TWOS_COMPLEMENT))
-        return "inverts lanes that cannot be";
+    if (m->code == BCE_CODE_TWOS_COMPLEMENT && (m->marked & ~m->walked))
+        return "inverts lanes that it does not walk";
+    if (m->marked >> (m->code == BCE_CODE_MAGNITUDE ? 0 : digits) != 0)
+        return "marks lanes that cannot be";
     if (m->first >> m->regs != 0 || (m->regs > 0 && !(m->first & 1)) ||
         __builtin_popcount(m->first) != __builtin_popcount(m->walked))
         return "has RR-regs that are on no lane, or lanes without RR-reg";
@@ -74,7 +76,7 @@ const char *bce_map_fault(const struct bce_map *m, int regs, int lanes, uint32_t
 
 void bce_map_ranges(const struct bce_map *m, int count, struct bce_range *out)
 {
-    uint32_t left = m->walked;
+    uint32_t left = m->walked, inverted = m->code == BCE_CODE_TWOS_COMPLEMENT ? m->marked : 0;
     int lane = -1;
     for (int r = 0; r < m->regs; r++) {
         bool first = m->first >> r & 1;
@@ -84,10 +86,8 @@ void bce_map_ranges(const struct bce_map *m, int count, struct bce_range *out)
         }
         bool last = r + 1 == m->regs || (m->first >> (r + 1) & 1);
         int end = last || m->start[r + 1] > count ? count : m->start[r + 1];
-        out[r] = (struct bce_range){.lane = lane,
-                                    .start = m->start[r],
-                                    .end = end,
-                                    .sum = first && (m->inverted >> lane & 1)};
+        out[r] = (struct bce_range){
+            .lane = lane, .start = m->start[r], .end = end, .sum = first && (inverted >> lane & 1)};
     }
 }
 
@@ -106,13 +106,14 @@ static void from_magnitude(const struct bce_tile *t, int w, struct digits *d)
     }
 }
 
-// Digit b is x_b + c_b - 2 c_(b+1), where the carry is the majority of x_b, x_(b+1) and c_b.
+// Digit b is x_b + c_b - 2 c_(b+1), where the carry is the majority of x_b, c_b and, unless the
+// lane is marked, x_(b+1).
 static void from_signed_digits(const struct bce_tile *t, int w, struct digits *d)
 {
     uint64_t carry = 0, sign = t->sign[w];
     for (int b = 0; b <= t->lanes; b++) {
-        uint64_t x = b < t->lanes ? t->col[b][w] : 0,
-                 above = b + 1 < t->lanes ? t->col[b + 1][w] : 0;
+        bool looks = b + 1 < t->lanes && !(t->map.marked >> b & 1);
+        uint64_t x = b < t->lanes ? t->col[b][w] : 0, above = looks ? t->col[b + 1][w] : 0;
         uint64_t next = (x & above) | (carry & (x | above)), set = x ^ carry, minus = next ^ sign;
         d->pos[b] = set & ~minus;
         d->neg[b] = set & minus;
@@ -127,7 +128,7 @@ static void from_twos_complement(const struct bce_tile *t, int w, struct digits 
     uint64_t sign = t->sign[w], carry = sign;
     for (int b = 0; b <= t->lanes; b++) {
         uint64_t x = (b < t->lanes ? t->col[b][w] : 0) ^ sign, bit = x ^ carry;
-        bool inverted = t->map.inverted >> b & 1, negative = (b == t->lanes) != inverted;
+        bool inverted = t->map.marked >> b & 1, negative = (b == t->lanes) != inverted;
         carry &= x;
         bit = inverted ? ~bit & inside : bit;
         d->pos[b] = negative ? 0 : bit;

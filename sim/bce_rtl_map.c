@@ -25,11 +25,14 @@ static uint32_t magnitude(const struct bce_tile *t, int i)
     return mag;
 }
 
-// Non-adjacent form: an odd number gives away the digit that leaves a multiple of four.
-static void signed_digits(int64_t v, int i, struct digit_pe *pe)
+// Non-adjacent form: an odd number gives away the digit that leaves a multiple of four; in a marked
+// lane the one of its own sign.
+static void signed_digits(int64_t v, uint32_t marked, int i, struct digit_pe *pe)
 {
+    int own = v < 0 ? -1 : 1;
     for (int b = 0; v != 0; b++, v /= 2) {
-        int digit = v % 2 == 0 ? 0 : ((v % 4) + 4) % 4 == 1 ? 1 : -1;
+        int four = ((v % 4) + 4) % 4 == 1 ? 1 : -1;
+        int digit = v % 2 == 0 ? 0 : marked >> b & 1 ? own : four;
         pe->digit[b][i] = (int8_t)digit;
         v -= digit;
     }
@@ -44,10 +47,10 @@ static void write_digits(const struct bce_tile *t, int i, struct digit_pe *pe)
             if (mag >> b & 1)
                 pe->digit[b][i] = v < 0 ? -1 : 1;
         return;
-    case BCE_CODE_SIGNED_DIGITS: signed_digits(v, i, pe); return;
+    case BCE_CODE_SIGNED_DIGITS: signed_digits(v, t->map.marked, i, pe); return;
     case BCE_CODE_TWOS_COMPLEMENT:
         for (int b = 0; b <= t->lanes; b++)
-            pe->digit[b][i] = ((uint64_t)v >> b & 1) != (t->map.inverted >> b & 1);
+            pe->digit[b][i] = ((uint64_t)v >> b & 1) != (t->map.marked >> b & 1);
         return;
     }
 }
@@ -56,8 +59,8 @@ static void load(const struct bce_tile *t, const uint32_t *a, struct digit_pe *p
 {
     memset(pe, 0, sizeof *pe);
     for (int b = 0; b <= BCE_LANES; b++) {
-        bool negative = t->map.code == BCE_CODE_TWOS_COMPLEMENT && b == t->lanes;
-        pe->weight[b] = negative != (t->map.inverted >> b & 1) ? -1 : 1;
+        bool inverted = t->map.marked >> b & 1, negative = (b == t->lanes) != inverted;
+        pe->weight[b] = t->map.code == BCE_CODE_TWOS_COMPLEMENT && negative ? -1 : 1;
     }
     for (int i = 0; i < t->count; i++) {
         write_digits(t, i, pe);

@@ -105,8 +105,8 @@ static inline void bce_random_map(uint64_t *state, int regs, int lanes, int n, b
         if (!whole && bce_below(state, 6) == 0)
             continue;
         m->walked |= 1u << b;
-        if (m->code == BCE_CODE_TWOS_COMPLEMENT && bce_below(state, 2))
-            m->inverted |= 1u << b;
+        if (m->code != BCE_CODE_MAGNITUDE && bce_below(state, 2))
+            m->marked |= 1u << b;
         m->first |= 1u << m->regs;
         m->start[m->regs++] = (uint8_t)(whole || bce_below(state, 2) ? 0 : bce_below(state, n));
         while (spare > 0 && bce_below(state, 3)) {

@@ -451,7 +451,7 @@ static void maps_are_checked(void)
     (m = good, m.field = (value), CHECK(bce_map_fault(&m, 24, 7, MACHINE_MAP_EXT) != NULL))
     BAD(walked, 0x105);
     BAD(walked, 7);
-    BAD(inverted, 1);
+    BAD(marked, 1);
     BAD(first, 1);
     BAD(first, 6);
     BAD(first, 13);
@@ -462,9 +462,14 @@ static void maps_are_checked(void)
     m = (struct bce_map){.regs = 1, .limit = 9, .walked = 1, .first = 1, .code = 1};
     CHECK(!bce_map_fault(&m, 24, 7, MACHINE_EXT_S) && bce_map_fault(&m, 24, 7, MACHINE_EXT_G));
     m.walked = 1u << 7;
+    m.marked = 0xff;
     CHECK(!bce_map_fault(&m, 24, 7, MACHINE_EXT_S) && bce_map_fault(&m, 24, 6, MACHINE_EXT_S));
+    m.marked = 0x100;
+    CHECK(bce_map_fault(&m, 24, 7, MACHINE_EXT_S) != NULL);
     m.code = BCE_CODE_TWOS_COMPLEMENT;
-    m.inverted = m.walked;
+    m.marked = 0xff;
+    CHECK(bce_map_fault(&m, 24, 7, MACHINE_EXT_B) != NULL);
+    m.marked = m.walked;
     CHECK(!bce_map_fault(&m, 24, 7, MACHINE_EXT_B) && bce_map_fault(&m, 24, 7, MACHINE_EXT_S));
 }
 
@@ -474,7 +479,7 @@ static void cycles_of_maps(void)
 {
     struct bce_config c = {.n = 64, .prune = 3, .regs = 4};
     struct bce_map cut = {.regs = 3, .limit = 30, .walked = 1, .first = 1, .start = {0, 20, 40}};
-    struct bce_map inverted = {.regs = 1, .limit = 1, .walked = 1, .first = 1, .inverted = 1};
+    struct bce_map inverted = {.regs = 1, .limit = 1, .walked = 1, .first = 1, .marked = 1};
     struct bce_tile t;
     uint8_t bytes[3 * 8 + 24];
     uint32_t mag[64], a[64];

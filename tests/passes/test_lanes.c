@@ -51,8 +51,8 @@ static void put_map(const struct lanes_source *src, uint64_t *tile, int64_t word
     struct lanemap map;
     if (src->map == NULL)
         return;
-    lanemap_choose(src->map, (const uint8_t *)tile, src->lanes, (int)(left < group ? left : group),
-                   &map);
+    lanemap_choose(src->map, LANEMAP_BY_COMPILER, (const uint8_t *)tile, src->lanes,
+                   (int)(left < group ? left : group), &map);
     lanemap_store(src->map, &map, (uint8_t *)(tile + words * (2 + src->lanes)));
 }
 

@@ -12,7 +12,7 @@
 // CHECK: .bitlet.machine
 // CHECK: .bitlet.time 4
 // CHECK: .bitlet.sum 4
-// CHECK: machine micro21, extensions none, format version 3
+// CHECK: machine micro21, extensions none, format version 4
 // CHECK: heap 64 bytes at 0x30000000000, 1 instructions
 // CHECK-NEXT: output 0 y bool[]
 // CHECK-NEXT: symbols:
