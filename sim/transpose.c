@@ -45,25 +45,59 @@ bool transpose_fits(const struct sim_view *dst, uint8_t *to, const struct sim_vi
     return elements >= LEAST && t->pieces <= INT_MAX;
 }
 
-// cols neighbours of the source in each of `rows` rows become `cols` rows of neighbours.
-#define BLOCK_COPY(NAME, T)                                                                        \
-    static void NAME(uint8_t *to, ptrdiff_t to_pitch, const uint8_t *from, ptrdiff_t from_pitch,   \
-                     int rows, int cols)                                                           \
+// ---- Blocks -------------------------------------------------------------------------------------
+
+// Rows of 16 bytes become columns. The first halves of rows i and i + half a square are interleaved
+// to row 2 i, the second halves to row 2 i + 1; after log2(N) rounds that is the square transposed.
+#define SQUARE_COPY(NAME, T, N, ROUNDS)                                                            \
+    static void NAME(uint8_t *to, ptrdiff_t to_pitch, const uint8_t *from, ptrdiff_t from_pitch)   \
     {                                                                                              \
-        T block[SIDE][SIDE];                                                                       \
-        for (int r = 0; r < rows; r++)                                                             \
-            memcpy(block[r], from + r * from_pitch, (size_t)cols * sizeof(T));                     \
-        for (int c = 0; c < cols; c++) {                                                           \
-            T line[SIDE];                                                                          \
-            for (int r = 0; r < rows; r++)                                                         \
-                line[r] = block[r][c];                                                             \
-            memcpy(to + c * to_pitch, line, (size_t)rows * sizeof(T));                             \
+        typedef T row __attribute__((vector_size(16)));                                            \
+        row a[N], b[N];                                                                            \
+        for (int i = 0; i < N; i++)                                                                \
+            memcpy(&a[i], from + i * from_pitch, 16);                                              \
+        for (int round = 0; round < ROUNDS; round++) {                                             \
+            for (int i = 0; i < N / 2; i++) {                                                      \
+                b[2 * i] = __builtin_shufflevector(a[i], a[i + N / 2], FIRST_##N);                 \
+                b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + N / 2], SECOND_##N);            \
+            }                                                                                      \
+            memcpy(a, b, sizeof a);                                                                \
         }                                                                                          \
+        for (int i = 0; i < N; i++)                                                                \
+            memcpy(to + i * to_pitch, &a[i], 16);                                                  \
     }
-BLOCK_COPY(block_copy_1, uint8_t)
-BLOCK_COPY(block_copy_2, uint16_t)
-BLOCK_COPY(block_copy_4, uint32_t)
-BLOCK_COPY(block_copy_8, uint64_t)
+#define FIRST_2 0, 2
+#define SECOND_2 1, 3
+#define FIRST_4 0, 4, 1, 5
+#define SECOND_4 2, 6, 3, 7
+#define FIRST_8 0, 8, 1, 9, 2, 10, 3, 11
+#define SECOND_8 4, 12, 5, 13, 6, 14, 7, 15
+#define FIRST_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define SECOND_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+SQUARE_COPY(square_copy_1, uint8_t, 16, 4)
+SQUARE_COPY(square_copy_2, uint16_t, 8, 3)
+SQUARE_COPY(square_copy_4, uint32_t, 4, 2)
+SQUARE_COPY(square_copy_8, uint64_t, 2, 1)
+
+// cols neighbours of the source in each of `rows` rows become `cols` rows of neighbours.
+#define BLOCK_COPY(BYTES)                                                                          \
+    static void block_copy_##BYTES(uint8_t *to, ptrdiff_t to_pitch, const uint8_t *from,           \
+                                   ptrdiff_t from_pitch, int rows, int cols)                       \
+    {                                                                                              \
+        enum { N = 16 / BYTES };                                                                   \
+        int whole_rows = rows / N * N, whole_cols = cols / N * N;                                  \
+        for (int r = 0; r < whole_rows; r += N)                                                    \
+            for (int c = 0; c < whole_cols; c += N)                                                \
+                square_copy_##BYTES(to + c * to_pitch + r * BYTES, to_pitch,                       \
+                                    from + r * from_pitch + c * BYTES, from_pitch);                \
+        for (int r = 0; r < rows; r++)                                                             \
+            for (int c = r < whole_rows ? whole_cols : 0; c < cols; c++)                           \
+                memcpy(to + c * to_pitch + r * BYTES, from + r * from_pitch + c * BYTES, BYTES);   \
+    }
+BLOCK_COPY(1)
+BLOCK_COPY(2)
+BLOCK_COPY(4)
+BLOCK_COPY(8)
 
 static void block_copy(size_t bytes, uint8_t *to, ptrdiff_t to_pitch, const uint8_t *from,
                        ptrdiff_t from_pitch, int rows, int cols)
