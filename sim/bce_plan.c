@@ -461,7 +461,7 @@ int bce_plan_words(const struct bce_config *c, const struct bce_tables *tables,
     x.lanes = c->prune >> 8 ? 16 : 8;
     x.pairs = row == BCE_ROW_I16;
     x.n = valid_run(tile[0], limit);
-    while (x.n % 4 == 0 && x.num < num && x.num < 2 * BCE_WALK_COLUMNS / x.lanes &&
+    while (x.num < num && x.num < 2 * BCE_WALK_COLUMNS / x.lanes &&
            valid_run(tile[x.num], limit) == x.n && x.n > 0) {
         struct bce_plan *p = plan_lay_out(c, &l, plan[x.num]);
         if (row != BCE_ROW_I8)
