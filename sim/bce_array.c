@@ -13,7 +13,8 @@
 #define BATCH_PLAN_BYTES (1 << 19)
 #define SLICE_PLAN_BYTES (48 << 10)
 #define BATCH_D_ENTRIES (1 << 20)
-#define SERIAL_MACS 60000 // less than this is not worth waking threads
+#define SERIAL_MACS 400000 // less than this is not worth waking threads
+#define DECODE_POSITIONS 32 // that take as long as it takes to decode a tile
 
 int64_t bce_op_groups(const struct bce_op *op)
 {
@@ -58,7 +59,7 @@ static bool rows_fit(const struct bce_op *op)
 static bool is_serial(const struct bce_op *op, int workers)
 {
     int64_t per_position = op->agu->k_total * op->npe;
-    return workers == 1 || op->agu->p_total < SERIAL_MACS / per_position + 1;
+    return workers == 1 || op->agu->p_total + DECODE_POSITIONS <= SERIAL_MACS / per_position;
 }
 
 static bool is_joined(const struct bce_op *op, int workers)
