@@ -4,29 +4,6 @@
 #include "import_util.h"
 #include "import_window.h"
 
-static bool is_zero(const struct ir_value *v)
-{
-    const struct tensor *t = ir_const_data(v);
-    if (!t)
-        return false;
-    for (int64_t i = 0, num = tensor_elems(t); i < num; i++)
-        if (tensor_get_double(t, i) != 0)
-            return false;
-    return true;
-}
-
-// x - zero; zero broadcasts, NULL: none. Differences of 8-bit integers fit 16 bits.
-static struct ir_value *centred(struct import_node *n, struct ir_value *x, struct ir_value *zero)
-{
-    enum dtype t = dtype_is_float(x->type.dtype)         ? DT_F32
-                   : dtype_info[x->type.dtype].bits <= 8 ? DT_I16
-                                                         : DT_I32;
-    bool shifted = zero && !is_zero(zero);
-    if (!shifted)
-        return t == DT_F32 ? node_convert(n, x, t) : x;
-    return irb_binary(&n->b, BFN_sub, node_convert(n, x, t), node_convert(n, zero, t));
-}
-
 static struct ir_value *scalar(struct import_node *n, struct ir_value *v)
 {
     return v->type.rank == 0 ? v : irb_reshape(&n->b, v, NULL, 0);
@@ -90,7 +67,7 @@ static struct ir_value *convolution(struct import_node *n, int x_zero, int weigh
                    node_input_name(n, x_zero), node_type_text(n, x_zero));
         return NULL;
     }
-    return irb_conv(&n->b, centred(n, n->in[0], zx), centred(n, n->in[weights], zw), bias,
+    return irb_conv(&n->b, node_centred(n, n->in[0], zx), node_centred(n, n->in[weights], zw), bias,
                     w.spatial, w.strides, w.dilations, w.pads, node_int(n, "group", 1));
 }
 
@@ -123,7 +100,7 @@ static struct ir_value *product(struct import_node *n, int a_zero, int second, i
     if (!a || !b || !over_lines(n, a_zero, a->type.rank, true, &za) ||
         !over_lines(n, b_zero, b->type.rank, false, &zb))
         return NULL;
-    return irb_matmul(&n->b, centred(n, a, za), centred(n, b, zb), NULL);
+    return irb_matmul(&n->b, node_centred(n, a, za), node_centred(n, b, zb), NULL);
 }
 
 static bool bind_product(struct import_node *n, struct ir_value *y, int second)

@@ -52,6 +52,28 @@ static bool type_attr(struct import_node *n, const char *name, enum dtype *t)
            node_error(n, DIAG_ONNX_ATTR, "%s %lld is no element type", name, (long long)onnx);
 }
 
+static bool is_zero(const struct ir_value *v)
+{
+    const struct tensor *t = ir_const_data(v);
+    if (!t)
+        return false;
+    for (int64_t i = 0, num = tensor_elems(t); i < num; i++)
+        if (tensor_get_double(t, i) != 0)
+            return false;
+    return true;
+}
+
+struct ir_value *node_centred(struct import_node *n, struct ir_value *x, struct ir_value *zero)
+{
+    enum dtype t = dtype_is_float(x->type.dtype)         ? DT_F32
+                   : dtype_info[x->type.dtype].bits <= 8 ? DT_I16
+                                                         : DT_I32;
+    bool shifted = zero && !is_zero(zero);
+    if (!shifted)
+        return t == DT_F32 ? node_convert(n, x, t) : x;
+    return irb_binary(&n->b, BFN_sub, node_convert(n, x, t), node_convert(n, zero, t));
+}
+
 bool import_DequantizeLinear(struct import_node *n)
 {
     struct ir_value *x = n->in[0], *zero = NULL, *scale;
@@ -59,10 +81,8 @@ bool import_DequantizeLinear(struct import_node *n)
     if (!type_attr(n, "output_dtype", &t) || !(scale = over_axis(n, 1)) ||
         (node_in(n, 2) && !(zero = over_axis(n, 2))))
         return false;
-    // Differences of integers are formed as integers.
-    enum dtype sum = dtype_is_int(x->type.dtype) ? DT_I32 : DT_F32;
     if (zero)
-        x = irb_binary(&n->b, BFN_sub, node_convert(n, x, sum), node_convert(n, zero, sum));
+        x = node_centred(n, x, zero);
     enum dtype wide = node_wide_type(scale->type.dtype);
     return node_bind(n, 0,
                      node_convert(n,

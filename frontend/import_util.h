@@ -28,6 +28,9 @@ struct ir_value *node_standardise(struct import_node *n, struct ir_value *x, con
 // A vector over dimension `axis` of a tensor of that rank, shaped so that it broadcasts. v of rank
 // 1 (reported otherwise).
 struct ir_value *node_along_axis(struct import_node *n, struct ir_value *v, int rank, int axis);
+// x - zero, which broadcasts over it; NULL: none. Of 8-bit integers i16, of wider ones i32, of
+// floats f32; integers without a zero point, or with one of zeros, stay as they are.
+struct ir_value *node_centred(struct import_node *n, struct ir_value *x, struct ir_value *zero);
 // x (steps, of a float type) rounded half to even, plus the zero point (may be NULL), as type t;
 // integers saturate. A float t is not rounded to whole numbers and saturates when told.
 struct ir_value *node_quantised(struct import_node *n, struct ir_value *x, struct ir_value *zero,

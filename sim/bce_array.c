@@ -13,7 +13,7 @@
 #define BATCH_PLAN_BYTES (1 << 19)
 #define SLICE_PLAN_BYTES (48 << 10)
 #define BATCH_D_ENTRIES (1 << 20)
-#define SERIAL_MACS 400000 // less than this is not worth waking threads
+#define SERIAL_MACS 400000  // less than this is not worth waking threads
 #define DECODE_POSITIONS 32 // that take as long as it takes to decode a tile
 
 int64_t bce_op_groups(const struct bce_op *op)
