@@ -1,8 +1,8 @@
 // MAC ops whose two operands are integers times a scale, as DequantizeLinear gives them, become
 // exact products of those integers: sum (x sx)(w sw) = (sum x w)(sx sw), with one rounding of the
 // scales' product. The scale of the stationary operand may differ by output channel. Precedes the
-// folding of constants, in which the weights' integers would vanish. A precision that was asked for
-// is kept: then the values are quantised anew.
+// folding of constants, in which the weights' integers would vanish. Where a precision was asked
+// for, integers that have more bits than it, and floats, are quantised anew.
 #include "limbs.h"
 #include "macops.h"
 
@@ -68,13 +68,26 @@ static struct ir_value *product_of_scales(struct pass_ctx *ctx, struct ir_op *op
                       arena_printf(ctx->scratch, "%s.scale", op->out[0]->name));
 }
 
+// With one bit more than was asked for, which a zero point or a weight of -128 takes.
+static bool bits_suffice(const struct pass_ctx *ctx, const struct ir_value *w,
+                         const struct ir_value *x)
+{
+    const struct pass_precision *p = &ctx->opt->precision;
+    int wbits = LIMBS_ARRAY_BITS, abits = LIMBS_ARRAY_BITS;
+    if (p->mode == IR_MODE_FIXED) {
+        wbits = p->wbits < wbits ? p->wbits + 1 : wbits;
+        abits = p->abits < abits ? p->abits + 1 : abits;
+    }
+    return limbs_fit(w, wbits, x, abits);
+}
+
 static bool make_exact(struct pass_ctx *ctx, struct ir_op *op)
 {
     struct dequantised x, w;
     int held = mac_stationary_index(op);
     if (!take_apart(ctx, op->in[held], &w) || !take_apart(ctx, op->in[1 - held], &x) ||
         tensor_elems(x.scale) != 1 || !scales_channels(op, w.scale) ||
-        !limbs_fit_array(w.whole, x.whole))
+        !bits_suffice(ctx, w.whole, x.whole))
         return true;
     struct ir_value *scale = product_of_scales(ctx, op, x.scale, w.scale);
     if (!scale)
@@ -89,7 +102,7 @@ static bool make_exact(struct pass_ctx *ctx, struct ir_op *op)
 
 bool pass_fuse_qdq(struct pass_ctx *ctx)
 {
-    if (ctx->opt->precision.mode != IR_MODE_FP32)
+    if (ctx->opt->precision.mode == IR_MODE_FP16)
         return true;
     for (struct ir_op *op = ctx->module->main->first, *next; op; op = next) {
         next = op->next;

@@ -7,7 +7,7 @@
 
 #include "macops.h"
 
-enum { LIMB_BITS = 16, LIMBS_MAX = 4, ARRAY_BITS = 24 };
+enum { LIMB_BITS = 16, LIMBS_MAX = 4 };
 
 // What an integer value can be; bounds of 64-bit types are rounded.
 struct range {
@@ -112,9 +112,10 @@ void limbs_set_bits(struct ir_op *op)
     ir_set_int(op, IR_A_abits, width_of(op->in[1 - held]));
 }
 
-bool limbs_fit_array(const struct ir_value *held, const struct ir_value *moving)
+bool limbs_fit(const struct ir_value *held, int held_bits, const struct ir_value *moving,
+               int moving_bits)
 {
-    return magnitude_width(held) <= ARRAY_BITS && width_of(moving) <= ARRAY_BITS;
+    return magnitude_width(held) <= held_bits && width_of(moving) <= moving_bits;
 }
 
 static bool set_fixed(struct pass_ctx *ctx, struct ir_op *op, enum dtype result)
@@ -253,7 +254,7 @@ bool limbs_lower(struct pass_ctx *ctx, struct ir_op *op)
     int held = mac_stationary_index(op);
     if (!move_bias_out(ctx, op))
         return false;
-    if (limbs_fit_array(op->in[held], op->in[1 - held]))
+    if (limbs_fit(op->in[held], LIMBS_ARRAY_BITS, op->in[1 - held], LIMBS_ARRAY_BITS))
         return set_fixed(ctx, op, result);
     return split_op(ctx, op);
 }

@@ -13,8 +13,10 @@ BITLET_MUST_USE bool limbs_lower(struct pass_ctx *ctx, struct ir_op *op);
 // which hold what lies within 2^-65 of the largest element.
 BITLET_MUST_USE bool limbs_lower_f64(struct pass_ctx *ctx, struct ir_op *op);
 
-// Whether the array takes integers with the ranges of these operands as they are.
-bool limbs_fit_array(const struct ir_value *held, const struct ir_value *moving);
+#define LIMBS_ARRAY_BITS 24 // of operands that the array takes as they are
+// Whether integers with the ranges of these operands have no more bits than so many.
+bool limbs_fit(const struct ir_value *held, int held_bits, const struct ir_value *moving,
+               int moving_bits);
 // Mode fixed for a MAC op on such integers, as many bits as their ranges need.
 void limbs_set_bits(struct ir_op *op);
 
