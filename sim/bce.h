@@ -304,8 +304,8 @@ struct bce_selected {
 // A tile's digits in the code of its map.
 void bce_map_digits(const struct bce_tile *t, int words, struct bce_selected *out);
 // What a mapped tile's RR-regs select; the lanes' counts and D go into the plan.
-void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
-                    struct bce_selected *out);
+void bce_map_select(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t, struct bce_plan *p, struct bce_selected *out);
 // D of a tile, which in floats depends on the activations: there, what it is when their exponents
 // are all the same.
 int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,

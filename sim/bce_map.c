@@ -191,32 +191,83 @@ static int walk_range(const struct bce_config *c, const struct bce_map *m,
     return cycles;
 }
 
-void bce_map_select(const struct bce_config *c, const struct bce_tile *t, struct bce_plan *p,
-                    struct bce_selected *out)
+// Windows of a walk over 64 positions that begin behind `last`, where nothing is set: every eighth
+// position. state: after the walk.
+static int windows_behind(int last, int state)
 {
-    int words = (c->n + 63) / 64;
+    int first = -(state >> 1) & (BCE_WINDOW - 1); // modulo 8
+    return 64 / BCE_WINDOW - 1 - ((last - first) >> 3);
+}
+
+// Of a tile of one word: what each RR-reg walks becomes a column that begins with its first
+// position, and all columns are walked side by side.
+static void walk_together(const struct bce_config *c, const struct bce_tables *tables,
+                          const struct bce_tile *t, const struct bce_range *range,
+                          const uint64_t (*digits)[BCE_MAX_WORDS], uint64_t (*sel)[BCE_MAX_WORDS],
+                          int *cycles)
+{
+    uint64_t col[BCE_WALK_COLUMNS];
+    uint8_t state[BCE_WALK_COLUMNS] = {0};
+    uint16_t windows[BCE_WALK_COLUMNS] = {0};
+    int regs = t->map.regs, limit = t->map.limit;
+    for (int r = 0; r < regs; r++) {
+        int start = range[r].start, length = range[r].end - start;
+        uint64_t inside = length > 0 ? ~0ull >> (64 - length) : 0;
+        col[r] = digits[range[r].lane][0] >> (start & 63) & inside;
+    }
+    for (int r = regs; r < BCE_WALK_COLUMNS; r++)
+        col[r] = 0;
+    tables->kernels->walk(tables, col, 64, state, windows);
+    for (int r = 0; r < regs; r++) {
+        int b = range[r].lane, last = range[r].end - range[r].start - 1, all = range[r].sum;
+        if (last >= 0)
+            all += windows[r] - windows_behind(last, state[r]);
+        cycles[r] = all < limit ? all : limit;
+        if (all > limit && col[r]) {
+            last = 63 - __builtin_clzll(col[r]);
+            if (range[r].sum + windows[r] - windows_behind(last, state[r]) > limit) {
+                cycles[r] = walk_range(c, &t->map, &range[r], digits[b], sel[b]);
+                continue; // not all bits are reached
+            }
+        }
+        sel[b][0] |= col[r] << (range[r].start & 63);
+    }
+}
+
+void bce_map_select(const struct bce_config *c, const struct bce_tables *tables,
+                    const struct bce_tile *t, struct bce_plan *p, struct bce_selected *out)
+{
+    int words = (c->n + 63) / 64, lanes = t->lanes < BCE_LANES ? t->lanes + 1 : t->lanes;
+    int cycles[BCE_LANES];
     struct bce_range range[BCE_LANES];
-    uint64_t sel[BCE_LANES][BCE_MAX_WORDS] = {{0}};
-    memset(out, 0, sizeof *out);
+    uint64_t set[BCE_LANES][BCE_MAX_WORDS], sel[BCE_LANES][BCE_MAX_WORDS];
+    uint16_t ones[BCE_LANES];
     bce_map_digits(t, words, out);
     bce_map_ranges(&t->map, t->count, range);
+    for (int b = 0; b < lanes; b++)
+        for (int w = 0; w < BCE_MAX_WORDS; w++) {
+            set[b][w] = w < words ? out->pos[b][w] | out->neg[b][w] : 0;
+            sel[b][w] = 0;
+        }
+    if (words == 1 && c->walk == BCE_WALK_WINDOW)
+        walk_together(c, tables, t, range, (const uint64_t(*)[BCE_MAX_WORDS])set, sel, cycles);
+    else
+        for (int r = 0; r < t->map.regs; r++)
+            cycles[r] = walk_range(c, &t->map, &range[r], set[range[r].lane], sel[range[r].lane]);
     for (int r = 0; r < t->map.regs; r++) {
         int b = range[r].lane;
-        uint64_t col[BCE_MAX_WORDS] = {0};
-        for (int w = 0; w < words; w++)
-            col[w] = out->pos[b][w] | out->neg[b][w];
-        int cycles = walk_range(c, &t->map, &range[r], col, sel[b]);
         bool negative = t->map.code == BCE_CODE_TWOS_COMPLEMENT && b == t->lanes;
-        p->lane_cycles[b] = (uint16_t)(p->lane_cycles[b] + cycles);
+        p->lane_cycles[b] = (uint16_t)(p->lane_cycles[b] + cycles[r]);
         p->lane_selections[b] = (uint16_t)(p->lane_selections[b] + range[r].sum);
         p->sum_factor += range[r].sum ? (negative ? -(1ll << b) : 1ll << b) : 0;
-        p->d = cycles > p->d ? cycles : p->d;
+        p->d = cycles[r] > p->d ? cycles[r] : p->d;
     }
-    for (int b = 0; b < BCE_LANES; b++)
+    tables->kernels->ones(sel[0], lanes, words, ones);
+    for (int b = 0; b < lanes; b++) {
+        p->lane_selections[b] = (uint16_t)(p->lane_selections[b] + ones[b]);
         for (int w = 0; w < words; w++) {
             out->pos[b][w] &= sel[b][w];
             out->neg[b][w] &= sel[b][w];
-            p->lane_selections[b] =
-                (uint16_t)(p->lane_selections[b] + __builtin_popcountll(sel[b][w]));
         }
+    }
 }

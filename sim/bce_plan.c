@@ -300,16 +300,17 @@ static void list_lanes(struct packer *k, const struct bce_config *c,
 }
 
 // What the selections of the lanes add up to, by sign.
-static void weigh(const struct bce_config *c, const struct bce_selected *sel, struct bce_plan *p)
+static void weigh(const struct bce_config *c, const struct bce_tables *tables,
+                  const struct bce_selected *sel, struct bce_plan *p)
 {
+    int lanes = 32 - __builtin_clz(c->prune), words = (c->n + 63) / 64;
+    uint16_t pos[BCE_LANES], neg[BCE_LANES];
+    tables->kernels->ones(sel->pos[0], lanes, words, pos);
+    tables->kernels->ones(sel->neg[0], lanes, words, neg);
     for (uint32_t left = c->prune; left; left &= left - 1) {
-        int b = __builtin_ctz(left), pos = 0, neg = 0;
-        for (int w = 0; w < (c->n + 63) / 64; w++) {
-            pos += __builtin_popcountll(sel->pos[b][w]);
-            neg += __builtin_popcountll(sel->neg[b][w]);
-        }
-        p->pos_weight += (int64_t)pos << b;
-        p->neg_weight += (int64_t)neg << b;
+        int b = __builtin_ctz(left);
+        p->pos_weight += (int64_t)pos[b] << b;
+        p->neg_weight += (int64_t)neg[b] << b;
     }
 }
 
@@ -322,7 +323,7 @@ static void plan_selections(const struct bce_config *c, const struct bce_tables 
     if (p->whole && tables->kernels->whole(sel, c->prune, c->n, t->count, amax, p))
         return;
     p->whole = NULL;
-    weigh(c, sel, p);
+    weigh(c, tables, sel, p);
     bound_sum(p, amax);
     if (row == BCE_ROW_I16)
         list_pairs(&k, c, tables, sel);
@@ -395,7 +396,7 @@ static void plan_mapped(const struct bce_config *c, const struct bce_tables *tab
                         struct bce_plan *p)
 {
     struct bce_selected sel;
-    bce_map_select(c, t, p, &sel);
+    bce_map_select(c, tables, t, p, &sel);
     plan_selections(c, tables, t, amax, row, &sel, p);
 }
 
@@ -511,7 +512,7 @@ int bce_tile_cycles(const struct bce_config *c, const struct bce_tables *tables,
     if (t->n_calc < 0)
         return 0;
     if (c->regs > 0) {
-        bce_map_select(c, t, &p, &sel);
+        bce_map_select(c, tables, t, &p, &sel);
         return p.d;
     }
     if (bce_is_float(c))

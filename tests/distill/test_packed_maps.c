@@ -31,10 +31,12 @@ static const char *fault_of(const struct bce_tile *t, const struct machine *m)
 static void check_selected(const struct bce_config *c, const struct bce_tile *t)
 {
     struct bce_selected all, sel;
+    static struct bce_tables tables;
     struct bce_plan plan = {.d = 0};
     int words = (c->n + 63) / 64;
     bce_map_digits(t, words, &all);
-    bce_map_select(c, t, &plan, &sel);
+    bce_tables_init(&tables);
+    bce_map_select(c, &tables, t, &plan, &sel);
     CHECK(plan.d <= t->map.limit);
     for (int b = 0; b < BCE_LANES; b++)
         for (int w = 0; w < words; w++) {
