@@ -32,10 +32,15 @@ static void map_range(void *user, int64_t lo, int64_t hi)
     const struct mapping *m = user;
     struct vec_stream in[MAX_SOURCES], out = m->out;
     _Alignas(64) uint8_t buf[MAX_SOURCES + 1][BUFFER];
+    bool same[MAX_SOURCES]; // elements of a source, which are read once
     memcpy(in, m->in, sizeof in);
     vec_seek(&out, lo);
-    for (int i = 0; i < m->num_in; i++)
+    for (int i = 0; i < m->num_in; i++) {
         vec_seek(&in[i], lo);
+        same[i] = m->kernel && !m->ordered && vec_is_one(&in[i]);
+        if (same[i])
+            vec_read_into(&in[i], buf[i], hi - lo < VEC_BLOCK ? hi - lo : VEC_BLOCK);
+    }
     for (int64_t n; lo < hi; lo += n) {
         n = hi - lo < VEC_BLOCK ? hi - lo : VEC_BLOCK;
         void *to = m->buffered ? buf[MAX_SOURCES] : vec_room(&out, buf[MAX_SOURCES], n);
@@ -44,7 +49,7 @@ static void map_range(void *user, int64_t lo, int64_t hi)
             vec_read_into(&in[0], to, n);
         } else {
             for (int i = 0; i < m->num_in; i++)
-                block[i] = vec_read(&in[i], buf[i], n);
+                block[i] = same[i] ? buf[i] : vec_read(&in[i], buf[i], n);
             m->kernel(&m->param, to, block, n);
         }
         vec_write(&out, to, n);

@@ -288,6 +288,11 @@ const void *vec_read(struct vec_stream *st, void *buf, int64_t n)
     return buf;
 }
 
+bool vec_is_one(const struct vec_stream *st)
+{
+    return st->rank == 1 && st->stride[0] == 0 && st->axes == 0;
+}
+
 void vec_read_inside(struct vec_stream *st, uint8_t *mask, int64_t n)
 {
     while (n > 0) {

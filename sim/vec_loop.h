@@ -63,6 +63,8 @@ struct vec_run vec_next_run(struct vec_stream *st, int64_t max);
 // The next n elements: in buf, or in place where memory is already such an array.
 const void *vec_read(struct vec_stream *st, void *buf, int64_t n);
 void vec_read_into(struct vec_stream *st, void *buf, int64_t n);
+// Whether all elements are one, inside.
+bool vec_is_one(const struct vec_stream *st);
 // One byte an element: 1 inside, 0 outside.
 void vec_read_inside(struct vec_stream *st, uint8_t *mask, int64_t n);
 // Where the next n elements are to be put: in place if possible, else buf. vec_write then stores
