@@ -365,8 +365,8 @@ struct bce_dot {
 #define BCE_LIST_SLACK 64
 #define BCE_WALK_COLUMNS 64
 
-// Tiles of one word that are decoded side by side: their positions below `n`, a multiple of 4, and
-// no others have weights.
+// Tiles of one word that are decoded side by side: their positions below `n` and no others have
+// weights.
 #define BCE_WORD_LANES 16
 #define BCE_WORD_TILES 16
 struct bce_words {
