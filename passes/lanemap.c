@@ -327,14 +327,15 @@ static void try_marks(const struct machine *machine, const struct digits *canoni
     static const uint64_t none[LANEMAP_WORDS] = {0};
     bool cuts = machine->ext & MACHINE_EXT_G;
     int limit = cuts ? lower_bound(canonical, false, (int)machine->lanes) : 1;
+    struct marks s = {.machine = machine, .bits = bits, .digits.lanes = bits->lanes + 1};
+    s.digits.words = bits->words;
+    s.digits.count = bits->count;
     for (; limit < best->limit; limit++) {
-        struct marks s = {machine, bits, .limit = limit, .branches = BRANCHES};
+        s.limit = limit;
+        s.branches = BRANCHES;
         if (!mark_from(&s, 0, (int)machine->lanes, none))
             continue;
         *best = (struct lanemap){.code = CODE_SIGNED_DIGITS, .limit = cuts ? limit : 0};
-        s.digits.lanes = bits->lanes + 1;
-        s.digits.words = bits->words;
-        s.digits.count = bits->count;
         if (cuts)
             fill_cut(&s.digits, false, (int)machine->lanes, best);
         else

@@ -7,6 +7,8 @@
 #include "check.h"
 #include "passes_rng.h"
 
+static struct bce_tables tables;
+
 static void random_magnitudes(struct rng *r, int lanes, int n, uint32_t *mag, bool *neg)
 {
     int kind = (int)rng_range(r, 0, 4);
@@ -31,11 +33,9 @@ static const char *fault_of(const struct bce_tile *t, const struct machine *m)
 static void check_selected(const struct bce_config *c, const struct bce_tile *t)
 {
     struct bce_selected all, sel;
-    static struct bce_tables tables;
     struct bce_plan plan = {.d = 0};
     int words = (c->n + 63) / 64;
     bce_map_digits(t, words, &all);
-    bce_tables_init(&tables);
     bce_map_select(c, &tables, t, &plan, &sel);
     CHECK(plan.d <= t->map.limit);
     for (int b = 0; b < BCE_LANES; b++)
@@ -116,6 +116,7 @@ static void stored_columns(void)
 
 int main(void)
 {
+    bce_tables_init(&tables);
     RUN(same_maps);
     RUN(stored_columns);
     return check_summary();

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "check.h"
+#include "vec_form.h"
 #include "vec_rig.h"
 
 static struct arena *arena;
@@ -406,6 +407,26 @@ static void overlapping(void)
     CHECK(memcmp(large->heap[0], large->heap[0] + 4 + 39999 * 4, 4) == 0);
 }
 
+// A source whose elements are all the destination's first one, which changes with the first block.
+static void one_of_the_results(void)
+{
+    int64_t extent[] = {4 * VEC_BLOCK + 7};
+    struct isa_args_VBIN add = {.td = 0, .ta = 0, .tb = 1, .fn = BFN_add};
+    struct sim_view v = rig_dense(large, 0, DT_F32, 1, extent), first = v;
+    first.stride[0] = 0;
+    rig_fill(large, DT_F32);
+    rig_set(large, 0, &v);
+    rig_set(large, 1, &first);
+    int64_t idx[ISA_MAX_RANK] = {0};
+    long double one = ref_get(&v, idx, large->want).f;
+    do {
+        struct num x = ref_get(&v, idx, large->want);
+        long double other = idx[0] < VEC_BLOCK ? one : one + one;
+        ref_put(&v, idx, large->want, (struct num){.f = x.f + other});
+    } while (ref_next(idx, extent, 1));
+    CHECK(rig_run(large, exec_vbin, &add) && rig_matches(large, &v, 0, "one of the results"));
+}
+
 static void iotas(void)
 {
     struct isa_args_VIOTA in = {.td = 0, .ra = 5, .rb = 6};
@@ -557,6 +578,7 @@ int main(void)
     RUN(binary_functions);
     RUN(moves);
     RUN(overlapping);
+    RUN(one_of_the_results);
     RUN(iotas);
     RUN(conversions);
     rig_destroy(small);
