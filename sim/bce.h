@@ -135,7 +135,7 @@ static inline size_t bce_round_up(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-#define BCE_ROW_BYTES 256 // one row of a block: 64 words, or two halves of 128 bytes
+#define BCE_ROW_BYTES 512 // one row of a block: 128 words, or two halves of 256 bytes
 #define BCE_HALF_ROW (BCE_ROW_BYTES / 2)
 #define BCE_BLOCK_I8 BCE_HALF_ROW         // positions, a byte each
 #define BCE_BLOCK_I32 (BCE_ROW_BYTES / 4) // a word each, or half a word of half a row
