@@ -169,6 +169,11 @@ static inline int bce_row_elem(enum bce_row r)
 {
     return r <= BCE_ROW_U8 ? 1 : r <= BCE_ROW_U16 ? 2 : 4;
 }
+// Bytes that kernels look at of a row of `len` positions, or of one of its halves.
+static inline int bce_row_used(enum bce_row r, int len)
+{
+    return (int)bce_round_up((size_t)(len * bce_row_elem(r)));
+}
 // Of integers of 8 bits whose magnitudes are at most amax.
 static inline int32_t bce_u8_bias(int32_t amax)
 {
@@ -406,13 +411,13 @@ struct bce_kernels {
     // D, and lists or whole weights of tiles that go into plans laid out, those with whole weights
     // of at most 7 lanes; their counts; and the steps. NULL: not on this level.
     void (*words)(const struct bce_tables *t, struct bce_words *x);
-    // Rows I8 to operands of `dot`; those that a vector lacks are zero. At most as many bytes as
-    // the rows and one row more.
-    void (*interleave)(const uint8_t *rows, int num, int32_t amax, int32_t *out);
-    // Settles `num` rows of kind I8 or I16.
-    enum bce_row (*settle)(enum bce_row kind, int32_t amax, uint8_t *rows, int num);
-    // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned and readable to
-    // a whole row; behind the N settled rows one of zeros.
+    // `num` rows I8 of `len` positions to operands of `dot`; those that a vector lacks are zero. At
+    // most as many bytes as the rows and one row more.
+    void (*interleave)(const uint8_t *rows, int num, int len, int32_t amax, int32_t *out);
+    // Settles `num` rows of kind I8 or I16 and `len` positions.
+    enum bce_row (*settle)(enum bce_row kind, int32_t amax, uint8_t *rows, int num, int len);
+    // psum[0..len) = or += the group sums of `len` positions; rows 64-byte aligned, bce_row_used()
+    // bytes of them readable; behind the N settled rows one of zeros.
     void (*u7)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
     void (*u8)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);
     void (*u15)(const struct bce_plan *p, const void *rows, int len, int64_t *psum, bool add);

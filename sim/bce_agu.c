@@ -483,7 +483,7 @@ bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int
         else
             read_row(&x, &at, part, as_is ? row : (uint8_t *)raw);
         bad |= !as_is && widen(row, from, len);
-        memset(row + (size_t)len * elem, 0, (size_t)(bce_row_block(kind) - len) * elem);
+        memset(row + (size_t)len * elem, 0, (size_t)bce_row_used(kind, len) - (size_t)len * elem);
         odometer_next(g->k, g->num_k - 1, idx, &at);
     }
     return bad;

@@ -221,9 +221,10 @@ static void build_rows(const struct bce_array *m, struct bce_worker *w, const st
     memset(to->rows + (size_t)n * BCE_ROW_BYTES, 0, BCE_ROW_BYTES);
     *to->kind = m->kind;
     if (op->cfg.fast && m->kind == BCE_ROW_I8)
-        m->kernels->interleave(to->rows, rows, m->amax, to->words);
+        m->kernels->interleave(to->rows, rows, x->len, m->amax, to->words);
     if (m->kind != BCE_ROW_I32 && !op->cfg.whole)
-        *to->kind = m->kernels->settle(m->kind, m->amax, to->rows, op->cfg.compat ? n : rows);
+        *to->kind = m->kernels->settle(m->kind, m->amax, to->rows, op->cfg.compat ? n : rows,
+                                       x->len);
 }
 
 static struct piece piece_of_block(const struct bce_array *m, int block)

@@ -217,7 +217,7 @@ static void run_fixed(struct replay *r, const struct bce_kernels *kn, const stru
     bce_plan_make(&row->cfg, &r->tables, &row->tile, NULL, bound, kind,
                   arena_alloc_aligned(r->arena, bce_plan_bytes(&row->cfg), 64), &plan);
     if (kind == BCE_ROW_I8)
-        kind = kn->settle(kind, bound, rows, row->cfg.n);
+        kind = kn->settle(kind, bound, rows, row->cfg.n, 1);
     bce_vector_fixed(kn, &row->cfg, plan, kind, rows, 1, &got->acc, false);
     got->d = plan->d;
     got->emax = 0;

@@ -130,7 +130,7 @@ static void vector_fixed(const struct bce_kernels *kn, const struct bce_config *
     enum bce_row kind = b->kind;
     memcpy(rows, b->rows, bytes);
     if (kind != BCE_ROW_I32)
-        kind = kn->settle(kind, b->amax, rows, c->n);
+        kind = kn->settle(kind, b->amax, rows, c->n, b->len);
     settled[kind]++;
     bce_vector_fixed(kn, c, p, kind, rows, b->len, o->acc, false);
     for (int i = 0; i < b->len; i++)
@@ -275,7 +275,7 @@ static void whole_weights(void)
             for (int g = 0; g < d.groups; g++) {
                 int64_t left = d.num_rows - g * d.n;
                 int here = left < d.n ? (int)left : d.n;
-                kn->interleave(rows + (size_t)g * group, here, amax,
+                kn->interleave(rows + (size_t)g * group, here, len, amax,
                                operand + g * d.operand_stride);
                 for (int i = 0; i < d.num; i++) {
                     struct bce_selected sel;
