@@ -383,7 +383,7 @@ static ptrdiff_t run_offset(const struct bce_agu *g, const struct point *row, co
 #define CLIP_SLOTS 32
 
 struct part {
-    uint8_t lo, hi;
+    uint16_t lo, hi;
 };
 struct clips {
     int64_t weight[ISA_MAX_RANK]; // of a K dimension's index in the number
@@ -416,7 +416,7 @@ static const struct part *clips_of_row(const struct bce_agu *g, struct clips *c,
     for (int r = 0; r < num; r++) {
         int lo, hi;
         clip_run(g, row, &runs[r], &lo, &hi);
-        part[r] = (struct part){(uint8_t)lo, (uint8_t)hi};
+        part[r] = (struct part){(uint16_t)lo, (uint16_t)hi};
     }
     return part;
 }

@@ -76,13 +76,15 @@ static int64_t element_int(const struct scene *s, int64_t k, int64_t p)
 // by axes.
 static void conv_view(uint64_t *state, struct sim_view *v)
 {
-    int64_t h = 1 + bce_below(state, 14), w = 1 + bce_below(state, 40),
+    bool line = bce_below(state, 8) == 0; // one row, longer than a block of positions
+    int64_t h = 1 + bce_below(state, 14), w = 1 + bce_below(state, line ? 2 * BCE_BLOCK_I8 : 40),
             c = 1 + bce_below(state, 12);
     int64_t kh = 1 + bce_below(state, 4), kw = 1 + bce_below(state, 4);
     int64_t sy = 1 + bce_below(state, 3), sx = 1 + bce_below(state, 3);
     int64_t dy = 1 + bce_below(state, 2), dx = 1 + bce_below(state, 2);
     bool flip = bce_below(state, 4) == 0;
-    int64_t extent[] = {c, kh, kw, 1 + bce_below(state, 12), 1 + bce_below(state, 30)};
+    int64_t extent[] = {c, kh, kw, 1 + bce_below(state, line ? 1 : 12),
+                        1 + bce_below(state, line ? 2 * BCE_BLOCK_I8 : 30)};
     int64_t stride[] = {h * w, dy * w, dx, sy * w, sx}, step[] = {0, dy, dx, sy, sx};
     int8_t axis[] = {-1, 0, 1, 0, 1};
     v->rank = 5;
@@ -418,6 +420,36 @@ static void datapaths_agree(void)
 // ---- Faults and time
 // ---------------------------------------------------------------------------------
 
+// Three taps along one row, with a border at both ends.
+static void runs_fill_blocks(void)
+{
+    enum { TAPS = 3, LEN = 2 * BCE_BLOCK_I8 + 44, FILL = 77 };
+    static int8_t a[LEN];
+    static int8_t rows[TAPS][BCE_ROW_BYTES];
+    struct sim_view v = {.dtype = DT_I8,
+                         .rank = 2,
+                         .extent = {TAPS, LEN},
+                         .stride = {1, 1},
+                         .step = {1, 1},
+                         .origin = {-1},
+                         .limit = {LEN},
+                         .fill = FILL};
+    struct bce_agu g;
+    for (int i = 0; i < LEN; i++)
+        a[i] = (int8_t)(i % 50 + 1);
+    CHECK(bce_agu_init(&g, &v, (struct bce_span){0, 1}, (struct bce_span){1, 1},
+                       (const uint8_t *)((uintptr_t)a - 1)));
+    for (int p0 = 0; p0 < LEN; p0 += BCE_BLOCK_I8) {
+        int len = LEN - p0 < BCE_BLOCK_I8 ? LEN - p0 : BCE_BLOCK_I8;
+        CHECK(!bce_agu_rows(&g, 0, TAPS, p0, len, BCE_ROW_I8, rows));
+        for (int k = 0; k < TAPS; k++)
+            for (int i = 0; i < len; i++) {
+                int at = p0 + i + k - 1;
+                CHECK_INT(rows[k][i], at >= 0 && at < LEN ? a[at] : FILL);
+            }
+    }
+}
+
 static void wide_activations_are_refused(void)
 {
     int32_t a[8] = {1, 2, 3, (1 << 24) - 1, -(1 << 24), 6, 7, 8};
@@ -527,6 +559,7 @@ static void all_tests(void)
     RUN(time_of_steps);
     RUN(maps_are_checked);
     RUN(cycles_of_maps);
+    RUN(runs_fill_blocks);
     RUN(wide_activations_are_refused);
     RUN(datapaths_agree);
 }
