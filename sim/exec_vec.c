@@ -12,7 +12,7 @@
 #include "vec_loop.h"
 
 // Elements that are worth a thread, and those of a function of some weight.
-#define GRAIN 2048
+#define GRAIN 8192
 #define DEAR_GRAIN 1024
 #define DEAR 8
 #define BUFFER (VEC_BLOCK * VEC_MAX_FORM_BYTES)
@@ -33,7 +33,7 @@ static void map_range(void *user, int64_t lo, int64_t hi)
     struct vec_stream in[MAX_SOURCES], out = m->out;
     _Alignas(64) uint8_t buf[MAX_SOURCES + 1][BUFFER];
     bool same[MAX_SOURCES]; // elements of a source, which are read once
-    memcpy(in, m->in, sizeof in);
+    memcpy(in, m->in, (size_t)m->num_in * sizeof *in);
     vec_seek(&out, lo);
     for (int i = 0; i < m->num_in; i++) {
         vec_seek(&in[i], lo);
