@@ -32,8 +32,8 @@ bool bce_agu_init(struct bce_agu *g, const struct sim_view *v, struct bce_span k
 // Whether both give the same rows as long as memory does not change.
 bool bce_agu_equal(const struct bce_agu *a, const struct bce_agu *b);
 // Rows k0 .. k0+rows-1, positions p0 .. p0+len-1, as `kind` (I8, I16, I32 or a float's); a row
-// takes BCE_ROW_BYTES, of which bce_row_used() are written, zero past len. True when an integer does
-// not fit 25 bits.
+// takes BCE_ROW_BYTES, of which bce_row_used() are written, zero past len. True when an integer
+// does not fit 25 bits.
 bool bce_agu_rows(const struct bce_agu *g, int64_t k0, int rows, int64_t p0, int len,
                   enum bce_row kind, void *dst);
 // Writes row k, positions p0 .. p0+len-1 (at most BCE_BLOCK_I8), of elements of the view's type.

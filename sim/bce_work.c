@@ -223,8 +223,8 @@ static void build_rows(const struct bce_array *m, struct bce_worker *w, const st
     if (op->cfg.fast && m->kind == BCE_ROW_I8)
         m->kernels->interleave(to->rows, rows, x->len, m->amax, to->words);
     if (m->kind != BCE_ROW_I32 && !op->cfg.whole)
-        *to->kind = m->kernels->settle(m->kind, m->amax, to->rows, op->cfg.compat ? n : rows,
-                                       x->len);
+        *to->kind =
+            m->kernels->settle(m->kind, m->amax, to->rows, op->cfg.compat ? n : rows, x->len);
 }
 
 static struct piece piece_of_block(const struct bce_array *m, int block)
