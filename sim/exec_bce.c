@@ -170,7 +170,7 @@ static void start_sums(const struct isa_args_BCE *in, const struct bce_op *op, i
 }
 
 #define ROWS_BYTES (20u << 20)
-#define ROWS_AHEAD (2u << 20) // of them that nearly every instruction needs
+#define ROWS_AHEAD (2u << 20)   // of them that nearly every instruction needs
 #define WORK_AHEAD (512u << 10) // of working memory
 
 // Rows of the last instructions that had different ones: what is cut along K takes turns.
