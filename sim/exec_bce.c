@@ -170,8 +170,7 @@ static void start_sums(const struct isa_args_BCE *in, const struct bce_op *op, i
 }
 
 #define ROWS_BYTES (20u << 20)
-#define ROWS_AHEAD (2u << 20)   // of them that nearly every instruction needs
-#define WORK_AHEAD (512u << 10) // of working memory
+#define ROWS_AHEAD (2u << 20) // of them that nearly every instruction needs
 
 // Rows of the last instructions that had different ones: what is cut along K takes turns.
 struct datapath {
@@ -186,7 +185,6 @@ void bce_create(struct sim *s)
     memset(d, 0, sizeof *d);
     s->bce = d;
     bce_tables_init(&d->tables);
-    sim_scratch(s, WORK_AHEAD);
     for (int i = 0; i < SIM_KEPT && !s->opt.predict; i++) {
         struct bce_rows *r = &d->rows[i];
         r->mem = sim_reserve(ROWS_BYTES, false);
