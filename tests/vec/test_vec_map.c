@@ -410,7 +410,7 @@ static void overlapping(void)
 // A source whose elements are all the destination's first one, which changes with the first block.
 static void one_of_the_results(void)
 {
-    int64_t extent[] = {4 * VEC_BLOCK + 7};
+    int64_t extent[] = {12 * VEC_BLOCK + 7}; // more than one thread would take if the order allowed
     struct isa_args_VBIN add = {.td = 0, .ta = 0, .tb = 1, .fn = BFN_add};
     struct sim_view v = rig_dense(large, 0, DT_F32, 1, extent), first = v;
     first.stride[0] = 0;
